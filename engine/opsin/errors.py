@@ -1,0 +1,149 @@
+"""The errors that Opsin raises, as one tree.
+
+Every error carries a stable ``code`` for programs, a ``title`` for people, an HTTP status and an exit status.
+
+    OpsinError
+    ├── UsageError            the call itself is wrong               400  exit 2
+    │   ├── UnknownName       a name that does not exist             404  exit 2
+    │   └── SettingError      a setting that cannot be used          400  exit 2
+    ├── Refused               this picture is refused                422  exit 3
+    │   ├── UnreadablePicture not a picture, or a broken one         422  exit 3
+    │   ├── LimitExceeded     larger than a limit allows             413  exit 3
+    │   └── SourceUnavailable the file or address cannot be read     422  exit 3
+    ├── LibraryError          the library cannot do this             409  exit 4
+    │   ├── LibraryMissing    there is no library here               404  exit 4
+    │   ├── LibraryBusy       another process owns it                409  exit 4
+    │   ├── EncoderMismatch   it was made with another encoder       409  exit 4
+    │   └── Damaged           stored data fails its checksum         500  exit 4
+    └── PluginError           a plugin failed                        503  exit 5
+        ├── PluginUnavailable something it needs is not installed    503  exit 5
+        ├── ContractBroken    it answered wrongly                    503  exit 5
+        ├── DeadlineExceeded  it did not answer in time              503  exit 5
+        └── Overloaded        its queue is full                      503  exit 5
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class OpsinError(Exception):
+    """The root: ``str(error)`` is one sentence that says what happened and what to do."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Opsin could not do this"
+    http_status: ClassVar[int] = 500
+    exit_status: ClassVar[int] = 1
+
+
+class UsageError(OpsinError):
+    code = "usage"
+    title = "The request is not well formed"
+    http_status = 400
+    exit_status = 2
+
+
+class UnknownName(UsageError):
+    code = "unknown-name"
+    title = "There is nothing of that name"
+    http_status = 404
+
+
+class SettingError(UsageError):
+    code = "setting"
+    title = "A setting cannot be used"
+
+
+class Refused(OpsinError):
+    code = "refused"
+    title = "The picture was refused"
+    http_status = 422
+    exit_status = 3
+
+
+class UnreadablePicture(Refused):
+    code = "unreadable-picture"
+    title = "Not a readable picture"
+
+
+class LimitExceeded(Refused):
+    """A limit was passed.
+
+    ``limit`` names the setting that says how much is allowed, e.g. ``"decode.max_pixels"``.
+    """
+
+    code = "limit-exceeded"
+    title = "Larger than a limit allows"
+    http_status = 413
+
+    def __init__(self, message: str, *, limit: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_limit_exceeded, (str(self), self.limit))
+
+
+def _limit_exceeded(message: str, limit: str) -> LimitExceeded:
+    return LimitExceeded(message, limit=limit)
+
+
+class SourceUnavailable(Refused):
+    code = "source-unavailable"
+    title = "The source cannot be read"
+
+
+class LibraryError(OpsinError):
+    code = "library"
+    title = "The library cannot do this"
+    http_status = 409
+    exit_status = 4
+
+
+class LibraryMissing(LibraryError):
+    code = "library-missing"
+    title = "There is no library here"
+    http_status = 404
+
+
+class LibraryBusy(LibraryError):
+    code = "library-busy"
+    title = "Another process owns the library"
+
+
+class EncoderMismatch(LibraryError):
+    code = "encoder-mismatch"
+    title = "The library was made with another encoder"
+
+
+class Damaged(LibraryError):
+    code = "damaged"
+    title = "Stored data is damaged"
+    http_status = 500
+
+
+class PluginError(OpsinError):
+    code = "plugin"
+    title = "A plugin failed"
+    http_status = 503
+    exit_status = 5
+
+
+class PluginUnavailable(PluginError):
+    code = "plugin-unavailable"
+    title = "A plugin lacks something it needs"
+
+
+class ContractBroken(PluginError):
+    code = "contract-broken"
+    title = "A plugin answered wrongly"
+
+
+class DeadlineExceeded(PluginError):
+    code = "deadline-exceeded"
+    title = "A plugin did not answer in time"
+
+
+class Overloaded(PluginError):
+    code = "overloaded"
+    title = "Too much is waiting for a plugin"
