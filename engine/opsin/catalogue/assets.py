@@ -1,0 +1,193 @@
+"""Assets: the names under which contents are known, and what people said about them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+
+from opsin.catalogue import sqlite
+from opsin.catalogue.ids import new_id, now
+from opsin.catalogue.tables import asset, content, person_tag
+
+_PAGE = 500
+
+
+class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
+    """A name for a content. ``context`` is JSON; ``auto_tag`` is the threshold of this asset's tags, None = default."""
+
+    name: str
+    location: str
+    copied: bool
+    size: int | None = None
+    mtime_ns: int | None = None
+    etag: str | None = None
+    owner: str | None = None
+    caption: str | None = None
+    context: str | None = None
+    auto_tag: float | None = None
+
+
+class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset together with its content."""
+
+    row: int
+    id: str
+    content_id: int
+    name: str
+    location: str
+    copied: bool
+    size: int | None
+    mtime_ns: int | None
+    etag: str | None
+    vanished_at: str | None
+    owner: str | None
+    caption: str | None
+    context: str | None
+    auto_tag: float | None
+    added_at: str
+    updated_at: str
+    sha256: bytes
+    bytes: int
+    format: str
+    width: int
+    height: int
+    frames: int
+    transparent: bool
+    taken_at: str | None
+
+
+_CONTENT = ("sha256", "bytes", "format", "width", "height", "frames", "transparent", "taken_at")
+
+
+def select_assets() -> Select[Any]:
+    """Return the query of all assets joined with their contents; add conditions to it."""
+    return select(asset, *(content.c[name] for name in _CONTENT)).join(content, content.c.id == asset.c.content_id)
+
+
+def _asset(row: Row[Any]) -> AssetRow:
+    return AssetRow(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+
+
+def add(connection: Connection, content_id: int, new: NewAsset) -> int:
+    """Store an asset and return its row number."""
+    at = now()
+    values = msgspec.structs.asdict(new)
+    statement = insert(asset).values(id=new_id(), content_id=content_id, added_at=at, updated_at=at, **values)
+    return int(connection.execute(statement.returning(asset.c.row)).scalar_one())
+
+
+def change(connection: Connection, row: int, **values: Any) -> None:
+    """Change columns of one asset."""
+    connection.execute(update(asset).where(asset.c.row == row).values(updated_at=now(), **values))
+
+
+def at_location(connection: Connection, location: str) -> AssetRow | None:
+    """Return the asset that is at ``location``, else None."""
+    row = connection.execute(select_assets().where(asset.c.location == location)).first()
+    return None if row is None else _asset(row)
+
+
+def of_content(connection: Connection, content_id: int) -> list[AssetRow]:
+    """Return every asset of one content, oldest first."""
+    return [
+        _asset(row)
+        for row in connection.execute(select_assets().where(asset.c.content_id == content_id).order_by(asset.c.row))
+    ]
+
+
+def resolve(connection: Connection, name: str) -> list[AssetRow]:
+    """Return the assets that ``name`` may mean: an id, a location, an id's beginning (8+ characters) or a name."""
+    tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.location == name]
+    if len(name) >= 8:  # a shorter beginning of an id means nothing, as ids of one minute begin alike
+        tries.append(asset.c.id.startswith(name, autoescape=True))
+    tries += [asset.c.name == name, asset.c.location.endswith("/" + name, autoescape=True)]
+    for condition in tries:
+        found = connection.execute(select_assets().where(condition).order_by(asset.c.row).limit(20)).all()
+        if found:
+            return [_asset(row) for row in found]
+    return []
+
+
+def by_rows(connection: Connection, rows: Collection[int]) -> dict[int, AssetRow]:
+    """Return the assets with these row numbers."""
+    found: dict[int, AssetRow] = {}
+    wanted = sorted(rows)
+    for start in range(0, len(wanted), _PAGE):
+        query = select_assets().where(asset.c.row.in_(wanted[start : start + _PAGE]))
+        found.update((row.row, _asset(row)) for row in connection.execute(query))
+    return found
+
+
+def page(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], *, after: int, limit: int
+) -> list[AssetRow]:
+    """Return up to ``limit`` assets with a row number above ``after`` that meet all conditions, in row order."""
+    query = select_assets().where(asset.c.row > after, *conditions).order_by(asset.c.row).limit(limit)
+    return [_asset(row) for row in connection.execute(query)]
+
+
+def every(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]] = (), size: int = 1000
+) -> Iterator[list[AssetRow]]:
+    """Yield all assets that meet the conditions, in row order, a page at a time."""
+    after = 0
+    while rows := page(connection, conditions, after=after, limit=size):
+        yield rows
+        after = rows[-1].row
+
+
+def rows_where(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> NDArray[np.uint32]:
+    """Return the row numbers of the assets that meet all conditions, sorted."""
+    query = select(asset.c.row).join(content, content.c.id == asset.c.content_id).where(*conditions)
+    return np.array(sorted(connection.execute(query).scalars()), np.uint32)
+
+
+def content_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the row numbers of the assets above ``after`` and their content ids, in row order."""
+    query = select(asset.c.row, asset.c.content_id).where(asset.c.row > after).order_by(asset.c.row)
+    pairs = np.array([tuple(r) for r in connection.execute(query)], np.uint32).reshape(-1, 2)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+
+def count(connection: Connection) -> tuple[int, int]:
+    """Return how many assets there are, and how many of them have vanished."""
+    total, vanished = connection.execute(select(func.count(), func.count(asset.c.vanished_at)).select_from(asset)).one()
+    return int(total), int(vanished)
+
+
+def set_person_tags(connection: Connection, row: int, labels: Mapping[str, bool]) -> None:
+    """Store a person's word about labels: True = present, False = removed for good."""
+    at = now()
+    rows = [{"asset_row": row, "label": label, "present": present, "at": at} for label, present in labels.items()]
+    sqlite.upsert(connection, person_tag, rows)
+
+
+def person_tags(connection: Connection, rows: Collection[int]) -> dict[int, dict[str, bool]]:
+    """Return what people said of these assets: row number -> label -> present."""
+    found: dict[int, dict[str, bool]] = {row: {} for row in rows}
+    wanted = sorted(rows)
+    for start in range(0, len(wanted), _PAGE):
+        query = select(person_tag).where(person_tag.c.asset_row.in_(wanted[start : start + _PAGE]))
+        for said in connection.execute(query):
+            found[said.asset_row][said.label] = bool(said.present)
+    return found
+
+
+def person_rows(connection: Connection, label: str) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the assets to which a person gave ``label``, and those from which one removed it, sorted."""
+    query = select(person_tag.c.asset_row, person_tag.c.present).where(person_tag.c.label == label)
+    said = connection.execute(query).all()
+    given = np.array(sorted(row for row, present in said if present), np.uint32)
+    removed = np.array(sorted(row for row, present in said if not present), np.uint32)
+    return given, removed
+
+
+def person_labels(connection: Connection) -> dict[str, tuple[int, int]]:
+    """Return for each label how many assets a person gave it to and removed it from."""
+    query = select(person_tag.c.label, func.sum(person_tag.c.present), func.count()).group_by(person_tag.c.label)
+    return {label: (int(given), int(said - given)) for label, given, said in connection.execute(query)}

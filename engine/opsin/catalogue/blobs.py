@@ -1,0 +1,67 @@
+"""The bytes of copied pictures: one file a content, durable before anybody learns of it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from opsin.errors import Damaged, LibraryError
+
+
+class Blobs:
+    """A folder of files named by the SHA-256 of their bytes, spread over 256 subfolders."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, sha256: bytes) -> Path:
+        """Return where the content is or would be."""
+        name = sha256.hex()
+        return self.folder / name[:2] / name
+
+    def put(self, sha256: bytes, data: bytes) -> None:
+        """Store the bytes. When it returns, file and folders are on the disk.
+
+        :raises LibraryError: where the disk is full or not writable; nothing is left behind.
+        """
+        target = self.path(sha256)
+        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+        try:
+            if not target.parent.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sync_folder(self.folder)
+            if not target.exists():
+                try:
+                    with temporary.open("xb") as file:
+                        file.write(data)
+                        file.flush()
+                        os.fsync(file.fileno())
+                    temporary.replace(target)
+                finally:
+                    temporary.unlink(missing_ok=True)
+            # Also where the file was there already: whoever put it may have died before this.
+            sync_folder(target.parent)
+        except OSError as error:
+            msg = f"cannot store a copy in {self.folder}: {error.strerror or error}"
+            raise LibraryError(msg) from error
+
+    def get(self, sha256: bytes) -> bytes:
+        """Return the bytes of a content.
+
+        :raises Damaged: where the file is missing or unreadable.
+        """
+        try:
+            return self.path(sha256).read_bytes()
+        except OSError as error:
+            msg = f"the copy {self.path(sha256)} cannot be read: {error.strerror or error}"
+            raise Damaged(msg) from error
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in ``folder`` durable (fsync of the directory)."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,201 @@
+"""Contents with their embeddings, features and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, func, insert, select
+
+from opsin.catalogue import sqlite
+from opsin.catalogue.ids import now
+from opsin.catalogue.tables import content, embedding, feature, report
+from opsin.model import Match, Report
+
+_PAGE = 500
+
+
+class NewContent(msgspec.Struct, frozen=True, kw_only=True):
+    """What decoding found out about the bytes of a picture."""
+
+    sha256: bytes
+    bytes: int
+    format: str
+    width: int
+    height: int
+    frames: int
+    transparent: bool
+    taken_at: str | None
+
+
+def find(connection: Connection, sha256: bytes) -> int | None:
+    """Return the id of the content with this digest, else None."""
+    return connection.execute(select(content.c.id).where(content.c.sha256 == sha256)).scalar()
+
+
+def add(connection: Connection, new: NewContent) -> int:
+    """Store a content and return its id."""
+    statement = insert(content).values(**msgspec.structs.asdict(new), added_at=now()).returning(content.c.id)
+    return int(connection.execute(statement).scalar_one())
+
+
+def put_embeddings(connection: Connection, content_id: int, vectors: Sequence[NDArray[Any]], encoder: str) -> list[int]:
+    """Store one vector a frame as float16 and return their row numbers."""
+    rows = []
+    for frame, vector in enumerate(vectors):
+        values = {
+            "content_id": content_id,
+            "frame": frame,
+            "encoder": encoder,
+            "vector": np.asarray(vector, "<f2").tobytes(),
+        }
+        rows.append(int(connection.execute(insert(embedding).values(**values).returning(embedding.c.row)).scalar_one()))
+    return rows
+
+
+def put_features(connection: Connection, content_id: int, frames: Sequence[Mapping[str, NDArray[Any]]]) -> None:
+    """Store every feature but the embedding; arrays come in their declared type."""
+    rows = [
+        {"content_id": content_id, "frame": frame, "name": name, "data": np.ascontiguousarray(array).tobytes()}
+        for frame, features in enumerate(frames)
+        for name, array in features.items()
+        if name != "embedding"
+    ]
+    sqlite.upsert(connection, feature, rows)
+
+
+def put_reports(connection: Connection, content_id: int, reports: Sequence[Report]) -> None:
+    """Store reports; a newer one of the same categorizer replaces the older."""
+    at = now()
+    rows = [
+        {
+            "content_id": content_id,
+            "categorizer": r.categorizer,
+            "revision": r.revision,
+            "family": r.family,
+            "status": r.status,
+            "reason": r.reason,
+            "matches": msgspec.json.encode(r.matches),
+            "at": at,
+        }
+        for r in reports
+    ]
+    sqlite.upsert(connection, report, rows)
+
+
+_matches = msgspec.json.Decoder(tuple[Match, ...])
+
+
+def _report(row: Any) -> Report:
+    return Report(
+        categorizer=row.categorizer,
+        revision=row.revision,
+        family=row.family,
+        status=row.status,
+        reason=row.reason,
+        matches=_matches.decode(row.matches),
+    )
+
+
+def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Report]]:
+    """Return the reports of each content, ordered by categorizer."""
+    found: dict[int, list[Report]] = {number: [] for number in ids}
+    for page in _pages(sorted(ids)):
+        query = select(report).where(report.c.content_id.in_(page)).order_by(report.c.content_id, report.c.categorizer)
+        for row in connection.execute(query):
+            found[row.content_id].append(_report(row))
+    return found
+
+
+def features_of(
+    connection: Connection, ids: Collection[int], kinds: Mapping[str, tuple[str, tuple[int, ...]]]
+) -> dict[int, list[dict[str, NDArray[Any]]]]:
+    """Return per content the features of each frame. ``kinds`` maps a feature's name to its dtype and shape.
+
+    Embeddings come as float32 of their float16 values. A stored feature of another size than its kind is left out.
+    """
+    found: dict[int, list[dict[str, NDArray[Any]]]] = {number: [] for number in ids}
+    for page in _pages(sorted(ids)):
+        query = select(embedding).where(embedding.c.content_id.in_(page))
+        for row in connection.execute(query.order_by(embedding.c.content_id, embedding.c.frame)):
+            found[row.content_id].append({"embedding": np.frombuffer(row.vector, "<f2").astype(np.float32)})
+        for row in connection.execute(select(feature).where(feature.c.content_id.in_(page))):
+            if row.name not in kinds or row.frame >= len(found[row.content_id]):
+                continue
+            dtype, shape = kinds[row.name]
+            array = np.frombuffer(row.data, dtype)
+            if array.size == int(np.prod(shape)):
+                found[row.content_id][row.frame][row.name] = array.reshape(shape)
+    return found
+
+
+def behind(
+    connection: Connection, revisions: Mapping[str, str], *, missing: bool, stale: bool
+) -> dict[int, frozenset[str]]:
+    """Return the contents that lack an up-to-date report, with the categorizers to ask again.
+
+    ``missing``: no report, or a failed one. ``stale``: a report of another revision than in ``revisions``.
+    """
+    wanted: dict[int, set[str]] = {}
+    everything = {int(number) for (number,) in connection.execute(select(content.c.id))}
+    for categorizer, revision in revisions.items():
+        mine = report.c.categorizer == categorizer
+        if missing:
+            good = {
+                int(number)
+                for (number,) in connection.execute(
+                    select(report.c.content_id).where(mine, report.c.status != "failed")
+                )
+            }
+            for number in everything - good:
+                wanted.setdefault(number, set()).add(categorizer)
+        if stale:
+            query = select(report.c.content_id).where(mine, report.c.revision != revision)
+            for (number,) in connection.execute(query):
+                wanted.setdefault(int(number), set()).add(categorizer)
+    return {number: frozenset(names) for number, names in wanted.items()}
+
+
+def vectors_after(
+    connection: Connection, row: int, page: int = 5000
+) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
+    """Yield the embeddings with a row number above ``row``: uint32 (n,) and float32 (n, dim), in order."""
+    while True:
+        query = select(embedding.c.row, embedding.c.vector).where(embedding.c.row > row)
+        found = connection.execute(query.order_by(embedding.c.row).limit(page)).all()
+        if not found:
+            return
+        rows = np.array([r.row for r in found], np.uint32)
+        vectors = np.stack([np.frombuffer(r.vector, "<f2") for r in found]).astype(np.float32)
+        yield rows, vectors
+        row = int(rows[-1])
+
+
+def embedding_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
+    """Return the row numbers of the embeddings above ``after`` and their content ids, in row order."""
+    query = select(embedding.c.row, embedding.c.content_id).where(embedding.c.row > after).order_by(embedding.c.row)
+    pairs = np.array([tuple(r) for r in connection.execute(query)], np.uint32).reshape(-1, 2)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+
+def count(connection: Connection) -> tuple[int, int]:
+    """Return how many contents and how many embeddings there are."""
+    contents = connection.execute(select(func.count()).select_from(content)).scalar_one()
+    embeddings = connection.execute(select(func.count()).select_from(embedding)).scalar_one()
+    return int(contents), int(embeddings)
+
+
+def report_counts(connection: Connection) -> list[tuple[str, str, str, int]]:
+    """Return (categorizer, status, revision, how many) of all reports."""
+    query = select(report.c.categorizer, report.c.status, report.c.revision, func.count()).group_by(
+        report.c.categorizer, report.c.status, report.c.revision
+    )
+    return [(str(a), str(b), str(c), int(n)) for a, b, c, n in connection.execute(query)]
+
+
+def _pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(numbers), _PAGE):
+        yield numbers[start : start + _PAGE]

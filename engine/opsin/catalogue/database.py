@@ -1,0 +1,89 @@
+"""Opening the catalogue, bringing its schema up to date, and its transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, select, text
+
+from opsin.catalogue import sqlite
+from opsin.catalogue.tables import meta
+from opsin.errors import LibraryError
+
+HEAD = "0001"
+"""The schema revision that this code speaks; a test compares it with the newest migration."""
+
+
+class Catalogue:
+    """One open catalogue. Writers share one transaction at a time; readers see the last commit."""
+
+    def __init__(self, path: Path, *, readonly: bool = False) -> None:
+        """Open the catalogue at ``path`` and, unless it is read only, migrate it.
+
+        :raises LibraryError: where it was written by a newer Opsin, or is older and opened read only.
+        """
+        self.path = path
+        self.readonly = readonly
+        self._engine: Engine = sqlite.connect(path, readonly=readonly)
+        self._reader = self._engine.execution_options(opsin_reads_only=True)
+        found = self._schema()
+        if found == HEAD:
+            return
+        if readonly:
+            self.close()
+            msg = f"{path} has schema {found or 'none'}, this Opsin needs {HEAD}: open it once for writing"
+            raise LibraryError(msg)
+        migrate(self._engine, path)
+
+    def _schema(self) -> str | None:
+        with self._reader.connect() as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Yield a connection that sees one consistent state."""
+        with self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Yield a connection in a transaction that is durable when the block ends without an error."""
+        with self._engine.begin() as connection:
+            yield connection
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+
+def migrate(engine: Engine, path: Path) -> None:
+    """Bring the schema to ``HEAD``.
+
+    :raises LibraryError: where the catalogue's schema is one that this Opsin does not know.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util.exc import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")).replace("%", "%%"))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        try:
+            command.upgrade(config, HEAD)
+        except CommandError as error:
+            msg = f"{path} was written by another version of Opsin ({error}): upgrade Opsin"
+            raise LibraryError(msg) from error
+
+
+def get_meta(connection: Connection, key: str) -> str | None:
+    """Return the value stored under ``key``, else None."""
+    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+
+
+def set_meta(connection: Connection, key: str, value: str) -> None:
+    """Store ``value`` under ``key``."""
+    sqlite.upsert(connection, meta, [{"key": key, "value": value}])

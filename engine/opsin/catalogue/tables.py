@@ -1,0 +1,134 @@
+"""The tables of a library's catalogue."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+meta = Table(
+    "meta",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# The bytes of a picture, and what decoding found out about them.
+content = Table(
+    "content",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", LargeBinary(32), nullable=False, unique=True),
+    Column("bytes", BigInteger, nullable=False),
+    Column("format", String, nullable=False),
+    Column("width", Integer, nullable=False),
+    Column("height", Integer, nullable=False),
+    Column("frames", Integer, nullable=False),
+    Column("transparent", Boolean, nullable=False),
+    Column("taken_at", String),
+    Column("added_at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One name for a content. `location` is the path or URL where it is (referenced) or was (copied).
+asset = Table(
+    "asset",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("id", String(36), nullable=False, unique=True),
+    Column("content_id", ForeignKey("content.id"), nullable=False, index=True),
+    Column("name", Text, nullable=False),
+    Column("location", Text, nullable=False, unique=True),
+    Column("copied", Boolean, nullable=False),
+    Column("size", BigInteger),
+    Column("mtime_ns", BigInteger),
+    Column("etag", String),
+    Column("vanished_at", String),
+    Column("owner", String, index=True),
+    Column("caption", Text),
+    Column("context", Text),
+    Column("auto_tag", Float),
+    Column("added_at", String, nullable=False, index=True),
+    Column("updated_at", String, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# One row a frame; the row number is the id in the vector index. `vector` holds little-endian float16.
+embedding = Table(
+    "embedding",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("content_id", ForeignKey("content.id"), nullable=False),
+    Column("frame", Integer, nullable=False),
+    Column("encoder", String, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Index("ix_embedding_content", "content_id", "frame", unique=True),
+    sqlite_autoincrement=True,
+)
+
+# Every other feature of a frame, as the raw little-endian bytes of its declared type and shape.
+feature = Table(
+    "feature",
+    metadata,
+    Column("content_id", ForeignKey("content.id"), primary_key=True),
+    Column("frame", Integer, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+)
+
+# What one categorizer, at one revision, said about one content. `matches` is JSON.
+report = Table(
+    "report",
+    metadata,
+    Column("content_id", ForeignKey("content.id"), primary_key=True),
+    Column("categorizer", String, primary_key=True),
+    Column("revision", String, nullable=False),
+    Column("family", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("matches", LargeBinary, nullable=False),
+    Column("at", String, nullable=False),
+    Index("ix_report_categorizer", "categorizer", "status", "revision"),
+)
+
+# A person's word about a label: present, or removed for good.
+person_tag = Table(
+    "person_tag",
+    metadata,
+    Column("asset_row", ForeignKey("asset.row"), primary_key=True),
+    Column("label", String, primary_key=True),
+    Column("present", Boolean, nullable=False),
+    Column("at", String, nullable=False),
+    Index("ix_person_tag_label", "label"),
+)
+
+# The tags by models: for each label a roaring bitmap of asset rows, cut in chunks of 65,536 rows, so that an added
+# asset rewrites at most 8 kB a label. A re-score writes a new generation and swaps it in.
+tag_bitmap = Table(
+    "tag_bitmap",
+    metadata,
+    Column("generation", Integer, primary_key=True),
+    Column("label", String, primary_key=True),
+    Column("chunk", Integer, primary_key=True),
+    Column("bits", LargeBinary, nullable=False),
+)
