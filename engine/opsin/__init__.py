@@ -27,6 +27,7 @@ from opsin.plugin import (
     View,
     apply_view,
     hookimpl,
+    read_vocabulary,
 )
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ __all__ = [
     "hookimpl",
     "init",
     "open",
+    "read_vocabulary",
 ]
 
 _LIBRARY = frozenset({"Library", "init", "open"})

@@ -15,6 +15,7 @@ from opsin.plugin.objects import (
     TextEncoder,
 )
 from opsin.plugin.view import View, apply_view
+from opsin.plugin.vocabulary import read_vocabulary
 
 __all__ = [
     "API_VERSION",
@@ -35,4 +36,5 @@ __all__ = [
     "View",
     "apply_view",
     "hookimpl",
+    "read_vocabulary",
 ]

@@ -1,0 +1,144 @@
+"""Fuses the reports of several categorizers into one score per label."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from opsin.model import Match, Report
+
+FLOOR = 0.05
+"""What a categorizer that may answer with a label, and did not, is taken to have scored."""
+
+SILENT_WEIGHT = 0.25
+"""How much such a silence weighs beside a score: a list of the best few labels is no list of all."""
+
+_EDGE = 0.001
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """What one categorizer contributed to a fused score.
+
+    ``weight`` is its share; the shares of a label add up to 1. ``silent`` is True where the categorizer may answer with
+    the label and did not: its ``score`` is then :data:`FLOOR`. ``frame`` is the number of the frame that it judged.
+    """
+
+    categorizer: str
+    score: float
+    weight: float
+    frame: int = 0
+    silent: bool = False
+
+
+class Fused(msgspec.Struct, frozen=True, kw_only=True):
+    """One label with its fused score (0..1) and where it comes from.
+
+    ``score`` is the logistic of the sum of ``weight * log_odds(score)`` over ``sources``.
+    """
+
+    label: str
+    score: float
+    sources: tuple[Source, ...]
+
+
+def fuse(
+    reports: Sequence[Report],
+    *,
+    scopes: Mapping[str, Collection[str]] | None = None,
+    weights: Mapping[str, float] | None = None,
+    synonyms: Mapping[str, str] | None = None,
+) -> list[Fused]:
+    """Return every label that a report scores, sorted by label.
+
+    A label's score is the weighted mean of the log-odds of its scores (the logarithmic opinion pool: Genest and
+    Zidek, "Combining probability distributions", Statistical Science 1986). Reports of one family are averaged first,
+    so that two categorizers on one model count once. Reports that declined or failed say nothing.
+
+    ``scopes`` maps a categorizer to the labels that it may answer with: its silence about one of them counts as
+    :data:`FLOOR` with :data:`SILENT_WEIGHT`; labels that a categorizer declines do not belong into its scope.
+    ``weights`` maps a categorizer to its weight (default 1; 0 leaves it out). ``synonyms`` maps other names to label
+    ids; of two names of one label in one report the higher score counts.
+    """
+    spoken = [
+        (report, _by_label(report.matches, synonyms or {}), weight)
+        for report in reports
+        if report.status == "ok" and (weight := (weights or {}).get(report.categorizer, 1.0)) > 0
+    ]
+    labels = sorted({label for _, matches, _ in spoken for label in matches})
+    fused = []
+    for label in labels:
+        families: dict[str, list[Source]] = {}
+        for report, matches, weight in spoken:
+            if match := matches.get(label):
+                source = Source(categorizer=report.categorizer, score=match.score, weight=weight, frame=match.frame)
+            elif label in (scopes or {}).get(report.categorizer, ()):
+                weight_now = weight * SILENT_WEIGHT
+                source = Source(categorizer=report.categorizer, score=FLOOR, weight=weight_now, silent=True)
+            else:
+                continue
+            families.setdefault(report.family, []).append(source)
+        fused.append(_pooled(label, list(families.values())))
+    return fused
+
+
+def declined(
+    reports: Sequence[Report],
+    *,
+    scopes: Mapping[str, Collection[str]],
+    declines: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, str]:
+    """Return the labels that nobody judged, each with the reason: these are unknown, not absent.
+
+    ``scopes`` is as for :func:`fuse`; ``declines`` maps a categorizer to the labels that it cannot see and why.
+    A categorizer without a report counts as one that did not judge.
+    """
+    answered = {report.categorizer for report in reports if report.status == "ok"}
+    judged = {label for categorizer in answered for label in scopes.get(categorizer, ())}
+    judged |= {match.label for report in reports if report.status == "ok" for match in report.matches}
+    reasons: dict[str, str] = {}
+    for report in reports:
+        if report.status != "ok":
+            reason = report.reason or f"{report.categorizer} {report.status}"
+            reasons |= dict.fromkeys(scopes.get(report.categorizer, ()), reason)
+    for labels in (declines or {}).values():
+        reasons |= labels
+    for categorizer in scopes.keys() - {report.categorizer for report in reports}:
+        for label in scopes[categorizer]:
+            reasons.setdefault(label, f"{categorizer} has not reported")
+    return {label: reasons[label] for label in sorted(reasons) if label not in judged}
+
+
+def log_odds(score: float) -> float:
+    """Return the natural logarithm of ``score / (1 - score)``, with the score first brought into 0.001..0.999."""
+    inside = min(max(score, _EDGE), 1 - _EDGE)
+    return math.log(inside / (1 - inside))
+
+
+def _by_label(matches: Sequence[Match], synonyms: Mapping[str, str]) -> dict[str, Match]:
+    best: dict[str, Match] = {}
+    for match in matches:
+        label = synonyms.get(match.label, match.label)
+        if label not in best or match.score > best[label].score:
+            best[label] = match
+    return best
+
+
+def _pooled(label: str, families: Sequence[Sequence[Source]]) -> Fused:
+    """Pool within each family, then across: a family weighs as much as its weightiest member."""
+    heads = [max(source.weight for source in family) for family in families]
+    sources = tuple(
+        msgspec.structs.replace(
+            source, weight=head / math.fsum(heads) * source.weight / math.fsum(each.weight for each in family)
+        )
+        for head, family in zip(heads, families, strict=True)
+        for source in family
+    )
+    if len(sources) == 1:
+        return Fused(label=label, score=sources[0].score, sources=sources)
+    pooled = math.fsum(source.weight * log_odds(source.score) for source in sources)
+    return Fused(label=label, score=1 / (1 + math.exp(-pooled)), sources=sources)

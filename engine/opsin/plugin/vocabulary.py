@@ -1,0 +1,172 @@
+"""Reads vocabularies from TOML and says what is wrong with them."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from opsin.errors import SettingError
+from opsin.model import Label, Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+_ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+# Language, optional script, optional region: the part of BCP 47 (RFC 5646) that names of labels need.
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+_SHOWN = 5
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """One thing that is wrong with a vocabulary; ``label`` is "" where it concerns the whole of it."""
+
+    label: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"label {self.label!r}: {self.message}" if self.label else self.message
+
+
+def label_id(text: str) -> str:
+    """Return the form in which names are compared, which is the form of ids: ``"Hot-Dog"`` becomes ``hot_dog``."""
+    return re.sub(r"[\W_]+", "_", text.strip().casefold()).strip("_")
+
+
+def read_vocabulary(source: Path | str, *, origin: str = "") -> Vocabulary:
+    """Read a vocabulary from a TOML file (a ``Path``) or from TOML text (a ``str``), and check it.
+
+    ``origin`` is how messages call a text. The form of the file is in docs/vocabularies.md.
+
+    :raises SettingError: naming the file, the line and the label of everything that is wrong.
+    """
+    text, origin = _text_of(source, origin)
+    vocabulary = _parse(text, origin)
+    if problems := check_vocabulary(vocabulary):
+        lines = [_placed(text, origin, problem) for problem in problems[:_SHOWN]]
+        if len(problems) > _SHOWN:
+            lines.append(f"and {len(problems) - _SHOWN} more problems")
+        raise SettingError("\n".join(lines))
+    return vocabulary
+
+
+def parse_vocabulary(source: Path | str, *, origin: str = "") -> Vocabulary:
+    """Read as :func:`read_vocabulary` does, but check only the form, not the sense.
+
+    :raises SettingError: where the file is not TOML, or a value has the wrong type.
+    """
+    return _parse(*_text_of(source, origin))
+
+
+def check_vocabulary(vocabulary: Vocabulary) -> list[Problem]:
+    """Return what is wrong with ``vocabulary``; an empty list means that it can be used."""
+    found: list[Problem] = []
+    if not _ID.fullmatch(vocabulary.name):
+        found.append(Problem("", f"the vocabulary's name {vocabulary.name!r} is not lower_snake_case"))
+    for label in vocabulary.labels:
+        found += (Problem(label.id, message) for message in _own_problems(label))
+    found += _ambiguities(vocabulary.labels)
+    found += _family_problems(vocabulary.by_id)
+    return found
+
+
+def ancestors(label: str, labels: Mapping[str, Label]) -> list[str]:
+    """Return the ids that ``label`` implies, nearest first, each once; unknown parents and cycles end the walk."""
+    found: dict[str, None] = {}
+    waiting = list(labels[label].parents) if label in labels else []
+    while waiting:
+        parent = waiting.pop(0)
+        if parent == label or parent in found or parent not in labels:
+            continue
+        found[parent] = None
+        waiting += labels[parent].parents
+    return list(found)
+
+
+def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
+    if isinstance(source, str):
+        return source, origin or "the vocabulary"
+    try:
+        return source.read_text("utf-8"), origin or str(source)
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{source} cannot be read as a vocabulary: {error}"
+        raise SettingError(msg) from error
+
+
+def _parse(text: str, origin: str) -> Vocabulary:
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        msg = f"{origin} is not valid TOML: {error}"
+        raise SettingError(msg) from error
+    entries = values.pop("labels", {})
+    if not isinstance(entries, dict):
+        msg = f'{origin}: "labels" has to be a table with one entry a label, e.g. [labels.dog]'
+        raise SettingError(msg)
+    labels = [_label(text, origin, name, entry) for name, entry in entries.items()]
+    try:
+        return msgspec.convert({**values, "labels": labels}, Vocabulary)
+    except msgspec.ValidationError as error:
+        msg = f"{origin}: {error}"
+        raise SettingError(msg) from error
+
+
+def _label(text: str, origin: str, name: str, entry: Any) -> Label:
+    try:
+        if not isinstance(entry, dict) or "id" in entry:
+            reason = "has to be a table without an id: its key is the id"
+            raise SettingError(_placed(text, origin, Problem(name, reason)))
+        return msgspec.convert({**entry, "id": name}, Label)
+    except msgspec.ValidationError as error:
+        raise SettingError(_placed(text, origin, Problem(name, str(error)))) from error
+
+
+def _placed(text: str, origin: str, problem: Problem) -> str:
+    key = rf"(?:labels\s*\.\s*)?[\"']?{re.escape(problem.label)}[\"']?"
+    start = re.search(rf"^[ \t]*(?:\[\s*{key}\s*\]|{key}\s*[=.])", text, re.MULTILINE) if problem.label else None
+    line = f", line {text.count(chr(10), 0, start.start()) + 1}" if start else ""
+    return f"{origin}{line}: {problem}"
+
+
+def _own_problems(label: Label) -> Iterator[str]:
+    if not _ID.fullmatch(label.id):
+        yield "an id is lower_snake_case: small letters a-z, digits and single underscores, a letter first"
+    texts = (*label.prompts, *label.negatives, *label.synonyms, *label.names.values(), *label.unseen)
+    if any(not text.strip() for text in texts):
+        yield "prompts, negatives, synonyms, names and unseen hold no empty text"
+    for code in label.names:
+        if not _LANGUAGE.fullmatch(code):
+            yield f'{code!r} is not a language code such as "de" or "pt-BR"'
+    for space, value in label.threshold.items():
+        if not math.isfinite(value):
+            yield f"the threshold for {space!r} is not a finite number"
+        if space in label.unseen:
+            yield f"there is a threshold for {space!r}, but it stands in unseen too"
+
+
+def _ambiguities(labels: Sequence[Label]) -> Iterator[Problem]:
+    """Find words that would lead to two labels: an id, a readable name and a synonym each lead to one."""
+    for name, count in Counter(label.id for label in labels).items():
+        if count > 1:
+            yield Problem(name, "this id is used twice")
+    owner = {label.id: label.id for label in labels}
+    for label in labels:
+        words = {label_id(label.text): f"the name {label.text!r}"}
+        words |= {label_id(synonym): f"the synonym {synonym!r}" for synonym in label.synonyms}
+        for word, called in words.items():
+            if (other := owner.setdefault(word, label.id)) != label.id:
+                yield Problem(label.id, f"{called} already means the label {other!r}")
+
+
+def _family_problems(labels: Mapping[str, Label]) -> Iterator[Problem]:
+    for label in labels.values():
+        for parent in label.parents:
+            if parent not in labels:
+                yield Problem(label.id, f"its parent {parent!r} is not a label of this vocabulary")
+        if label.id in label.parents or any(label.id in labels[up].parents for up in ancestors(label.id, labels)):
+            yield Problem(label.id, "it is its own ancestor")
