@@ -1,0 +1,127 @@
+"""The starter encoder: loads its two networks and its space, and turns frames and texts into vectors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opsin import Encoder, Feature, View
+from opsin.errors import PluginUnavailable
+from opsin_starter.classes import class_texts, read_classes
+from opsin_starter.space import DIM, Space, load_space, make_space
+from opsin_starter.texts import TextSide
+from opsin_starter.weights import Weights, class_info_folder, locate, revision_of, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from opsin import Compiled, Context, Frame
+    from opsin_starter import StarterConfig
+
+# Raise it whenever the same weights would give other numbers.
+ALGORITHM = 1
+# 297 x 0.875 = 260: EfficientNet-Lite2's input and centre crop.
+VIEW = View(resize=297, crop=260, resampling="bicubic")
+TOP = 64
+
+
+class StarterEncoder(Encoder):
+    """EfficientNet-Lite2 and MiniLM in one space (ConSE, Norouzi et al. 2014).
+
+    ``embedding``: float16 (512,) unit row, the text side first, the visual side after it. ``classes``: float16
+    (64, 2), pairs of ImageNet class number (0..999) and natural log-probability, the likeliest first.
+    """
+
+    name = "starter"
+    features = (Feature("embedding", (DIM,), "float16"), Feature("classes", (TOP, 2), "float16"))
+    view = VIEW
+    min_side = VIEW.min_side
+    dim = DIM
+    languages = ("en",)
+
+    def __init__(self, config: StarterConfig) -> None:
+        self._config = config
+        self._weights: Weights | None
+        try:
+            self._weights = locate(config)
+            digest = revision_of(self._weights)
+        except PluginUnavailable:
+            self._weights, digest = None, "missing"
+        self.revision = f"{ALGORITHM}-{digest}"
+        self.space = f"starter-{self.revision}"
+        self._image: Compiled | None = None
+        self._text: TextSide | None = None
+        self._space: Space | None = None
+
+    def load(self, context: Context) -> None:
+        """Check and load the weights; the first time, also compile them and work the space out (seconds).
+
+        :raises PluginUnavailable: where a weight file is missing.
+        :raises Damaged: where one is not what was published.
+        """
+        weights = self._weights or locate(self._config)
+        verify(weights, context.cache)
+        key = self.revision
+        text = TextSide(weights.text, weights.tokenizer, key, context)
+
+        def build() -> object:
+            from opsin_starter.networks import ImageNetwork
+
+            return ImageNetwork(weights.image)
+
+        example = (np.zeros((2, VIEW.crop, VIEW.crop, 3), np.uint8),)
+        self._image = context.compile(build, example, key=f"efficientnet-lite2-{key}")
+        path = context.cache / f"space-{key}.npz"
+        space = load_space(path)
+        if space is None:
+            space = _work_out(weights.image, text)
+            space.save(path)
+        self._text, self._space = text, space
+        self.runtime = self._image.runtime
+
+    def extract(self, frames: Sequence[Frame]) -> list[Mapping[str, NDArray[Any]]]:
+        """Return ``embedding`` and ``classes`` of each frame, from one forward pass."""
+        if self._image is None or self._space is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        if not frames:
+            return []
+        pooled, logits = self._image(np.stack([frame.view(VIEW) for frame in frames]))
+        vectors = self._space.images(pooled, logits)
+        top = top_classes(logits)
+        return [{"embedding": vector, "classes": pairs} for vector, pairs in zip(vectors, top, strict=True)]
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit rows, float32 (n, 512)."""
+        if self._text is None or self._space is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        return self._space.texts(self._text.encode(texts))
+
+    def background(self) -> NDArray[np.float32]:
+        """Return unit rows, float32 (1000, 512): what pictures of each ImageNet class would look like."""
+        if self._space is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        return self._space.background
+
+    def close(self) -> None:
+        self._image = self._text = self._space = None
+
+
+def top_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the likeliest classes of logits (n, 1000) as pairs of number and log-probability, float32 (n, 64, 2)."""
+    best = logits.max(axis=1, keepdims=True)
+    logs = logits - best - np.log(np.exp(logits - best).sum(axis=1, keepdims=True))
+    order = np.argsort(-logs, axis=1, kind="stable")[:, :TOP]
+    return np.stack((order.astype(np.float32), np.take_along_axis(logs, order, axis=1)), axis=2)
+
+
+def _work_out(path: Path, text: TextSide) -> Space:
+    from opsin_starter.networks import read_image_weights
+
+    tensors = read_image_weights(path)
+    classes = read_classes(class_info_folder())
+    weight, bias = tensors["classifier.weight"].float().numpy(), tensors["classifier.bias"].float().numpy()
+    return make_space(weight, bias, text.encode(class_texts(classes)))
