@@ -27,12 +27,16 @@ class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_frames: int = 16
     max_total_pixels: int = 400_000_000
     max_memory: int = 1024 * MIB
+    max_scans: int = 500
     timeout: float = 20.0
     workers: int = 0
 
 
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the host drives plugin objects. Times in seconds, sizes in items; 0 threads means all cores."""
+    """How the host drives plugin objects. Times in seconds, sizes in items; 0 threads means all cores.
+
+    ``extra_plugins`` names importable modules that are plugins without being installed as such.
+    """
 
     batch: int = 16
     queue: int = 256
@@ -41,6 +45,7 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threads: int = 0
     runtime: Literal["auto", "openvino", "torch"] = "auto"
     precision: Literal["auto", "bf16", "f32"] = "auto"
+    extra_plugins: tuple[str, ...] = ()
 
 
 class TagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

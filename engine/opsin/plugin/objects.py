@@ -53,7 +53,7 @@ class Frame:
         Views that an extractor declares are made beforehand, in the process that decodes.
         """
         if view not in self._views:
-            self._views[view] = apply_view(self.pixels, view)
+            self._views[view] = apply_view(self.pixels, view, size=(self.width, self.height))
         return self._views[view]
 
     @property

@@ -9,6 +9,7 @@ import msgspec
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+    from PIL import Image
 
 Resampling = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -35,32 +36,55 @@ class View(msgspec.Struct, frozen=True):
         return self.resize
 
 
-def apply_view(pixels: NDArray[np.uint8], view: View) -> NDArray[np.uint8]:
-    """Return ``pixels`` (h, w, 3) RGB as the view shows them: uint8 (crop, crop, 3)."""
+def apply_view(pixels: NDArray[np.uint8], view: View, *, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return ``pixels`` (h, w, 3) RGB as the view shows them: uint8 (crop, crop, 3).
+
+    ``size`` is the original's (width, height) where ``pixels`` are a smaller copy of it.
+    """
     import numpy as np
     from PIL import Image
 
-    image = Image.fromarray(pixels)
+    return np.ascontiguousarray(np.asarray(view_image(Image.fromarray(pixels), view, size=size), dtype=np.uint8))
+
+
+def view_image(
+    image: Image.Image,
+    view: View,
+    *,
+    size: tuple[int, int] | None = None,
+    box: tuple[float, float, float, float] | None = None,
+) -> Image.Image:
+    """Return ``image`` (mode RGB) as the view shows it: ``crop`` x ``crop`` pixels.
+
+    ``size`` is the original's (width, height) where ``image`` is a smaller copy of it: sizes are rounded from the
+    original's, so that a reduced decode shifts no crop. ``box`` is the part of ``image`` that the original covers.
+    """
+    from PIL import Image
+
+    target = _resized(size or image.size, view)
+    whole = (0.0, 0.0, float(image.width), float(image.height))
+    if target != image.size or (box or whole) != whole:
+        image = image.resize(target, Image.Resampling[view.resampling.upper()], box=box)
     width, height = image.size
-    method = Image.Resampling[view.resampling.upper()]
+    if (width, height) == (view.crop, view.crop):
+        return image
+    left = round((width - view.crop) / 2)
+    top = round((height - view.crop) / 2)
+    if left < 0 or top < 0:
+        canvas = Image.new("RGB", (max(width, view.crop), max(height, view.crop)), (view.fill,) * 3)
+        canvas.paste(image, (max(0, -left), max(0, -top)))
+        image, left, top = canvas, max(0, left), max(0, top)
+    return image.crop((left, top, left + view.crop, top + view.crop))
+
+
+def _resized(size: tuple[int, int], view: View) -> tuple[int, int]:
+    """Return the (width, height) that an original of ``size`` is brought to before the crop."""
+    width, height = size
     if view.fit == "squash":
-        size = (view.resize, view.resize)
-    elif view.fit == "pad":
+        return view.resize, view.resize
+    if view.fit == "pad":
         scale = view.resize / max(width, height)
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    elif width <= height:
-        size = (view.resize, int(view.resize * height / width))
-    else:
-        size = (int(view.resize * width / height), view.resize)
-    if size != image.size:
-        image = image.resize(size, method)
-    width, height = image.size
-    if (width, height) != (view.crop, view.crop):
-        left = round((width - view.crop) / 2)
-        top = round((height - view.crop) / 2)
-        if left < 0 or top < 0:
-            canvas = Image.new("RGB", (max(width, view.crop), max(height, view.crop)), (view.fill,) * 3)
-            canvas.paste(image, (max(0, -left), max(0, -top)))
-            image, left, top = canvas, max(0, left), max(0, top)
-        image = image.crop((left, top, left + view.crop, top + view.crop))
-    return np.ascontiguousarray(np.asarray(image, dtype=np.uint8))
+        return max(1, round(width * scale)), max(1, round(height * scale))
+    if width <= height:
+        return view.resize, int(view.resize * height / width)
+    return int(view.resize * width / height), view.resize

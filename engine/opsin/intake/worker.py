@@ -1,0 +1,188 @@
+"""The process that decodes: takes jobs from standard input, pictures from its slot, and answers on standard output.
+
+It imports Pillow and, where a picture needs it, pillow-heif and numpy; nothing of the owner's program.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import struct
+import sys
+import threading
+import warnings
+import zlib
+from select import POLLHUP, poll
+from typing import NoReturn
+
+import msgspec
+from PIL import Image, JpegImagePlugin  # noqa: F401 - the JPEG plugin is wanted before the first picture
+
+from opsin.errors import LimitExceeded, UnreadablePicture
+from opsin.intake.colour import Converter
+from opsin.intake.formats import BY_NAME, Format
+from opsin.intake.picture import Picture, Shot
+from opsin.intake.preview import make_preview
+from opsin.intake.wire import Answer, Job, Plane, Setup, receive, send
+from opsin.plugin.view import view_image
+
+# What Pillow and its libraries have been seen to raise on broken pictures.
+BROKEN = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    RuntimeError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    EOFError,
+    Image.DecompressionBombError,
+    struct.error,
+    zlib.error,
+)
+_LONGEST_MESSAGE = 300
+
+
+def main(slot: int) -> NoReturn:
+    """Serve until the owner closes the pipe or dies. ``slot`` is the file descriptor of the shared memory."""
+    incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # Libraries that print must not write into the answers.
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_owner, args=(incoming.fileno(), os.getppid()), daemon=True).start()
+    setup = msgspec.msgpack.decode(receive(incoming) or b"", type=Setup)
+    warnings.simplefilter("ignore")
+    warnings.simplefilter("error", Image.DecompressionBombWarning)
+    Image.MAX_IMAGE_PIXELS = setup.settings.max_pixels
+    worker = Worker(setup, slot)
+    send(outgoing, Answer())
+    while (body := receive(incoming)) is not None:
+        answer = worker.run(msgspec.msgpack.decode(body, type=Job))
+        send(outgoing, answer)
+        if answer.last:
+            break
+    os._exit(0)
+
+
+class Worker:
+    """Decodes one picture at a time into the slot."""
+
+    def __init__(self, setup: Setup, slot: int) -> None:
+        self._settings = setup.settings
+        self._min_side = setup.min_side
+        self._views = setup.views
+        self._slot = slot
+        self._converter = Converter()
+
+    def run(self, job: Job) -> Answer:
+        """Do one job. Every failure becomes an answer."""
+        data = os.pread(self._slot, job.size, 0)
+        os.ftruncate(self._slot, 0)
+        kind = BY_NAME[job.format]
+        try:
+            limit_memory(self._settings.max_memory)
+            return self._preview(data, job.preview) if job.preview else self._decode(data, kind)
+        except (LimitExceeded, UnreadablePicture, Image.DecompressionBombWarning, MemoryError, *BROKEN) as error:
+            return self._refuse(kind, error)
+
+    def _refuse(self, kind: Format, error: BaseException) -> Answer:
+        """Say what is wrong, why, and which limit."""
+        settings = self._settings
+        if isinstance(error, LimitExceeded):
+            return Answer(problem="limit", message=str(error), limit=error.limit)
+        if isinstance(error, UnreadablePicture):
+            return Answer(problem="unreadable", message=str(error))
+        if isinstance(error, (Image.DecompressionBombError, Image.DecompressionBombWarning)):
+            message = f"The {kind.title} has more pixels than the {settings.max_pixels:,} of decode.max_pixels."
+            return Answer(problem="limit", message=message, limit="decode.max_pixels")
+        if isinstance(error, MemoryError) or "memory" in str(error).lower():
+            allowed = settings.max_memory // (1024 * 1024)
+            message = f"The {kind.title} takes more memory to decode than the {allowed} MiB of decode.max_memory."
+            return Answer(problem="limit", message=message, limit="decode.max_memory", last=True)
+        return Answer(problem="unreadable", message=_explain(kind, error))
+
+    def _decode(self, data: bytes, kind: Format) -> Answer:
+        picture = Picture(data, kind, self._settings, self._converter)
+        planes: list[Plane] = []
+        at, transparent = 0, False
+        for shot in picture.frames(self._min_side, most=self._settings.max_frames):
+            size = (picture.width, picture.height)
+            views = [view_image(shot.image, view, size=size, box=shot.box).tobytes() for view in self._views]
+            image = self._smaller(shot)
+            planes.append(Plane(image.width, image.height, shot.number))
+            transparent = transparent or shot.transparent
+            for part in (image.tobytes(), *views):
+                at += _write(self._slot, part, at)
+        return Answer(
+            size=at,
+            planes=tuple(planes),
+            width=picture.width,
+            height=picture.height,
+            frame_count=picture.frame_count,
+            transparent=transparent,
+            taken_at=picture.taken_at,
+            orientation=picture.orientation,
+        )
+
+    def _smaller(self, shot: Shot) -> Image.Image:
+        """Average whole blocks of pixels while the shorter side stays at least ``min_side``."""
+        factor = min(shot.image.size) // self._min_side
+        return shot.image.reduce(factor) if factor >= 2 else shot.image
+
+    def _preview(self, data: bytes, width: int) -> Answer:
+        made = make_preview(data, width, settings=self._settings, converter=self._converter)
+        return Answer(size=_write(self._slot, made, 0))
+
+
+def limit_memory(allowed: int) -> None:
+    """Let this process take ``allowed`` bytes more than it has now; beyond that, allocations fail.
+
+    On Linux it is the data that counts (RLIMIT_DATA, with private mappings since 4.7), so that address space which
+    threads only reserve does not; elsewhere the address space, where the system minds that at all.
+    """
+    try:
+        with open("/proc/self/statm", "rb") as stream:  # noqa: PTH123 - per picture, and pathlib is slower
+            used = int(stream.read().split()[5]) * resource.getpagesize()
+        kind = resource.RLIMIT_DATA
+    except OSError:
+        used, kind = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, resource.RLIMIT_AS
+    _, hard = resource.getrlimit(kind)
+    wanted = used + allowed
+    resource.setrlimit(kind, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))
+
+
+def _write(slot: int, part: bytes, at: int) -> int:
+    """Write all of ``part`` and return its length."""
+    view = memoryview(part)
+    done = 0
+    while done < len(view):
+        done += os.pwrite(slot, view[done:], at + done)
+    return len(view)
+
+
+def _explain(kind: Format, error: BaseException) -> str:
+    """Return one sentence of what is wrong with the picture."""
+    reason = " ".join(str(error).split())[:_LONGEST_MESSAGE].rstrip(".")
+    if not reason or "BytesIO" in reason:
+        reason = "its header makes no sense"
+    return f"The {kind.title} is broken: {reason}."
+
+
+def _end_with_owner(pipe: int, owner: int) -> None:
+    """End this process, whatever it does, once its owner has gone."""
+    watch = poll()
+    watch.register(pipe, POLLHUP)
+    # The timeout is for an owner that forked: its copy of the pipe stays open, but the parent changes.
+    while not any(event & POLLHUP for _, event in watch.poll(2000)):
+        if os.getppid() != owner:
+            break
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))
