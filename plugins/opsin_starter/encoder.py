@@ -52,7 +52,8 @@ class StarterEncoder(Encoder):
         except PluginUnavailable:
             self._weights, digest = None, "missing"
         self.revision = f"{ALGORITHM}-{digest}"
-        self.space = f"starter-{self.revision}"
+        own = self._weights is not None and any(source is None for source in self._weights.sources)
+        self.space = f"starter:{digest}" if own else "starter"
         self._image: Compiled | None = None
         self._text: TextSide | None = None
         self._space: Space | None = None
