@@ -1,1 +1,7 @@
-""""""
+"""The plugin host: finds plugins, runs their objects, and keeps what goes wrong with a plugin to itself."""
+
+from opsin.host.discovery import Plugin, discover, encoder_cards
+from opsin.host.host import Host
+from opsin.host.values import Analysis, ObjectStatus, PluginStatus
+
+__all__ = ["Analysis", "Host", "ObjectStatus", "Plugin", "PluginStatus", "discover", "encoder_cards"]

@@ -1,0 +1,19 @@
+"""Says in one line what went wrong inside a plugin, whatever the plugin raised."""
+
+from __future__ import annotations
+
+from opsin.errors import OpsinError
+
+_LONGEST = 500
+
+
+def describe(error: BaseException) -> str:
+    """Return the error's type and message in one line of at most 500 characters."""
+    try:
+        text = " ".join(str(error).split())
+    except Exception:  # noqa: BLE001 - a plugin's exception class may break while it describes itself
+        text = "(its message cannot be read)"
+    if isinstance(error, OpsinError):
+        return text[:_LONGEST]
+    kind = type(error).__name__
+    return (f"{kind}: {text}" if text else kind)[:_LONGEST]

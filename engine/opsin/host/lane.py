@@ -1,0 +1,336 @@
+"""One object's lane: what waits for it, how a batch is run, halved and settled, and what its answers cost it."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from opsin.errors import ContractBroken, DeadlineExceeded, PluginError
+from opsin.host.health import Clock, Health
+from opsin.host.values import ObjectKind, ObjectStatus
+from opsin.plugin import Categorizer, Extractor, Frames
+
+if TYPE_CHECKING:
+    from opsin.host.local import PluginObject
+    from opsin.host.runner import Runner
+
+log = logging.getLogger("opsin.host")
+
+Settle = Callable[[Any, PluginError | None], None]
+
+
+class Target(Protocol):
+    """Where an object lives: in this process or in a child. ``isolated`` says which."""
+
+    isolated: bool
+    item: PluginObject
+
+    @property
+    def revision(self) -> str: ...
+    @property
+    def runtime(self) -> str: ...
+    @property
+    def declines(self) -> dict[str, str]: ...
+
+    def load(self) -> None:
+        """Load the object, again where it failed or was killed."""
+        ...
+
+    def run(self, payloads: Sequence[Any]) -> list[Any]:
+        """Return one checked answer per payload."""
+        ...
+
+    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Call another method of the object and return its checked answer."""
+        ...
+
+    def kill(self) -> None:
+        """End the call that runs, from another thread, where that is possible."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class ProcessLostError(PluginError):
+    """The child process of an isolated object ended during a call."""
+
+
+class Job:
+    """One thing that waits for an object: an item of a batch, or a call of another method (``method`` is set)."""
+
+    __slots__ = ("method", "payload", "settle")
+
+    def __init__(self, payload: Any, settle: Settle, method: str = "") -> None:
+        self.payload = payload
+        self.settle = settle
+        self.method = method
+
+
+class Lane:
+    """The queue of one object. ``before_load`` runs in the lane's thread before the object is loaded."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        plugin: str,
+        kind: ObjectKind,
+        name: str,
+        batch: int,
+        deadline: float,
+        load_deadline: float,
+        clock: Clock,
+        before_load: Callable[[], object] = lambda: None,
+    ) -> None:
+        self.target = target
+        self.plugin = plugin
+        self.kind: ObjectKind = kind
+        self.name = name
+        self.batch = batch
+        self.deadline = deadline
+        self.load_deadline = load_deadline
+        self.health = Health(clock)
+        self.before_load = before_load
+        self.waiting: deque[Job] = deque()
+        self.calls: deque[Job] = deque()
+        self.in_hand: list[Job] = []
+        self.loaded = False
+        self.closing = False
+        self.answered = 0
+        self.failed = 0
+        self.built_from: tuple[str, str] | None = None
+        self.runner: Runner
+
+    @property
+    def needs(self) -> frozenset[str] | Frames:
+        """What a categorizer needs; nothing for extractors."""
+        item = self.target.item
+        if not isinstance(item, Categorizer):
+            return frozenset()
+        return item.needs if isinstance(item.needs, Frames) else frozenset(item.needs)
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of the features that an extractor gives; none for categorizers."""
+        item = self.target.item
+        return tuple(each.name for each in item.features) if isinstance(item, Extractor) else ()
+
+    @property
+    def family(self) -> str:
+        """The model that a categorizer rests on."""
+        item = self.target.item
+        return (item.family or item.id) if isinstance(item, Categorizer) else ""
+
+    @property
+    def title(self) -> str:
+        return f"{self.kind} {self.name!r} of the plugin {self.plugin!r}"
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        """Queue ``jobs`` in order; where the object is out of use they are settled at once with the reason."""
+        self.runner.put(self, jobs)
+
+    def refusal(self) -> PluginError | None:
+        """Return why the object is out of use, or None. The caller holds the runner's lock."""
+        if self.closing:
+            return PluginError("the plugin host is closed")
+        return None if self.health.admits() else self.out_of_use()
+
+    def out_of_use(self) -> PluginError:
+        """Return the error that says that, why and how long the object is out of use."""
+        health = self.health
+        again = f"; tried again in {health.next_revival:.0f} s" if health.next_revival is not None else ""
+        return PluginError(f"the {self.title} is {health.state}: {health.reason}{again}")
+
+    def take(self) -> list[Job]:
+        """Take what is next: one call, or what is waiting up to a batch. The caller holds the runner's lock."""
+        if self.calls:
+            self.in_hand = [self.calls.popleft()]
+        else:
+            self.in_hand = [self.waiting.popleft() for _ in range(min(self.batch, len(self.waiting)))]
+        return list(self.in_hand)
+
+    def work(self, jobs: list[Job]) -> None:
+        """Run ``jobs`` in the runner's thread and settle each of them."""
+        if not self.ensure_loaded():
+            self.settle_all(jobs, self.out_of_use())
+            return
+        if jobs[0].method:
+            self._work_call(jobs[0])
+            return
+        errors: list[PluginError] = []
+        crashes = _Budget(_MOST_CRASHES)
+        answered = self._attempt(jobs, errors, crashes)
+        with self.runner.lock:
+            self.answered += answered
+            self.failed += len(jobs) - answered
+            if errors:
+                self.health.last_error = str(errors[-1])
+            if self.health.state in ("quarantined", "off"):
+                waiting = self._drain()
+            else:
+                if answered:
+                    self.health.answered()
+                else:
+                    self.health.raised(str(errors[-1]))
+                waiting = self._drain() if self.health.state == "quarantined" else []
+        if self.health.state == "quarantined":
+            log.warning("the %s is quarantined: %s", self.title, self.health.reason)
+        if waiting:
+            self.settle_all(waiting, self.out_of_use())
+
+    def ensure_loaded(self) -> bool:
+        """Load the object where it is not; False where that failed, which quarantines it."""
+        if self.loaded and self.health.state == "ready":
+            return True
+        with self.runner.lock:
+            if not self.health.admits():
+                return False
+            self.health.loading()
+        try:
+            if not self.loaded:
+                self.before_load()
+                self.runner.guarded(self, self.load_deadline, self.target.load)
+        except PluginError as error:
+            with self.runner.lock:
+                self.health.quarantine(f"could not be loaded: {error}")
+                waiting = self._drain()
+            log.warning("the %s is quarantined: %s", self.title, self.health.reason)
+            self.settle_all(waiting, self.out_of_use())
+            return False
+        self.loaded = True
+        with self.runner.lock:
+            self.health.ready()
+        return True
+
+    def _work_call(self, job: Job) -> None:
+        try:
+            answer = self.runner.guarded(self, self.deadline, lambda: self.target.call(job.method, job.payload))
+        except PluginError as error:
+            self._note_error(error)
+            job.settle(None, error)
+        else:
+            job.settle(answer, None)
+        self.in_hand = []
+
+    def direct(self, method: str, arguments: tuple[Any, ...]) -> Any:
+        """Call a method from within the runner's own thread, for another object that is being run there.
+
+        :raises PluginError: where the object is out of use or fails.
+        """
+        if not self.ensure_loaded():
+            raise self.out_of_use()
+        try:
+            return self.runner.guarded(self, self.deadline, lambda: self.target.call(method, arguments))
+        except PluginError as error:
+            self._note_error(error)
+            raise
+
+    def _note_error(self, error: PluginError) -> None:
+        """Count a failed call: wrong answers and lost processes quarantine, the rest is the caller's to see."""
+        waiting: list[Job] = []
+        with self.runner.lock:
+            self.health.last_error = str(error)
+            if isinstance(error, (ContractBroken, DeadlineExceeded)) and self.health.state == "ready":
+                self.health.quarantine(str(error))
+                waiting = self._drain()
+            if isinstance(error, (ProcessLostError, DeadlineExceeded)):
+                self.loaded = False
+        self.settle_all(waiting, error)
+
+    def _attempt(self, jobs: list[Job], errors: list[PluginError], crashes: _Budget) -> int:
+        """Run ``jobs``, in halves where the whole raises; return how many were answered."""
+        if not self.loaded and not self.ensure_loaded():
+            self.settle_all(jobs, self.out_of_use())
+            return 0
+        try:
+            answers = self.runner.guarded(self, self.deadline, lambda: self.target.run([job.payload for job in jobs]))
+        except (ContractBroken, DeadlineExceeded) as error:
+            errors.append(error)
+            self._note_error(error)
+            self.settle_all(jobs, error)
+            return 0
+        except PluginError as error:
+            errors.append(error)
+            lost = isinstance(error, ProcessLostError)
+            if lost:
+                self.loaded = False
+                crashes.spend()
+            if len(jobs) == 1 or (lost and crashes.empty) or self.closing:
+                self.settle_all(jobs, error)
+                return 0
+            middle = len(jobs) // 2
+            answered = self._attempt(jobs[:middle], errors, crashes)
+            return answered + self._attempt_rest(jobs[middle:], errors, crashes)
+        for job, answer in zip(jobs, answers, strict=True):
+            job.settle(answer, None)
+        self._done(jobs)
+        return len(jobs)
+
+    def _attempt_rest(self, jobs: list[Job], errors: list[PluginError], crashes: _Budget) -> int:
+        """Run the second half, unless the first one took the object out of use."""
+        if self.health.state in ("quarantined", "off") or (crashes.empty and not self.loaded):
+            self.settle_all(jobs, errors[-1])
+            return 0
+        return self._attempt(jobs, errors, crashes)
+
+    def give_up(self, error: DeadlineExceeded) -> list[Job]:
+        """Take everything that waits, in hand or queued. The caller holds the runner's lock and settles it."""
+        jobs = [*self.in_hand, *self._drain()]
+        self.in_hand = []
+        self.failed += len(jobs)
+        self.health.last_error = str(error)
+        return jobs
+
+    def _drain(self) -> list[Job]:
+        waiting = [*self.calls, *self.waiting]
+        self.calls.clear()
+        self.waiting.clear()
+        return waiting
+
+    def settle_all(self, jobs: Sequence[Job], error: PluginError) -> None:
+        """Settle ``jobs`` with ``error``."""
+        for job in jobs:
+            job.settle(None, error)
+        self._done(jobs)
+
+    def _done(self, jobs: Sequence[Job]) -> None:
+        if self.in_hand:
+            settled = set(map(id, jobs))
+            self.in_hand = [job for job in self.in_hand if id(job) not in settled]
+
+    def status(self) -> ObjectStatus:
+        """Return how this object is."""
+        health = self.health
+        return ObjectStatus(
+            kind=self.kind,
+            name=self.name,
+            revision=self.target.revision,
+            state=health.state,
+            runtime=self.target.runtime,
+            reason=health.reason if health.state in ("quarantined", "off") else "",
+            isolated=self.target.isolated,
+            waiting=len(self.waiting) + len(self.in_hand),
+            answered=self.answered,
+            failed=self.failed,
+            declines=self.target.declines,
+            last_error=health.last_error,
+            next_revival=health.next_revival,
+        )
+
+
+_MOST_CRASHES = 6
+"""How many processes one batch may cost: a batch of 16 is halved down to one guilty item within 5."""
+
+
+class _Budget:
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def spend(self) -> None:
+        self._left -= 1
+
+    @property
+    def empty(self) -> bool:
+        return self._left <= 0

@@ -1,0 +1,122 @@
+"""Builds the objects of all plugins, gives each its lane, and says which were refused."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from opsin.errors import ContractBroken, PluginError, UnknownName
+from opsin.host.discovery import Plugin, cards_of
+from opsin.host.lane import Lane
+from opsin.host.local import PluginObject, check_object, object_name
+from opsin.host.values import ObjectKind
+from opsin.model import Vocabulary
+from opsin.plugin import Categorizer, Encoder, Extractor
+
+log = logging.getLogger("opsin.host")
+
+MakeLane = Callable[[Plugin, ObjectKind, Any, Callable[[], PluginObject]], Lane]
+
+
+def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]:
+    """Return the encoder called ``name`` and its plugin.
+
+    :raises UnknownName: naming the encoders that there are.
+    :raises PluginError: where a plugin failed while it was asked, and no other has the encoder.
+    """
+    failure: PluginError | None = None
+    for plugin in plugins:
+        if not plugin.usable:
+            continue
+        try:
+            encoder = plugin.hook("opsin_encoder", name=name)
+            if encoder is not None:
+                return plugin, check_object("encoder", encoder)  # type: ignore[return-value]
+        except PluginError as error:
+            plugin.fail("broken", str(error))
+            failure = failure or error
+    if failure is not None:
+        raise failure
+    known = ", ".join(card.name for plugin in plugins for card in cards_of(plugin)) or "none"
+    unusable = "; ".join(f"{each.name} is {each.state} ({each.reason})" for each in plugins if not each.usable)
+    msg = f"there is no encoder {name!r}; there are: {known}" + (
+        f". Plugins out of use: {unusable}" if unusable else ""
+    )
+    raise UnknownName(msg)
+
+
+def build_extractors(plugins: Sequence[Plugin], taken: set[str], make_lane: MakeLane) -> list[Lane]:
+    """Return a lane for each extractor; ``taken`` are the features that others give already."""
+    lanes = []
+    for plugin, item in _objects(plugins, "extractor", "opsin_extractors", {}):
+        if not isinstance(item, Extractor):
+            continue
+        names = {feature.name for feature in item.features}
+        if double := names & taken:
+            plugin.fail("broken", f"the extractor {item.name!r} gives {sorted(double)}, which another one gives")
+            continue
+        taken |= names
+        rebuild = _rebuilder(plugin, "extractor", "opsin_extractors", item.name, {})
+        lanes.append(make_lane(plugin, "extractor", item, rebuild))
+    return lanes
+
+
+def build_categorizers(
+    plugins: Sequence[Plugin],
+    vocabularies: Sequence[Vocabulary],
+    make_lane: MakeLane,
+    reuse: Callable[[Plugin, Categorizer], Lane | None],
+) -> list[Lane]:
+    """Return a lane for each categorizer; ``reuse`` may answer with the lane of an equal one that exists."""
+    lanes: list[Lane] = []
+    taken: set[str] = set()
+    arguments = {"vocabularies": tuple(vocabularies)}
+    for plugin, item in _objects(plugins, "categorizer", "opsin_categorizers", arguments):
+        if not isinstance(item, Categorizer):
+            continue
+        if item.id in taken:
+            plugin.fail("broken", f"there is a categorizer {item.id!r} already")
+            continue
+        taken.add(item.id)
+        lane = reuse(plugin, item)
+        if lane is None:
+            rebuild = _rebuilder(plugin, "categorizer", "opsin_categorizers", item.id, arguments)
+            lane = make_lane(plugin, "categorizer", item, rebuild)
+        lanes.append(lane)
+    return lanes
+
+
+def _objects(
+    plugins: Sequence[Plugin], kind: ObjectKind, hook: str, arguments: dict[str, Any]
+) -> list[tuple[Plugin, PluginObject]]:
+    found = []
+    for plugin in plugins:
+        if not plugin.usable:
+            continue
+        try:
+            items = plugin.sequence(hook, **arguments)
+        except PluginError as error:
+            log.warning("%s", error)
+            continue
+        for item in items:
+            try:
+                found.append((plugin, check_object(kind, item)))
+            except ContractBroken as error:
+                plugin.fail("broken", str(error))
+                log.warning("the plugin %r: %s", plugin.name, error)
+    return found
+
+
+def _rebuilder(
+    plugin: Plugin, kind: ObjectKind, hook: str, name: str, arguments: dict[str, Any]
+) -> Callable[[], PluginObject]:
+    def rebuild() -> PluginObject:
+        for item in plugin.sequence(hook, **arguments):
+            checked = check_object(kind, item)
+            if object_name(checked) == name:
+                return checked
+        msg = f"{hook} no longer returns {name!r}"
+        raise PluginError(msg)
+
+    return rebuild
