@@ -25,7 +25,8 @@ def tags(
     tags below it, and has to pass the same threshold. Labels that ``labels`` does not hold are kept and imply nothing.
     """
     best: dict[str, Fused] = {}
-    synonyms = synonyms_of(labels.values())
+    strange = any(entry.label not in labels for entry in fused)
+    synonyms = synonyms_of(labels.values()) if strange else {}
     for entry in fused:
         label = entry.label if entry.label in labels else synonyms.get(label_id(entry.label), entry.label)
         if label not in best or entry.score > best[label].score:

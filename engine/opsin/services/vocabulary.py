@@ -1,0 +1,200 @@
+"""The vocabularies of a library: one TOML file each in its folder, shown, checked and changed.
+
+A change is checked before it is written, and written aside, so that a file is always whole. Who changes a vocabulary
+scores the library again afterwards.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from opsin.catalogue.blobs import sync_folder
+from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
+from opsin.plugin.vocabulary import check_vocabulary, parse_vocabulary, read_vocabulary
+from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
+from opsin.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from opsin.model import Label, Vocabulary
+
+
+def load_all(folder: Path) -> list[Vocabulary]:
+    """Return the vocabularies of ``folder``, sorted by name.
+
+    :raises SettingError: naming the file, the line and the label of what is wrong.
+    """
+    found: dict[str, tuple[Path, Vocabulary]] = {}
+    for path in _files(folder):
+        vocabulary = read_vocabulary(path)
+        if vocabulary.name in found:
+            msg = f"{path} and {found[vocabulary.name][0]} are both called {vocabulary.name!r}: rename one"
+            raise SettingError(msg)
+        found[vocabulary.name] = path, vocabulary
+    return [vocabulary for _, (_, vocabulary) in sorted(found.items())]
+
+
+def show(folder: Path, name: str) -> Vocabulary:
+    """Return the vocabulary called ``name``.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    return read_vocabulary(path_of(folder, name))
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Return the file of the vocabulary called ``name``; one whose file cannot be read is known by its file's name.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    names = {_name_of(path): path for path in _files(folder)}
+    if name in names:
+        return names[name]
+    msg = f"this library has no vocabulary {name!r}; it has {', '.join(sorted(names)) or 'none'}"
+    raise UnknownName(msg)
+
+
+def check(source: Path) -> list[str]:
+    """Return what is wrong with a file, or with the files of a folder, one sentence each; empty where all is well."""
+    problems: list[str] = []
+    for path in _files(source) if source.is_dir() else [source]:
+        try:
+            vocabulary = parse_vocabulary(path)
+        except SettingError as error:
+            problems.append(str(error))
+        else:
+            problems += [f"{path}: {problem}" for problem in check_vocabulary(vocabulary)]
+    if source.is_dir() and not problems:
+        try:
+            load_all(source)
+        except SettingError as error:
+            problems.append(str(error))
+    return problems
+
+
+def shipped(settings: Settings | None = None) -> dict[str, Vocabulary]:
+    """Return the vocabularies that the installed plugins offer, by name."""
+    from opsin.host import discover
+
+    return {
+        vocabulary.name: vocabulary
+        for plugin in discover(settings or Settings())
+        if plugin.usable
+        for vocabulary in plugin.sequence("opsin_vocabularies")
+    }
+
+
+def add(folder: Path, source: str | Path, settings: Settings | None = None) -> Vocabulary:
+    """Copy a vocabulary into ``folder`` and return it: one that a plugin ships, by name, or a TOML file, by path.
+
+    :raises UnknownName: where ``source`` is neither.
+    :raises UsageError: where the library has a vocabulary of that name.
+    :raises SettingError: where the file cannot be used.
+    """
+    path = Path(source)
+    if isinstance(source, Path) or path.suffix == ".toml":
+        if not path.is_file():
+            msg = f"there is no file {path}"
+            raise UnknownName(msg)
+        vocabulary, text = read_vocabulary(path), path.read_text("utf-8")
+    else:
+        offered = shipped(settings)
+        if source not in offered:
+            msg = f"there is no vocabulary {source!r}; there are {', '.join(sorted(offered))}, or name a .toml file"
+            raise UnknownName(msg)
+        vocabulary = offered[source]
+        text = render_vocabulary(vocabulary)
+    target = folder / f"{vocabulary.name}.toml"
+    if target.exists() or any(_name_of(each) == vocabulary.name for each in _files(folder)):
+        msg = (
+            f"this library has a vocabulary {vocabulary.name!r} already: remove it first, or give this one another name"
+        )
+        raise UsageError(msg)
+    _write(target, text)
+    return vocabulary
+
+
+def remove(folder: Path, name: str) -> None:
+    """Take the vocabulary called ``name`` out of ``folder``.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    path_of(folder, name).unlink()
+    sync_folder(folder)
+
+
+def add_label(folder: Path, name: str, label: Label) -> Vocabulary:
+    """Add a label to the vocabulary called ``name`` and return the new vocabulary.
+
+    :raises UnknownName: where there is no such vocabulary.
+    :raises SettingError: where the label is there already, or does not fit; nothing is written then.
+    """
+    path = path_of(folder, name)
+    return _change(path, with_label(_text(path), label))
+
+
+def edit_label(folder: Path, name: str, label: str, changes: Mapping[str, Any]) -> Vocabulary:
+    """Set fields of a label (None takes a field away) and return the new vocabulary.
+
+    ``changes`` maps the names of :class:`opsin.Label`'s fields to values.
+
+    :raises UnknownName: where there is no such vocabulary, label or field.
+    :raises SettingError: where the result cannot be used; nothing is written then.
+    """
+    path = path_of(folder, name)
+    return _change(path, with_changes(_text(path), label, changes))
+
+
+def remove_label(folder: Path, name: str, label: str) -> Vocabulary:
+    """Take a label out of the vocabulary called ``name`` and return the new vocabulary.
+
+    :raises UnknownName: where there is no such vocabulary or label.
+    :raises SettingError: where other labels name it as their parent; nothing is written then.
+    """
+    path = path_of(folder, name)
+    return _change(path, without_label(_text(path), label))
+
+
+def _change(path: Path, text: str) -> Vocabulary:
+    vocabulary = read_vocabulary(text, origin=str(path))
+    _write(path, text)
+    return vocabulary
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.toml") if not path.name.startswith("."))
+
+
+def _name_of(path: Path) -> str:
+    try:
+        return parse_vocabulary(path).name
+    except SettingError:
+        return path.stem
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise SettingError(msg) from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write aside, sync, rename: after a crash the file is the old one or the new one."""
+    aside = path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with aside.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+        sync_folder(path.parent)
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise LibraryError(msg) from error
