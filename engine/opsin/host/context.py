@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -46,7 +45,9 @@ class HostContext:
 
     @property
     def threads(self) -> int:
-        return self._settings.threads or cores()
+        from opsin.host.runtime import available_cores
+
+        return self._settings.threads or available_cores()
 
     @property
     def log(self) -> logging.Logger:
@@ -77,10 +78,3 @@ class HostContext:
             runtime=self._settings.runtime,
         )
         return compiled
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

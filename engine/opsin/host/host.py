@@ -84,14 +84,13 @@ class Host:
         self.close()
 
     def start(self) -> None:
-        """Load every object and wait for it.
+        """Load every object that is not loaded, and wait for it; ``encoder.ensure()`` loads the encoder alone.
 
         :raises PluginError: where the encoder cannot be loaded; any other failure shows in ``statuses``.
         """
-        loads = [ask(lane, "ready") for lane in (*self._extractors, *self._roster.lanes)]
-        for load in loads:
+        self.encoder.ensure()
+        for load in [ask(lane, "ready") for lane in (*self._extractors, *self._roster.lanes) if not lane.loaded]:
             load.exception()
-        loads[0].result()
 
     def close(self) -> None:
         """Finish the batch under way, settle what waits with an error, give memory back."""
@@ -126,17 +125,21 @@ class Host:
         views = [lane.target.item.view for lane in self._extractors if isinstance(lane.target.item, Extractor)]
         return tuple(dict.fromkeys(view for view in views if view is not None))
 
-    def submit(self, frames: Sequence[Frame], *, wait: bool = False) -> Future[Analysis]:
+    def submit(
+        self, frames: Sequence[Frame], categorizers: Collection[str] | None = None, *, wait: bool = False
+    ) -> Future[Analysis]:
         """Send one content's frames on their way; they are batched with those of other contents.
 
-        The future fails with PluginError only where the encoder fails on this content. ``wait`` waits for room where
-        too much is under way.
+        ``categorizers`` None means all. The future fails with PluginError only where the encoder fails on this
+        content. ``wait`` waits for room where too much is under way.
 
+        :raises UnknownName: for a categorizer that does not exist.
         :raises Overloaded: where ``host.queue`` frames are under way and ``wait`` is False.
         """
         if not frames:
             raise UsageError("a content needs at least one frame")
-        run = self._begin(len(frames), wait=wait, frames=frames, features=[{} for _ in frames], categorizers=None)
+        chosen = None if categorizers is None else [self._by_id(name) for name in categorizers]
+        run = self._begin(len(frames), wait=wait, frames=frames, features=[{} for _ in frames], categorizers=chosen)
         run.begin(self._extractors)
         return run.future
 
@@ -167,6 +170,14 @@ class Host:
             run.begin(())
             runs.append(run)
         return [list(run.future.result().reports) for run in runs]
+
+    def can_categorize(self, features: Sequence[Mapping[str, NDArray[Any]]], categorizer: str) -> bool:
+        """Return whether a content's stored features are enough for ``categorizer``.
+
+        :raises UnknownName: for a categorizer that does not exist.
+        """
+        needs = self._by_id(categorizer).needs
+        return not isinstance(needs, Frames) and all(needs <= set(each) for each in features)
 
     def explain(
         self,
@@ -235,6 +246,15 @@ class Host:
             for item in items
             if isinstance(item, Categorizer) and isinstance(item.vocabulary, Vocabulary)
         }
+
+    @property
+    def labels(self) -> Mapping[str, Label]:
+        """Every label that a categorizer may answer with, by id; where two describe one, the first categorizer's."""
+        found: dict[str, Label] = {}
+        for vocabulary in self.vocabularies.values():
+            for label in vocabulary.labels:
+                found.setdefault(label.id, label)
+        return found
 
     def statuses(self) -> list[PluginStatus]:
         """Return how each plugin and its objects are, by name."""
