@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 
 Resampling = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
+# A picture whose longer side would be brought to more than this many crops is cut before it is resized: a strip of
+# 1 x 60,000 pixels would otherwise become one of 297 x 17,820,000. It costs the last bit of exactness.
+_LONGEST = 16
+
 
 class View(msgspec.Struct, frozen=True):
     """Resize, then cut the centre.
@@ -63,8 +67,11 @@ def view_image(
 
     target = _resized(size or image.size, view)
     whole = (0.0, 0.0, float(image.width), float(image.height))
+    method = Image.Resampling[view.resampling.upper()]
+    if max(target) > _LONGEST * view.crop and min(target) >= view.crop:
+        return image.resize((view.crop, view.crop), method, box=_centre(target, view.crop, box or whole))
     if target != image.size or (box or whole) != whole:
-        image = image.resize(target, Image.Resampling[view.resampling.upper()], box=box)
+        image = image.resize(target, method, box=box)
     width, height = image.size
     if (width, height) == (view.crop, view.crop):
         return image
@@ -75,6 +82,16 @@ def view_image(
         canvas.paste(image, (max(0, -left), max(0, -top)))
         image, left, top = canvas, max(0, left), max(0, top)
     return image.crop((left, top, left + view.crop, top + view.crop))
+
+
+def _centre(
+    target: tuple[int, int], crop: int, box: tuple[float, float, float, float]
+) -> tuple[float, float, float, float]:
+    """Return the part of ``box`` that ends up in the central crop of ``target``."""
+    left, top, right, bottom = box
+    across, down = (right - left) / target[0], (bottom - top) / target[1]
+    x, y = round((target[0] - crop) / 2), round((target[1] - crop) / 2)
+    return left + x * across, top + y * down, left + (x + crop) * across, top + (y + crop) * down
 
 
 def _resized(size: tuple[int, int], view: View) -> tuple[int, int]:
