@@ -1,0 +1,121 @@
+"""The texts of one vocabulary as vectors, with what is needed to standardise similarities; kept in a cache file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from opsin_zero_shot.prompts import background_texts, label_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from opsin import Label, TextEncoder
+
+    Array = NDArray[np.float32]
+
+LEAST_SPREAD = 1e-3
+# The share of values below the middle by one standard deviation, if they are normally distributed.
+ONE_SIGMA = 0.1587
+
+
+class Matrix(msgspec.Struct, frozen=True):
+    """Rows of text vectors with their statistics.
+
+    ``rows``: float32 (n + r, dim), unit, the n labels first, then all look-alikes; ``owner``: int32 (r,), the number
+    of the label whose look-alike each is. ``middle``, ``spread``: float32 (n + r,), of each row's similarities with
+    the background pictures; both empty where the encoder has none. ``others``: float32 (m, dim), unit, background
+    texts for that case, else (0, dim).
+    """
+
+    rows: Array
+    owner: NDArray[np.int32]
+    middle: Array
+    spread: Array
+    others: Array
+
+    @property
+    def labels(self) -> int:
+        """How many labels there are."""
+        return len(self.rows) - len(self.owner)
+
+    def standardised(self, vectors: Array) -> Array:
+        """Return for each unit vector (b, dim) by how many spreads every row stands out: float32 (b, n + r).
+
+        Against the row's own background pictures; without them, against the picture's similarities with other texts.
+        """
+        near = vectors @ self.rows.T
+        if len(self.middle):
+            return np.asarray((near - self.middle) / self.spread, np.float32)
+        middle, spread = self.other_statistics(vectors)
+        return np.asarray((near - middle[:, None]) / spread[:, None], np.float32)
+
+    def other_statistics(self, vectors: Array) -> Array:
+        """Return mean and standard deviation of the vectors' similarities with the background texts, float32 (2, b)."""
+        others = vectors @ self.others.T
+        return np.stack((others.mean(axis=1), np.maximum(others.std(axis=1), LEAST_SPREAD)))
+
+    def margins(self, vectors: Array) -> Array:
+        """Return every label's margin for each vector, float32 (b, n).
+
+        It is the label's standardised similarity, less what a look-alike has more than it. No label sees another.
+        """
+        values = self.standardised(vectors)
+        own = values[:, : self.labels]
+        if not len(self.owner):
+            return own
+        rivals = np.full(own.shape, -np.inf, np.float32)
+        for place, owner in enumerate(self.owner, start=self.labels):
+            np.maximum(rivals[:, owner], values[:, place], out=rivals[:, owner])
+        return np.asarray(own - np.maximum(rivals - own, 0), np.float32)
+
+    def save(self, path: Path) -> None:
+        """Write it to ``path`` (npz), whole or not at all."""
+        aside = path.with_suffix(".tmp.npz")
+        np.savez(aside, **{name: getattr(self, name) for name in self.__struct_fields__})
+        aside.replace(path)
+
+
+def load_matrix(path: Path) -> Matrix | None:
+    """Return the matrix in ``path``, or None where there is none that can be read."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Matrix(**{name: file[name] for name in Matrix.__struct_fields__})
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
+def make_matrix(encoder: TextEncoder, labels: Sequence[Label], templates: Sequence[str]) -> Matrix:
+    """Encode the texts of ``labels`` and measure them on the encoder's background."""
+    groups = [label_texts(label, templates) for label in labels]
+    groups += [[negative] for label in labels for negative in label.negatives]
+    owner = [number for number, label in enumerate(labels) for _ in label.negatives]
+    vectors = encoder.encode_texts([text for group in groups for text in group])
+    rows = np.zeros((len(groups), encoder.dim), np.float32)
+    start = 0
+    for row, group in zip(rows, groups, strict=True):
+        mean = vectors[start : start + len(group)].mean(axis=0)
+        row[:] = mean / max(float(np.linalg.norm(mean)), 1e-12)
+        start += len(group)
+    background = encoder.background()
+    if len(background):
+        middle, spread = background_statistics(rows, background)
+        others = np.zeros((0, encoder.dim), np.float32)
+    else:
+        middle = spread = np.zeros(0, np.float32)
+        others = encoder.encode_texts(background_texts(templates))
+    return Matrix(rows=rows, owner=np.asarray(owner, np.int32), middle=middle, spread=spread, others=others)
+
+
+def background_statistics(rows: Array, background: Array) -> tuple[Array, Array]:
+    """Return the median of each row's similarities with ``background`` and the spread of the lower half, float32 (n,).
+
+    The lower half, because the upper one holds those background pictures that do show the label.
+    """
+    low, middle = np.quantile(rows @ background.T, (ONE_SIGMA, 0.5), axis=1)
+    return np.asarray(middle, np.float32), np.asarray(np.maximum(middle - low, LEAST_SPREAD), np.float32)
