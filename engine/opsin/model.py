@@ -61,7 +61,7 @@ class Match(msgspec.Struct, frozen=True, omit_defaults=True):
 
     label: str
     score: float
-    attributes: Mapping[str, str | float | int | bool | list[str] | list[float] | None] = {}
+    attributes: Mapping[str, str | float | int | bool | list[str | float] | None] = {}
     frame: int = 0
 
 

@@ -100,6 +100,17 @@ def of_content(connection: Connection, content_id: int) -> list[AssetRow]:
     ]
 
 
+def of_contents(connection: Connection, ids: Collection[int]) -> dict[int, list[AssetRow]]:
+    """Return the assets of several contents: content id -> assets, oldest first."""
+    found: dict[int, list[AssetRow]] = {number: [] for number in ids}
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), _PAGE):
+        query = select_assets().where(asset.c.content_id.in_(wanted[start : start + _PAGE])).order_by(asset.c.row)
+        for row in connection.execute(query):
+            found[row.content_id].append(_asset(row))
+    return found
+
+
 def resolve(connection: Connection, name: str) -> list[AssetRow]:
     """Return the assets that ``name`` may mean: an id, a location, an id's beginning (8+ characters) or a name."""
     tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.location == name]

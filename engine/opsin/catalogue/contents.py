@@ -174,6 +174,15 @@ def vectors_after(
         row = int(rows[-1])
 
 
+def frames_of(connection: Connection, rows: Collection[int]) -> dict[int, tuple[int, int]]:
+    """Return for embedding rows their content id and frame number."""
+    found: dict[int, tuple[int, int]] = {}
+    for page in _pages(sorted(rows)):
+        query = select(embedding.c.row, embedding.c.content_id, embedding.c.frame).where(embedding.c.row.in_(page))
+        found.update((row, (content_id, frame)) for row, content_id, frame in connection.execute(query))
+    return found
+
+
 def embedding_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
     """Return the row numbers of the embeddings above ``after`` and their content ids, in row order."""
     query = select(embedding.c.row, embedding.c.content_id).where(embedding.c.row > after).order_by(embedding.c.row)

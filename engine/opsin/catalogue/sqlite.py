@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
 
 _BUSY_SECONDS = 30
@@ -24,7 +24,7 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
 
-    engine = create_engine("sqlite://", creator=raw, pool_size=8, max_overflow=32)
+    engine = create_engine("sqlite://", creator=raw, poolclass=QueuePool, pool_size=8, max_overflow=32)
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:

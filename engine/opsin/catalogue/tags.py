@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, select, tuple_
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.database import get_meta, set_meta
@@ -76,9 +76,14 @@ def all_bitmaps(connection: Connection) -> dict[str, BitMap]:
     return {label: bits for label, bits in found.items() if bits}
 
 
-def is_empty(connection: Connection) -> bool:
-    """Return whether no model has given any tag."""
-    return not connection.execute(select(func.count()).select_from(tag_bitmap)).scalar()
+def tags_of(connection: Connection, rows: Iterable[int]) -> dict[int, list[str]]:
+    """Return for each of these assets the labels that models gave it."""
+    found: dict[int, list[str]] = {row: [] for row in rows}
+    wanted = BitMap(found)
+    for label, bits in all_bitmaps(connection).items():
+        for row in bits & wanted:
+            found[row].append(label)
+    return found
 
 
 def _by_chunk(tags: Mapping[int, Iterable[str]]) -> dict[tuple[str, int], BitMap]:

@@ -1,0 +1,144 @@
+"""Commands about what is in the library: `opsin list`, `show`, `tags`, `label` and `explain`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from opsin.cli.output import emit, printable, size, table, tag_line
+from opsin.cli.shared import json_option, library_option, open_library, where_option
+
+
+@click.command("list")
+@library_option
+@where_option
+@click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
+@json_option
+def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json: bool) -> int:
+    """List pictures with their tags, in the order in which they were added."""
+    with open_library(root, readonly=True) as library:
+        found = library.list(where=where, limit=limit)
+        if as_json:
+            for asset in found:
+                emit(asset)
+            return 0
+        rows = [(printable(a.name), f"{a.width}x{a.height}", a.format, tag_line(a.tags), a.id[:13]) for a in found]
+    if not rows:
+        click.echo("No picture fits.", err=True)
+        return 1
+    table(("picture", "size", "format", "tags", "id"), rows, right=("size",))
+    return 0
+
+
+@click.command()
+@click.argument("asset")
+@library_option
+@click.option("--similar", type=click.IntRange(0, 100), default=3, show_default=True, help="So many similar pictures.")
+@json_option
+def show(asset: str, root: Path | None, similar: int, as_json: bool) -> None:
+    """Show one picture: what is known of it, its tags, what looks like it."""
+    with open_library(root, readonly=True) as library:
+        view = library.get(asset)
+        near = library.similar(view.id, limit=similar) if similar else ()
+    if as_json:
+        emit({"asset": view, "similar": near})
+        return
+    facts = [
+        ("picture", view.name),
+        ("where", view.location + ("  (copied)" if view.copied else "")),
+        ("id", view.id),
+        (
+            "size",
+            f"{view.width}x{view.height}, {view.format}, {size(view.bytes)}"
+            + (f", {view.frames} frames" if view.frames > 1 else ""),
+        ),
+        ("taken", view.taken_at),
+        ("added", view.added_at),
+        ("vanished", view.vanished_at),
+        ("owner", view.owner),
+        ("caption", view.caption),
+        ("context", ", ".join(f"{key}={value}" for key, value in view.context.items())),
+        ("tags", tag_line(view.tags) or "none"),
+        ("similar", ", ".join(f"{hit.asset.name} {hit.similarity:.2f}" for hit in near)),
+    ]
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        if value:
+            click.echo(f"{name:<{width}}  {printable(value)}")
+
+
+@click.command()
+@library_option
+@click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
+@json_option
+def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
+    """Show every tag in use, most frequent first."""
+    with open_library(root, readonly=True) as library:
+        found = library.tags()[:limit]
+    if as_json:
+        for entry in found:
+            emit(entry)
+        return
+    table(("tag", "name", "pictures"), [(t.label, t.name, t.count) for t in found], right=("pictures",))
+
+
+@click.command()
+@click.argument("asset")
+@library_option
+@click.option("--add", multiple=True, metavar="TAG", help="Attach a tag; may be repeated.")
+@click.option("--remove", multiple=True, metavar="TAG", help="Remove a tag for good; may be repeated.")
+@json_option
+def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+    """Attach and remove tags by hand; this outlives every re-analysis."""
+    if not add and not remove:
+        raise click.UsageError("say what to do: --add TAG, --remove TAG, or both")
+    with open_library(root) as library:
+        view = library.tag(asset, add=add, remove=remove)
+    if as_json:
+        emit(view)
+    else:
+        click.echo(f"{printable(view.name)}: {tag_line(view.tags) or 'no tag'}")
+
+
+@click.command()
+@click.argument("asset")
+@click.argument("tag")
+@library_option
+@json_option
+def explain(asset: str, tag: str, root: Path | None, as_json: bool) -> None:
+    """Show why a picture carries a tag, or does not: every number behind it."""
+    with open_library(root, readonly=True) as library:
+        found = library.explain(asset, tag)
+    if as_json:
+        emit(found)
+        return
+    score = "no score" if found.score is None else f"score {found.score:.3f}"
+    click.echo(f"{found.label}: {'tagged' if found.tagged else 'not tagged'}, {score}, threshold {found.threshold:g}")
+    if found.person:
+        click.echo(f"  a person {found.person} it, and that decides")
+    for child in found.implied_by:
+        click.echo(f"  implied by {child}")
+    for categorizer, reason in found.declined.items():
+        click.echo(f"  {categorizer} declines: {reason}")
+    for entry in found.evidence:
+        said = "did not name it" if entry.silent else f"score {entry.score:.3f}"
+        click.echo(
+            f"  {entry.categorizer} (revision {entry.revision}, family {entry.family}): {said}, weight {entry.weight:.2f}"
+        )
+        for key, value in entry.details.items():
+            click.echo(f"    {key}: {_plain(value)}")
+    click.echo(f"  encoder {found.encoder} ({found.encoder_revision})")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, list):
+        return "; ".join(_plain(entry) for entry in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
+    return str(value)
+
+
+COMMANDS = (list_, show, tags, label, explain)

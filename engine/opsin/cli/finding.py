@@ -1,0 +1,125 @@
+"""Commands that find: `opsin search` and `opsin duplicates`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from opsin.cli.output import emit, printable, table, tag_line
+from opsin.cli.shared import json_option, library_option, open_library, where_option
+
+if TYPE_CHECKING:
+    from opsin.services.search import Page
+
+
+@click.command()
+@click.argument("text", required=False)
+@library_option
+@click.option(
+    "--like",
+    multiple=True,
+    metavar="PICTURE[:WEIGHT]",
+    help="Like this picture: a file, URL or asset; may be repeated.",
+)
+@click.option("--not", "without", multiple=True, metavar="WORDS", help="Unlike these words; may be repeated.")
+@click.option("--tag", "tags", multiple=True, help="Only with this tag; may be repeated.")
+@click.option("--owner", help="Only of this owner.")
+@where_option
+@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000))
+@click.option("--cursor", metavar="TEXT", help="Continue a former search.")
+@click.option("--all", "everything", is_flag=True, help="Show also what is held for no match.")
+@json_option
+def search(
+    text: str | None,
+    root: Path | None,
+    like: tuple[str, ...],
+    without: tuple[str, ...],
+    tags: tuple[str, ...],
+    owner: str | None,
+    where: tuple[str, ...],
+    as_json: bool,
+    limit: int,
+    cursor: str | None,
+    everything: bool,
+) -> int:
+    """Find pictures by words, by example, or both.
+
+    \b
+    opsin search "a dog on a beach"
+    opsin search "dog" --like beach.jpg:0.5 --not cartoon
+    """
+    conditions = [*where, *(f"tag={tag}" for tag in tags), *([f"owner={owner}"] if owner else [])]
+    with open_library(root, readonly=True) as library:
+        examples = [weighted(entry) for entry in like]
+        page = library.search(
+            text, like=examples, without=without, where=conditions, limit=limit, cursor=cursor, everything=everything
+        )
+    if as_json:
+        for hit in page.hits:
+            emit(hit)
+        if page.cursor:
+            click.echo(f'{{"cursor":"{page.cursor}"}}')
+    else:
+        _show(page)
+    return 0 if page.hits else 1
+
+
+def _show(page: Page) -> None:
+    if not page.hits:
+        more = (
+            f" ({page.cut_off} pictures are only as near as any picture would be; --all shows them)"
+            if page.cut_off
+            else ""
+        )
+        click.echo(f"Nothing matches{more}.", err=True)
+        return
+    rows = [
+        (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:13])
+        for hit in page.hits
+    ]
+    table(("score", "picture", "tags", "id"), rows, right=("score",))
+    if page.cursor:
+        click.echo(f"More: --cursor {page.cursor}")
+
+
+def weighted(entry: str) -> tuple[str, float]:
+    """Split ``PICTURE:WEIGHT``; a picture whose name ends like that is meant where such a file exists."""
+    name, colon, weight = entry.rpartition(":")
+    if colon and name and not Path(entry).exists():
+        try:
+            return name, float(weight)
+        except ValueError:
+            pass
+    return entry, 1.0
+
+
+@click.command()
+@library_option
+@click.option(
+    "--threshold",
+    default=0.95,
+    show_default=True,
+    type=click.FloatRange(0, 1),
+    help="The least cosine of two pictures.",
+)
+@json_option
+def duplicates(root: Path | None, threshold: float, as_json: bool) -> int:
+    """Show groups of pictures that look nearly the same."""
+    found = 0
+    with open_library(root, readonly=True) as library:
+        for group in library.duplicates(threshold=threshold):
+            found += 1
+            if as_json:
+                emit(group)
+                continue
+            click.echo(f"{len(group.assets)} alike ({group.similarity:.3f}):")
+            for asset in group.assets:
+                click.echo(f"  {printable(asset.location)}  {asset.width}x{asset.height}  {asset.id[:13]}")
+    if not found and not as_json:
+        click.echo("No two pictures look that much alike.", err=True)
+    return 0 if found else 1
+
+
+COMMANDS = (search, duplicates)

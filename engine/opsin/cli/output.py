@@ -1,0 +1,81 @@
+"""How results are shown: JSON lines, tables and progress bars."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from opsin.model import Tag
+
+
+def emit(value: Any) -> None:
+    """Print a value as one line of JSON."""
+    click.echo(msgspec.json.encode(value).decode())
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, right: Sequence[str] = ()) -> None:
+    """Print rows under a heading; columns named in ``right`` are aligned right."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(printable(str(cell))) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(made)
+
+
+def tag_line(tags: Iterable[Tag]) -> str:
+    """Return tags with their scores, best first: ``cat 0.93, animal 0.93``; a person's tag has no number."""
+    ordered = sorted(tags, key=lambda tag: (-tag.score, tag.label))
+    return ", ".join(tag.label if tag.by == "person" else f"{tag.label} {tag.score:.2f}" for tag in ordered)
+
+
+def printable(text: str) -> str:
+    """Return text without control characters, which a file's name could smuggle into a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes for people."""
+    value = float(count)
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000 or unit == "GB":
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+        value /= 1000
+    return str(count)
+
+
+def progress(*, show: bool) -> Progress:
+    """Return a progress bar with rate and time left, on standard error; it shows on a terminal only."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not (show and console.is_terminal),
+        transient=True,
+    )

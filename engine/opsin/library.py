@@ -1,0 +1,286 @@
+"""The facade: what the command line, the web layer and Python users call."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from opsin.catalogue import assets
+from opsin.errors import LibraryError
+from opsin.plugin import EncoderCard
+from opsin.services import duplicates as duplicates_service
+from opsin.services import explain as explain_service
+from opsin.services import filters, people, upkeep
+from opsin.services import reanalyse as reanalyse_service
+from opsin.services import search as search_service
+from opsin.services.add import add as add_sources
+from opsin.services.add import mark_vanished
+from opsin.services.commit import Added, AddOptions
+from opsin.services.create import create
+from opsin.services.given import from_bytes
+from opsin.services.listing import TagCount, count_assets, list_assets, tag_counts
+from opsin.services.preview import preview as make_preview
+from opsin.services.views import AssetView, view_assets
+from opsin.services.workspace import Workspace
+from opsin.settings import default_library
+
+if TYPE_CHECKING:
+    from opsin.intake.sources import Source
+
+Where = Sequence[str]
+Picture = str | Path | bytes
+
+
+def init(
+    path: str | Path | None = None, *, encoder: str | None = None, vocabularies: Sequence[str] = ("everyday",)
+) -> Library:
+    """Make a library and open it.
+
+    ``encoder`` is a name that ``opsin encoders`` lists; without it, the best one whose weights are here.
+
+    :raises LibraryError: where there is a library already, or the folder cannot be written.
+    :raises UnknownName: for an encoder or vocabulary that there is not.
+    """
+    root = Path(path) if path is not None else default_library()
+    create(root, encoder=encoder, vocabularies=vocabularies)
+    return Library(root)
+
+
+def open(path: str | Path | None = None, *, readonly: bool = False, encoder: str | None = None) -> Library:
+    """Open the library at ``path``, else at ``OPSIN_HOME``, else at ./opsin-library.
+
+    One process at a time may open it for writing; any number may open it with ``readonly=True`` beside that one.
+
+    :raises LibraryMissing: where there is none.
+    :raises LibraryBusy: where another process has it open for writing.
+    :raises EncoderMismatch: where ``encoder`` is given and is not the one that it was made with.
+    """
+    return Library(Path(path) if path is not None else default_library(), readonly=readonly, encoder=encoder)
+
+
+class Library:
+    """An open library: a context manager. Its methods may be called from several threads."""
+
+    def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
+        self.workspace = Workspace(root, readonly=readonly, encoder=encoder)
+
+    @property
+    def path(self) -> Path:
+        """The library's folder."""
+        return self.workspace.layout.root
+
+    @property
+    def encoder(self) -> str:
+        """The name of the encoder that the library was made with."""
+        return self.workspace.encoder
+
+    def add(self, *pictures: Picture, **options: Any) -> list[Added]:
+        """Add pictures, wait until all are durable and searchable, and return what became of each.
+
+        ``pictures``: files, folders, globs, URLs (http, s3, ...), data URIs, or the bytes of a picture. Options as for
+        :meth:`add_each`.
+        """
+        return list(self.add_each(*pictures, **options))
+
+    def add_each(
+        self,
+        *pictures: Picture,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        caption: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        copy: bool = False,
+        auto_tag: float | None = None,
+        listed: Iterable[str] = (),
+        skipped: Counter[str] | None = None,
+    ) -> Iterator[Added]:
+        """Add pictures one after the other; each is durable and searchable when it is yielded.
+
+        Files, folders and buckets are referenced where they are, unless ``copy``; everything else is copied in.
+        ``tags`` are attached as a person's; ``auto_tag`` is the score (0..1) that a label must pass to become a tag.
+        ``listed`` holds the names that "-" stands for, e.g. an open text file; files left out are counted in ``skipped``.
+        A picture that cannot be added is yielded with its ``problem`` and ends nothing.
+
+        :raises UsageError: for an option that makes no sense.
+        :raises LibraryError: where the library is read only, or cannot be written.
+        """
+        self._require_writable()
+        options = AddOptions(
+            owner=owner,
+            tags=tuple(people.clean_tag(tag) for tag in tags),
+            caption=caption,
+            context=dict(context or {}),
+            copy=copy,
+            auto_tag=auto_tag,
+        )
+        yield from add_sources(self.workspace, self._sources(pictures, listed, skipped), options)
+        mark_vanished(
+            self.workspace, [Path(p).absolute() for p in pictures if not isinstance(p, bytes) and Path(p).is_dir()]
+        )
+
+    def count_sources(self, *pictures: Picture) -> int:
+        """Return how many sources ``pictures`` name, without reading any."""
+        return sum(1 for _ in self._sources(pictures))
+
+    def _sources(
+        self, pictures: Sequence[Picture], listed: Iterable[str] = (), skipped: Counter[str] | None = None
+    ) -> Iterator[Source]:
+        from opsin.intake.sources import expand
+
+        for picture in pictures:
+            if isinstance(picture, bytes):
+                yield from_bytes(picture)
+            else:
+                yield from expand([str(picture)], settings=self.workspace.settings, stdin=listed, skipped=skipped)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        like: Sequence[Picture | tuple[Picture, float]] = (),
+        without: Sequence[str] = (),
+        where: Where = (),
+        limit: int = 20,
+        cursor: str | None = None,
+        everything: bool = False,
+    ) -> search_service.Page:
+        """Find assets by what they show.
+
+        ``text``: words; ``like``: example pictures (file, URL, bytes, or an asset's id), each with a weight if given as
+        a pair; ``without``: words that push away; ``where``: conditions such as ``"tag=dog"`` or ``"width>=800"``.
+        Results that are no better than what any picture would get are left out, unless ``everything``.
+        """
+        parts = [search_service.Part("text", text)] if text else []
+        parts += [self._example(entry) for entry in like]
+        parts += [search_service.Part("text", words, -0.5) for words in without]
+        return self.find(parts, where=where, limit=limit, cursor=cursor, everything=everything)
+
+    def find(
+        self,
+        parts: Sequence[search_service.Part],
+        *,
+        where: Where = (),
+        limit: int = 20,
+        cursor: str | None = None,
+        everything: bool = False,
+    ) -> search_service.Page:
+        """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
+        conditions = tuple(filters.parse(condition) for condition in where)
+        query = search_service.Query(
+            parts=tuple(parts), where=conditions, limit=limit, cursor=cursor, everything=everything
+        )
+        return search_service.search(self.workspace, query)
+
+    def _example(self, entry: Picture | tuple[Picture, float]) -> search_service.Part:
+        picture, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
+        if isinstance(picture, bytes):
+            return search_service.Part("picture", picture, weight)
+        with self.workspace.catalogue.read() as connection:
+            known = assets.resolve(connection, str(picture))
+        if known:
+            return search_service.Part("asset", search_service.one_asset(known, str(picture)).id, weight)
+        return search_service.Part("picture", self._read(picture), weight)
+
+    def _read(self, picture: Picture) -> bytes:
+        if isinstance(picture, bytes):
+            return picture
+        source = next(iter(self._sources([picture])), None)
+        if source is None:
+            msg = f"{picture} holds no picture"
+            raise LibraryError(msg)
+        return source.read(self.workspace.settings.decode.max_bytes)
+
+    def similar(self, asset: str, *, limit: int = 10) -> tuple[search_service.Hit, ...]:
+        """Return the assets that look most like ``asset``, best first, itself left out."""
+        return search_service.similar(self.workspace, self._row(asset), limit)
+
+    def duplicates(self, *, threshold: float = 0.95) -> Iterator[duplicates_service.Group]:
+        """Yield groups of assets that look nearly the same (cosine >= ``threshold``)."""
+        return duplicates_service.duplicates(self.workspace, threshold=threshold)
+
+    def get(self, asset: str) -> AssetView:
+        """Return one asset. ``asset``: its id, the beginning of its id, its path, URL or file name.
+
+        :raises UnknownName: where there is none, or several.
+        """
+        return view_assets(self.workspace, [self._row(asset)])[0]
+
+    def list(self, *, where: Where = (), limit: int | None = None) -> Iterator[AssetView]:
+        """Yield assets in the order in which they were added."""
+        return list_assets(self.workspace, [filters.parse(condition) for condition in where], limit)
+
+    def count(self, *, where: Where = ()) -> int:
+        """Return how many assets meet the conditions."""
+        return count_assets(self.workspace, [filters.parse(condition) for condition in where])
+
+    def tags(self) -> Sequence[TagCount]:
+        """Return every tag in use with the number of its assets, most frequent first."""
+        return tag_counts(self.workspace)
+
+    def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> AssetView:
+        """Attach and remove tags as a person: this outlives every re-analysis."""
+        self._require_writable()
+        people.tag_by_person(self.workspace, self._row(asset), add=add, remove=remove)
+        return self.get(asset)
+
+    def explain(self, asset: str, label: str) -> explain_service.Explanation:
+        """Return why ``asset`` carries the tag ``label``, or does not."""
+        return explain_service.explain(self.workspace, self._row(asset), label)
+
+    def preview(self, asset: str, *, width: int = 512) -> bytes:
+        """Return a WebP preview at most ``width`` pixels wide, without any metadata; it is kept for the next time."""
+        return make_preview(self.workspace, self._row(asset), width)
+
+    def plan_reanalysis(
+        self, *, categorizers: Sequence[str] = (), missing: bool = False, stale: bool = False, where: Where = ()
+    ) -> reanalyse_service.Plan:
+        """Return which contents :meth:`reanalyse` would ask about. Neither ``missing`` nor ``stale`` means all."""
+        conditions = [filters.parse(condition) for condition in where]
+        return reanalyse_service.plan(
+            self.workspace, categorizers=categorizers, missing=missing, stale=stale, where=conditions
+        )
+
+    def reanalyse(self, plan: reanalyse_service.Plan | None = None) -> Iterator[reanalyse_service.Reanalysed]:
+        """Ask categorizers again and yield each content when its new tags are stored. Without a plan: what is behind."""
+        self._require_writable()
+        todo = plan if plan is not None else self.plan_reanalysis(missing=True, stale=True)
+        return reanalyse_service.reanalyse(self.workspace, todo)
+
+    def index_status(self) -> upkeep.IndexStatus:
+        """Return the numbers of the index beside those of the catalogue."""
+        return upkeep.index_status(self.workspace)
+
+    def verify_index(self) -> Sequence[str]:
+        """Compare the index with the catalogue and return what is wrong; empty means sound."""
+        return upkeep.verify_index(self.workspace)
+
+    def rebuild_index(self) -> int:
+        """Make the index again from the catalogue and return its number of vectors."""
+        self._require_writable()
+        return upkeep.rebuild_index(self.workspace)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self.workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _row(self, asset: str) -> assets.AssetRow:
+        with self.workspace.catalogue.read() as connection:
+            return search_service.one_asset(assets.resolve(connection, asset), asset)
+
+    def _require_writable(self) -> None:
+        if self.workspace.readonly:
+            raise LibraryError("this library was opened for reading only")
+
+
+__all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open"]

@@ -1,0 +1,143 @@
+"""Adding pictures: read, recognise what is known, analyse what is new, and commit in groups."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from opsin.catalogue import assets, contents
+from opsin.catalogue.assets import AssetRow
+from opsin.catalogue.ids import now
+from opsin.catalogue.tables import asset
+from opsin.errors import OpsinError, PluginError, Refused
+from opsin.services.analyse import Analysed, analyse, digest
+from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opsin.intake.sources import Source
+
+_WINDOW = 48
+"""Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
+
+
+_State = Future[Prepared] | AssetRow
+
+
+def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) -> Iterator[Added]:
+    """Add pictures and yield, for each in turn, what became of it, once that is durable and searchable.
+
+    A picture that is refused, or an encoder that fails, ends nothing: it is that picture's ``problem``.
+    Stopping in the middle loses nothing that was yielded; the next call goes on where this one stopped.
+
+    :raises LibraryError: where the catalogue or a copy cannot be written, e.g. on a full disk.
+    """
+    workspace.ready_to_analyse()
+    _ = workspace.index
+    under_way = _UnderWay(workspace)
+    pool = ThreadPoolExecutor(_WINDOW, thread_name_prefix="opsin-add")
+    waiting: deque[tuple[Source, _State]] = deque()
+    try:
+        upcoming = iter(sources)
+        exhausted = False
+        while waiting or not exhausted:
+            while not exhausted and len(waiting) < _WINDOW * 2:
+                source = next(upcoming, None)
+                if source is None:
+                    exhausted = True
+                    break
+                unchanged = _unchanged(workspace, source)
+                waiting.append((source, unchanged or pool.submit(under_way.prepare, source)))
+            yield from commit(workspace, _take_done(waiting), options)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _unchanged(workspace: Workspace, source: Source) -> AssetRow | None:
+    """Return the asset that is at this source and looks as it did, without reading the source."""
+    if source.size is None or (source.mtime_ns is None and source.etag is None):
+        return None
+    with workspace.catalogue.read() as connection:
+        known = assets.at_location(connection, source.location)
+    if known is None or known.vanished_at is not None:
+        return None
+    same = (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)
+    return known if same else None
+
+
+def _take_done(waiting: deque[tuple[Source, _State]]) -> list[tuple[Source, Outcome]]:
+    """Wait for the first in line, and take it with all behind it that are done: these share one commit."""
+    taken: list[tuple[Source, Outcome]] = []
+    while waiting and len(taken) < _WINDOW:
+        source, state = waiting[0]
+        if isinstance(state, Future) and taken and not state.done():
+            break
+        taken.append((source, _outcome(state)))
+        waiting.popleft()
+    return taken
+
+
+def _outcome(state: _State) -> Outcome:
+    if not isinstance(state, Future):
+        return state
+    try:
+        return state.result()
+    except (Refused, PluginError) as error:
+        return error
+
+
+class _UnderWay:
+    """Reads and analyses sources in many threads, each content once."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self._lock = threading.Lock()
+        self._first: dict[bytes, Future[Analysed]] = {}
+
+    def prepare(self, source: Source) -> Prepared:
+        data = source.read(self._workspace.settings.decode.max_bytes)
+        sha256 = digest(data)
+        with self._workspace.catalogue.read() as connection:
+            if contents.find(connection, sha256) is not None:
+                return Prepared(source, sha256, data, None)
+        with self._lock:
+            shared = self._first.get(sha256)
+            mine = shared is None
+            if shared is None:
+                shared = self._first[sha256] = Future()
+        if mine:
+            self._fill(shared, sha256, data)
+        return Prepared(source, sha256, data, shared.result())
+
+    def _fill(self, shared: Future[Analysed], sha256: bytes, data: bytes) -> None:
+        try:
+            shared.set_result(analyse(self._workspace, data))
+        except (OpsinError, CancelledError) as error:
+            shared.set_exception(error)
+        finally:
+            # Whoever comes later finds the content in the catalogue, or analyses it again with the same outcome.
+            with self._lock:
+                self._first.pop(sha256, None)
+
+
+def mark_vanished(workspace: Workspace, folders: Sequence[Path]) -> int:
+    """Mark the assets below ``folders`` whose files are no longer there, and return how many these are."""
+    gone: list[int] = []
+    with workspace.catalogue.read() as connection:
+        for folder in folders:
+            below = (
+                asset.c.location.startswith(f"{folder}/", autoescape=True),
+                asset.c.vanished_at.is_(None),
+                ~asset.c.copied,
+            )
+            for page in assets.every(connection, below):
+                gone += [row.row for row in page if not Path(row.location).exists()]
+    if gone:
+        with workspace.catalogue.write() as connection:
+            for row in gone:
+                assets.change(connection, row, vanished_at=now())
+    return len(gone)

@@ -1,0 +1,52 @@
+"""From bytes to features and reports: decode once, extract, categorize. Nothing is stored here."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opsin.catalogue.contents import NewContent
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opsin.host import Analysis
+    from opsin.intake.decode import Decoded
+
+
+class Analysed(msgspec.Struct, frozen=True):
+    """One picture as decoding and the plugins see it."""
+
+    content: NewContent
+    analysis: Analysis
+
+
+def digest(data: bytes) -> bytes:
+    """Return the SHA-256 of a content: its identity."""
+    return hashlib.sha256(data).digest()
+
+
+def analyse(workspace: Workspace, data: bytes) -> Analysed:
+    """Decode ``data`` and ask every extractor and categorizer about it; blocks until all have answered.
+
+    :raises Refused: where it is no picture, or passes a limit.
+    :raises PluginError: where the encoder cannot answer.
+    """
+    decoded = workspace.decoder.submit(data).result()
+    analysis = workspace.host.submit(decoded.frames, wait=True).result()
+    return Analysed(content=describe(data, decoded), analysis=analysis)
+
+
+def describe(data: bytes, decoded: Decoded) -> NewContent:
+    """Return the catalogue's entry for a decoded picture."""
+    return NewContent(
+        sha256=digest(data),
+        bytes=len(data),
+        format=decoded.format,
+        width=decoded.width,
+        height=decoded.height,
+        frames=decoded.frame_count,
+        transparent=decoded.transparent,
+        taken_at=decoded.taken_at,
+    )

@@ -1,0 +1,205 @@
+"""Makes a group of pictures durable in one transaction, then searchable; only then they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+from sqlalchemy import Connection
+
+from opsin.catalogue import assets, contents, tags
+from opsin.catalogue.assets import AssetRow, NewAsset
+from opsin.errors import LimitExceeded, OpsinError, Refused
+from opsin.model import Tag
+from opsin.services.analyse import Analysed
+from opsin.services.views import AssetView, asset_view, joined, model_tags
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opsin.intake.sources import Source
+
+AddStatus = Literal["added", "known", "unchanged", "moved", "changed", "refused", "failed"]
+
+
+class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What is said of every picture of one call. ``auto_tag`` is the threshold of its tags, None = as set."""
+
+    owner: str | None = None
+    tags: tuple[str, ...] = ()
+    caption: str | None = None
+    context: Mapping[str, Any] = {}
+    copy: bool = False
+    auto_tag: float | None = None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Why something was not done. ``limit`` names the setting that was passed, if one was."""
+
+    code: str
+    title: str
+    message: str
+    limit: str | None = None
+
+
+class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one source.
+
+    ``known``: a new name for bytes that were here already; ``moved``: its file was elsewhere before; ``changed``: other
+    bytes than before; ``refused``: the picture's fault; ``failed``: a plugin's. An unchanged asset comes without its view.
+    """
+
+    source: str
+    status: AddStatus
+    id: str | None = None
+    asset: AssetView | None = None
+    problem: Problem | None = None
+
+
+class Prepared(msgspec.Struct, frozen=True):
+    """One source, read and ready to commit. ``analysed`` is None where the content was known already."""
+
+    source: Source
+    sha256: bytes
+    data: bytes
+    analysed: Analysed | None
+
+
+Outcome = Prepared | AssetRow | OpsinError
+"""What became of reading a source: ready to commit, an unchanged asset, or what went wrong."""
+
+
+def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], options: AddOptions) -> list[Added]:
+    """Store what is ready and answer every source of ``batch``, in order.
+
+    :raises LibraryError: where the catalogue or a copy cannot be written; then nothing of the batch is stored.
+    """
+    ready = {place: outcome for place, (_, outcome) in enumerate(batch) if isinstance(outcome, Prepared)}
+    for prepared in ready.values():
+        if _is_copied(prepared.source, options):
+            workspace.blobs.put(prepared.sha256, prepared.data)
+    named: dict[int, tuple[AddStatus, int]] = {}
+    found: dict[int, list[Tag]] = {}
+    if ready:
+        with workspace.catalogue.write() as connection:
+            group = _Group(workspace, connection, options)
+            named = {place: group.store(prepared) for place, prepared in ready.items()}
+            tags.put(
+                connection, {row: [t.label for t in given] for row, given in group.given.items()}, before=group.before
+            )
+            found = group.given
+        workspace.upsert(group.vectors)
+    views = _views(workspace, found)
+    return [
+        _stored(source, named[place], views) if place in named else _other(source, outcome)
+        for place, (source, outcome) in enumerate(batch)
+    ]
+
+
+class _Group:
+    """Writes one group inside one transaction, and collects what follows it."""
+
+    def __init__(self, workspace: Workspace, connection: Connection, options: AddOptions) -> None:
+        self._workspace = workspace
+        self._connection = connection
+        self._options = options
+        self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
+        self.given: dict[int, list[Tag]] = {}
+        self.before: dict[int, list[str]] = {}
+
+    def store(self, prepared: Prepared) -> tuple[AddStatus, int]:
+        """Write one picture and return its status and its asset's row."""
+        content_id = contents.find(self._connection, prepared.sha256)
+        known = content_id is not None
+        if content_id is None:
+            content_id = self._store_content(prepared)
+        status, row = self._store_name(prepared.source, content_id, known=known)
+        reports = contents.reports_of(self._connection, {content_id})[content_id]
+        self.given[row] = model_tags(self._workspace, reports, self._options.auto_tag)
+        assets.set_person_tags(self._connection, row, dict.fromkeys(self._options.tags, True))
+        return status, row
+
+    def _store_content(self, prepared: Prepared) -> int:
+        if prepared.analysed is None:
+            message = f"{prepared.source.name} was known and is known no more: add it again"
+            raise LookupError(message)
+        analysis = prepared.analysed.analysis
+        content_id = contents.add(self._connection, prepared.analysed.content)
+        vectors = [features["embedding"] for features in analysis.features]
+        rows = contents.put_embeddings(self._connection, content_id, vectors, self._workspace.encoder)
+        self.vectors += zip(rows, vectors, strict=True)
+        contents.put_features(self._connection, content_id, analysis.features)
+        contents.put_reports(self._connection, content_id, analysis.reports)
+        return content_id
+
+    def _store_name(self, source: Source, content_id: int, *, known: bool) -> tuple[AddStatus, int]:
+        options = self._options
+        new = NewAsset(
+            name=source.name,
+            location=source.location,
+            copied=_is_copied(source, options),
+            size=source.size,
+            mtime_ns=source.mtime_ns,
+            etag=source.etag,
+            owner=options.owner,
+            caption=options.caption,
+            context=msgspec.json.encode(options.context).decode() if options.context else None,
+            auto_tag=options.auto_tag,
+        )
+        here = assets.at_location(self._connection, source.location)
+        if here is None and (here := self._moved_from(source, content_id)) is not None:
+            return self._rename(here, content_id, new, "moved")
+        if here is None:
+            return ("known" if known else "added"), assets.add(self._connection, content_id, new)
+        return self._rename(here, content_id, new, "known" if here.content_id == content_id else "changed")
+
+    def _moved_from(self, source: Source, content_id: int) -> AssetRow | None:
+        """Return an asset of the same bytes whose file is no longer where it was, if there is one."""
+        if source.kind != "file":
+            return None
+        for other in assets.of_content(self._connection, content_id):
+            if not other.copied and Path(other.location).is_absolute() and not Path(other.location).exists():
+                return other
+        return None
+
+    def _rename(self, here: AssetRow, content_id: int, new: NewAsset, status: AddStatus) -> tuple[AddStatus, int]:
+        """Give an existing asset its new place or bytes; what was said of it before stays unless said anew."""
+        self.before.update(tags.tags_of(self._connection, [here.row]))
+        said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
+        assets.change(self._connection, here.row, content_id=content_id, vanished_at=None, **said)
+        return status, here.row
+
+
+def _is_copied(source: Source, options: AddOptions) -> bool:
+    """Files and buckets are referenced where they are; what has no lasting place is copied."""
+    return options.copy or source.kind not in {"file", "object"}
+
+
+def _views(workspace: Workspace, found: Mapping[int, list[Tag]]) -> dict[int, AssetView]:
+    with workspace.catalogue.read() as connection:
+        rows = assets.by_rows(connection, found)
+        said = assets.person_tags(connection, found)
+    return {number: asset_view(row, joined(workspace, found[number], said[number])) for number, row in rows.items()}
+
+
+def _stored(source: Source, named: tuple[AddStatus, int], views: Mapping[int, AssetView]) -> Added:
+    status, row = named
+    return Added(source=source.name, status=status, id=views[row].id, asset=views[row])
+
+
+def _other(source: Source, outcome: Outcome) -> Added:
+    if isinstance(outcome, OpsinError):
+        return Added(
+            source=source.name, status="refused" if isinstance(outcome, Refused) else "failed", problem=problem(outcome)
+        )
+    if isinstance(outcome, AssetRow):
+        return Added(source=source.name, status="unchanged", id=outcome.id)
+    raise TypeError(outcome)
+
+
+def problem(error: OpsinError) -> Problem:
+    """Return an error as a value."""
+    limit = error.limit if isinstance(error, LimitExceeded) else None
+    return Problem(code=error.code, title=error.title, message=str(error), limit=limit)

@@ -1,0 +1,98 @@
+"""Making a new library: its folder, its settings, its vocabularies and the choice of its encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from opsin.catalogue import Catalogue, set_meta
+from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.ids import now
+from opsin.errors import LibraryError, UnknownName
+from opsin.host import encoder_cards
+from opsin.plugin import EncoderCard
+from opsin.services import vocabulary
+from opsin.services.layout import Layout
+from opsin.settings import Settings, load_settings
+
+FALLBACK = "starter"
+"""The encoder that is always there."""
+
+_SETTINGS = """\
+# The settings of this Opsin library. Every key, with its default: docs/settings.md
+
+[tags]
+# threshold = 0.5
+"""
+
+
+def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str] = ("everyday",)) -> EncoderCard:
+    """Make a library at ``root`` and return the card of its encoder.
+
+    Without ``encoder`` it is the best one whose weights are on this machine; nothing is fetched.
+
+    :raises LibraryError: where something is in the way.
+    :raises UnknownName: for an encoder or a vocabulary that nobody offers.
+    :raises PluginUnavailable: where the encoder's weights are not here, naming the command that fetches them.
+    """
+    layout = Layout(root)
+    if layout.catalogue.exists():
+        msg = f"there is a library at {root} already: use it as it is, or name another folder with --library"
+        raise LibraryError(msg)
+    if root.exists() and not root.is_dir():
+        msg = f"{root} is a file: name a folder"
+        raise LibraryError(msg)
+    settings = load_settings(layout.settings)
+    card = choose(encoder, settings)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        layout.blobs.mkdir(exist_ok=True)
+        layout.vocabularies.mkdir(exist_ok=True)
+        if not layout.settings.exists():
+            layout.settings.write_text(_SETTINGS, "utf-8")
+        for name in vocabularies:
+            vocabulary.add(layout.vocabularies, name, settings)
+        # The catalogue comes last: a library without one is none, so a crash before leaves nothing to repair.
+        unfinished = layout.catalogue.with_suffix(".new")
+        unfinished.unlink(missing_ok=True)
+        catalogue = Catalogue(unfinished)
+        with catalogue.write() as connection:
+            set_meta(connection, "encoder", card.name)
+            set_meta(connection, "created_at", now())
+        catalogue.close()
+        unfinished.replace(layout.catalogue)
+        sync_folder(root)
+        sync_folder(root.absolute().parent)
+    except OSError as error:
+        msg = f"cannot make a library at {root}: {error.strerror or error}"
+        raise LibraryError(msg) from error
+    return card
+
+
+def choose(encoder: str | None, settings: Settings) -> EncoderCard:
+    """Return the card of the encoder that ``opsin init`` takes.
+
+    :raises UnknownName: naming the encoders that there are.
+    """
+    cards = encoder_cards(settings)
+    if encoder is not None:
+        return find_card(cards, encoder)
+    ready = next((card for card in cards if card.default and card.installed), None)
+    return ready or find_card(cards, FALLBACK)
+
+
+def better_than(chosen: EncoderCard, cards: Sequence[EncoderCard]) -> EncoderCard | None:
+    """Return the default encoder where it is not the chosen one and not installed, else None."""
+    return next((card for card in cards if card.default and not card.installed and card.name != chosen.name), None)
+
+
+def find_card(cards: Sequence[EncoderCard], name: str) -> EncoderCard:
+    """Return the card called ``name``.
+
+    :raises UnknownName: naming the encoders that there are.
+    """
+    for card in cards:
+        if card.name == name:
+            return card
+    msg = f"there is no encoder {name!r}; there are {', '.join(card.name for card in cards)}"
+    raise UnknownName(msg)

@@ -1,0 +1,134 @@
+"""Why an asset carries a tag: every number, from the model's similarities to the fused score."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from opsin.catalogue import assets, contents
+from opsin.catalogue.assets import AssetRow
+from opsin.fusion import Source, fuse, log_odds
+from opsin.model import Report
+from opsin.plugin.vocabulary import ancestors, label_id
+from opsin.services.reanalyse import read_again
+from opsin.services.views import joined, model_tags
+from opsin.services.workspace import Workspace
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """What one categorizer contributed.
+
+    ``score``: 0..1; ``weight``: its share of the fused log-odds; ``details``: what the score was computed from.
+    """
+
+    categorizer: str
+    revision: str
+    family: str
+    status: str
+    score: float
+    weight: float
+    silent: bool
+    frame: int
+    details: Mapping[str, Any]
+
+
+class Explanation(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a label is, or is not, a tag of an asset.
+
+    ``score`` is the logistic of the weighted sum of the sources' log-odds; ``implied_by`` names the child labels whose
+    tags imply this one; ``person`` is what a person said, which decides alone.
+    """
+
+    asset: str
+    label: str
+    tagged: bool
+    score: float | None
+    threshold: float
+    person: Literal["added", "removed"] | None
+    implied_by: tuple[str, ...]
+    declined: Mapping[str, str]
+    evidence: tuple[Evidence, ...]
+    encoder: str
+    encoder_revision: str
+
+
+def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
+    """Return the whole reckoning behind ``name`` on one asset."""
+    host = workspace.ready()
+    label = label_id(name)
+    with workspace.catalogue.read() as connection:
+        reports = contents.reports_of(connection, {row.content_id})[row.content_id]
+        features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
+        said = assets.person_tags(connection, {row.row})[row.row]
+    tags = {tag.label: tag for tag in joined(workspace, model_tags(workspace, reports, row.auto_tag), said)}
+    fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.scopes)}.get(label)
+    by_categorizer = {report.categorizer: report for report in reports}
+    evidence = tuple(
+        _evidence(
+            by_categorizer[source.categorizer],
+            source.score,
+            source.weight,
+            source.frame,
+            silent=source.silent,
+            details=_details(workspace, row, source, features, label),
+        )
+        for source in (fused.sources if fused else ())
+    )
+    limits = workspace.settings.tags
+    threshold = row.auto_tag if row.auto_tag is not None else limits.labels.get(label, limits.threshold)
+    children = tuple(tag.label for tag in tags.values() if label in ancestors(tag.label, workspace.labels))
+    person: Literal["added", "removed"] | None = None
+    if label in said:
+        person = "added" if said[label] else "removed"
+    return Explanation(
+        asset=row.id,
+        label=label,
+        tagged=label in tags,
+        score=tags[label].score if label in tags else (fused.score if fused else None),
+        threshold=threshold,
+        person=person,
+        implied_by=children,
+        declined={name: labels[label] for name, labels in workspace.declines.items() if label in labels},
+        evidence=evidence,
+        encoder=host.encoder.name,
+        encoder_revision=host.encoder.revision,
+    )
+
+
+def recompute(explanation: Explanation) -> float:
+    """Return the fused score that follows from the evidence alone, 0..1."""
+    import math
+
+    total = math.fsum(entry.weight * log_odds(entry.score) for entry in explanation.evidence)
+    return 1 / (1 + math.exp(-total))
+
+
+def _details(
+    workspace: Workspace, row: AssetRow, source: Source, features: Sequence[Mapping[str, Any]], label: str
+) -> Mapping[str, Any]:
+    """Ask the categorizer; one that looks at pixels gets the picture again."""
+    host = workspace.host
+    frame = None
+    if not host.can_categorize(features, source.categorizer):
+        with workspace.catalogue.read() as connection:
+            named = assets.of_content(connection, row.content_id)
+        frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[source.frame]
+    return host.explain(source.categorizer, features[source.frame], label, frame=frame)
+
+
+def _evidence(
+    report: Report, score: float, weight: float, frame: int, *, silent: bool, details: Mapping[str, Any]
+) -> Evidence:
+    return Evidence(
+        categorizer=report.categorizer,
+        revision=report.revision,
+        family=report.family,
+        status=report.status,
+        score=score,
+        weight=weight,
+        silent=silent,
+        frame=frame,
+        details=details,
+    )

@@ -1,0 +1,153 @@
+"""Conditions that choose assets: ``tag=dog``, ``width>=800``, ``taken>=2025-01-01``; what they mean as rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from pyroaring import BitMap
+from sqlalchemy import ColumnElement, Connection, false, func, not_, or_
+
+from opsin.catalogue import assets, tags
+from opsin.catalogue.tables import asset, content
+from opsin.errors import UsageError
+from opsin.plugin.vocabulary import label_id
+
+_CONDITION = re.compile(r"\s*([a-z_]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_SIZES = {"": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3}
+_COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+    "=": lambda column, value: column == value,
+    ">": lambda column, value: column > value,
+    ">=": lambda column, value: column >= value,
+    "<": lambda column, value: column < value,
+    "<=": lambda column, value: column <= value,
+}
+_NUMBERS = {"width": content.c.width, "height": content.c.height, "bytes": content.c.bytes, "frames": content.c.frames}
+_TIMES = {"added": asset.c.added_at, "taken": content.c.taken_at}
+_TEXTS = {"owner": asset.c.owner, "format": content.c.format, "name": asset.c.name, "location": asset.c.location}
+FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")
+"""What a condition may ask about."""
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One condition: ``field``, ``operator`` and the values of which one has to fit."""
+
+    field: str
+    operator: str
+    values: tuple[str, ...]
+
+
+def parse(text: str) -> Condition:
+    """Read a condition such as ``tag=dog|cat``, ``tag!=toy``, ``bytes>2mb`` or ``taken<2024-06``.
+
+    :raises UsageError: saying what is wrong with it and what would be right.
+    """
+    found = _CONDITION.fullmatch(text)
+    if found is None or found[1] not in FIELDS:
+        msg = f"{text!r} is no condition: write FIELD=VALUE (or != > >= < <=) with a field of {', '.join(FIELDS)}"
+        raise UsageError(msg)
+    field, operator, rest = found.groups()
+    values = tuple(value.strip() for value in rest.split("|"))
+    if not all(values):
+        msg = f"{text!r} has an empty value"
+        raise UsageError(msg)
+    ordered = field in _NUMBERS or field in _TIMES
+    if operator not in {"=", "!="} and (not ordered or len(values) > 1):
+        msg = f"{text!r}: {field} can be compared with = and != only" if not ordered else f"{text!r} has several values"
+        raise UsageError(msg)
+    condition = Condition(field, operator, values)
+    if field not in {"tag", "color"}:
+        _clause(condition)
+    return condition
+
+
+def rows_matching(connection: Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:
+    """Return the rows of the assets that meet every condition, sorted.
+
+    Vanished assets are left out unless a condition asks for them (``vanished=yes``, or ``vanished=any``).
+    """
+    plain = [condition for condition in conditions if condition.field not in {"tag", "color"}]
+    clauses = [clause for condition in plain if (clause := _clause(condition)) is not None]
+    if not any(condition.field == "vanished" for condition in plain):
+        clauses.append(asset.c.vanished_at.is_(None))
+    rows = assets.rows_where(connection, clauses)
+    for condition in conditions:
+        if condition.field in {"tag", "color"}:
+            chosen = np.array(_tagged(connection, condition), np.uint32)
+            rows = np.setdiff1d(rows, chosen) if condition.operator == "!=" else np.intersect1d(rows, chosen)
+    return rows
+
+
+def tagged_rows(connection: Connection, label: str) -> BitMap:
+    """Return the rows of the assets that carry ``label``: by models or by people, less what people removed."""
+    given, removed = assets.person_rows(connection, label)
+    return (tags.rows_with(connection, label) | BitMap(given)) - BitMap(removed)
+
+
+def _tagged(connection: Connection, condition: Condition) -> BitMap:
+    names = [label_id(value) for value in condition.values]
+    if condition.field == "color":
+        names = [name for value in names for name in (value, f"{value}_color")]
+    return BitMap.union(*(tagged_rows(connection, name) for name in names), BitMap())
+
+
+def _clause(condition: Condition) -> ColumnElement[bool] | None:
+    field, operator, values = condition.field, condition.operator, condition.values
+    if field == "vanished":
+        if values == ("any",):
+            return None
+        if values not in {("yes",), ("no",)}:
+            msg = f"vanished={'|'.join(values)}: write yes, no or any"
+            raise UsageError(msg)
+        gone = (values == ("yes",)) == (operator == "=")
+        return asset.c.vanished_at.is_not(None) if gone else asset.c.vanished_at.is_(None)
+    if operator == "!=":
+        same = _clause(Condition(field, "=", values))
+        return None if same is None else not_(func.coalesce(same, false()))
+    if field in _NUMBERS:
+        return or_(*(_COMPARE[operator](_NUMBERS[field], _number(value)) for value in values))
+    if field in _TIMES:
+        return or_(*(_time(field, operator, value) for value in values))
+    return or_(*(_TEXTS[field].like(_pattern(value), escape="\\") for value in values))
+
+
+def _pattern(value: str) -> str:
+    """Turn ``*`` into LIKE's ``%`` and escape the rest."""
+    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return escaped.replace("*", "%")
+
+
+def _number(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.lower())
+    if found is None or found[2] not in _SIZES:
+        msg = f"{text!r} is no number (digits, then k, m or g if you like)"
+        raise UsageError(msg)
+    return round(float(found[1]) * _SIZES[found[2]])
+
+
+def _time(field: str, operator: str, text: str) -> ColumnElement[bool]:
+    """Compare a column of ISO 8601 texts with a year, month, day or moment; a day means all of it."""
+    if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2})?Z?)?)?)?", text):
+        msg = f"{text!r} is no date: write 2026, 2026-11, 2026-11-23 or 2026-11-23T14:05"
+        raise UsageError(msg)
+    try:
+        datetime.fromisoformat(text + "0001-01-01"[len(text) :])
+    except ValueError as error:
+        msg = f"{text!r} is no date: {error}"
+        raise UsageError(msg) from error
+    text = text.replace(" ", "T").removesuffix("Z")
+    column = _TIMES[field]
+    last = text + "\x7f"  # sorts behind every text that begins with the date
+    clauses = {
+        "=": column.between(text, last),
+        ">": column > last,
+        ">=": column >= text,
+        "<": column < text,
+        "<=": column <= last,
+    }
+    return clauses[operator]

@@ -1,0 +1,60 @@
+"""Where things are inside a library's folder, and the lock that says who owns it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from opsin.errors import LibraryBusy, LibraryMissing
+
+
+class Layout:
+    """The names inside a library's folder."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.settings = root / "opsin.toml"
+        self.catalogue = root / "catalogue.sqlite"
+        self.blobs = root / "blobs"
+        self.index = root / "index.opsin"
+        self.vocabularies = root / "vocabularies"
+        self.previews = root / "previews"
+
+    def require(self) -> None:
+        """Check that there is a library.
+
+        :raises LibraryMissing: where there is none, naming the command that makes one.
+        """
+        if not self.catalogue.is_file():
+            msg = f"there is no library at {self.root}: make one with `opsin init --library {self.root}`"
+            raise LibraryMissing(msg)
+
+
+class Ownership:
+    """Held by the one process that may write to a library; the lock ends with the process."""
+
+    def __init__(self, layout: Layout) -> None:
+        """Take the library.
+
+        :raises LibraryBusy: naming the process that has it.
+        """
+        self._who = layout.root / "owner"
+        self._lock = FileLock(layout.root / "owner.lock")
+        try:
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            msg = f"{layout.root} is in use by process {self._read()}: wait for it, or stop it"
+            raise LibraryBusy(msg) from None
+        self._who.write_text(str(os.getpid()), "utf-8")
+
+    def _read(self) -> str:
+        try:
+            return self._who.read_text("utf-8").strip() or "unknown"
+        except OSError:
+            return "unknown"
+
+    def release(self) -> None:
+        self._who.unlink(missing_ok=True)
+        self._lock.release()

@@ -1,0 +1,36 @@
+"""What people say about tags: it outlives every re-analysis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opsin.catalogue import assets
+from opsin.catalogue.assets import AssetRow
+from opsin.errors import UsageError
+from opsin.plugin.vocabulary import label_id
+from opsin.services.workspace import Workspace
+
+
+def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
+    """Attach tags to an asset and remove tags from it, for good.
+
+    :raises UsageError: for an empty tag, or one that is both added and removed.
+    """
+    added, removed = {clean_tag(tag) for tag in add}, {clean_tag(tag) for tag in remove}
+    if both := added & removed:
+        msg = f"{', '.join(sorted(both))}: either add it or remove it"
+        raise UsageError(msg)
+    with workspace.catalogue.write() as connection:
+        said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
+        assets.set_person_tags(connection, row.row, said)
+
+
+def clean_tag(text: str) -> str:
+    """Return a tag as it is stored: lower case, words joined by underscores.
+
+    :raises UsageError: where nothing is left.
+    """
+    if not (tag := label_id(text)):
+        msg = f"{text!r} is no tag: it has no letter or digit"
+        raise UsageError(msg)
+    return tag

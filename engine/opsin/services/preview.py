@@ -1,0 +1,37 @@
+"""Previews: made when first asked for, kept in the library, without any metadata."""
+
+from __future__ import annotations
+
+import secrets
+
+from opsin.catalogue import assets
+from opsin.catalogue.assets import AssetRow
+from opsin.errors import UsageError
+from opsin.services.reanalyse import read_again
+from opsin.services.workspace import Workspace
+
+_WIDEST = 4096
+
+
+def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
+    """Return a WebP at most ``width`` pixels wide.
+
+    :raises UsageError: for a width outside 16..4096.
+    :raises SourceUnavailable: where the picture cannot be read any more and no preview of this width is kept.
+    """
+    if not 16 <= width <= _WIDEST:
+        msg = f"a preview is 16 to {_WIDEST} pixels wide"
+        raise UsageError(msg)
+    name = row.sha256.hex()
+    kept = workspace.layout.previews / name[:2] / f"{name}-{width}.webp"
+    if kept.exists():
+        return kept.read_bytes()
+    with workspace.catalogue.read() as connection:
+        named = assets.of_content(connection, row.content_id)
+    data = workspace.decoder.preview(read_again(workspace, named), width).result()
+    if not workspace.readonly:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
+        unfinished.write_bytes(data)
+        unfinished.replace(kept)
+    return data

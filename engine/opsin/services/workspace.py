@@ -1,0 +1,231 @@
+"""What an open library holds open: catalogue, blobs, plugin host, decoder and vector index, each made when first used."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.catalogue import Catalogue, contents, get_meta, set_meta
+from opsin.catalogue.blobs import Blobs
+from opsin.errors import EncoderMismatch
+from opsin.services import vocabulary
+from opsin.services.layout import Layout, Ownership
+from opsin.settings import Settings, cache_folder, load_settings
+
+if TYPE_CHECKING:
+    from opsin.host import Host
+    from opsin.intake.decode import Decoder
+    from opsin.model import Label
+    from opsin_index import Index
+
+_log = logging.getLogger(__name__)
+_TAIL = 2000
+"""So many vectors may be replayed at the start before closing writes a new snapshot."""
+
+
+class Workspace:
+    """The parts of one open library. ``encoder`` is the name chosen when it was made."""
+
+    def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
+        """Open the library at ``root``; unless ``readonly``, become its owner.
+
+        :raises LibraryMissing: where there is none.
+        :raises LibraryBusy: where another process owns it.
+        :raises EncoderMismatch: where ``encoder`` is not the one that it was made with.
+        """
+        self.layout = Layout(root)
+        self.layout.require()
+        self.readonly = readonly
+        self._ownership = None if readonly else Ownership(self.layout)
+        self._lock = threading.RLock()
+        self._host: Host | None = None
+        self._decoder: Decoder | None = None
+        self._index: Index | None = None
+        self._declines: dict[str, dict[str, str]] | None = None
+        self._scopes: dict[str, Collection[str]] | None = None
+        try:
+            self.settings: Settings = load_settings(self.layout.settings)
+            self.catalogue = Catalogue(self.layout.catalogue, readonly=readonly)
+            with self.catalogue.read() as connection:
+                self.encoder = get_meta(connection, "encoder") or ""
+            if encoder is not None and encoder != self.encoder:
+                self.catalogue.close()
+                msg = (
+                    f"{root} was made with the encoder {self.encoder!r} and cannot be opened with {encoder!r}: "
+                    f"their vectors cannot be compared. Make another library with `opsin init --encoder {encoder}`"
+                )
+                raise EncoderMismatch(msg)
+        except BaseException:
+            self._release()
+            raise
+        self.blobs = Blobs(self.layout.blobs)
+
+    @property
+    def host(self) -> Host:
+        """The plugin host; its models load at the first use."""
+        with self._lock:
+            if self._host is None:
+                from opsin.host import Host
+
+                self._host = Host(
+                    self.settings,
+                    cache=cache_folder(),
+                    encoder=self.encoder,
+                    vocabularies=vocabulary.load_all(self.layout.vocabularies),
+                )
+            return self._host
+
+    def ready(self) -> Host:
+        """Return the host with its encoder loaded, checked against the one that made the stored vectors.
+
+        :raises EncoderMismatch: where the weights are not those that the library was made with.
+        """
+        host = self.host
+        host.encoder.ensure()
+        found = f"{host.encoder.space} {host.encoder.revision} {host.encoder.dim}"
+        with self.catalogue.read() as connection:
+            stored = get_meta(connection, "encoder_revision")
+        if stored is None and not self.readonly:
+            with self.catalogue.write() as connection:
+                set_meta(connection, "encoder_revision", found)
+        elif stored is not None and stored != found:
+            msg = (
+                f"the encoder {self.encoder!r} is now {found}, but the vectors of {self.layout.root} were made by "
+                f"{stored}: install those weights again, or make a new library"
+            )
+            raise EncoderMismatch(msg)
+        return host
+
+    def ready_to_analyse(self) -> Host:
+        """Return the host with everything loaded, its index and its decoders open.
+
+        :raises EncoderMismatch: as :meth:`ready`.
+        """
+        host = self.ready()
+        host.start()
+        found = {name: dict(labels) for name, labels in host.declines.items() if labels}
+        if found != self.declines and not self.readonly:
+            with self.catalogue.write() as connection:
+                set_meta(connection, "declines", msgspec.json.encode(found).decode())
+        with self._lock:
+            self._declines, self._scopes = found, None
+        self.decoder.start()
+        return host
+
+    @property
+    def decoder(self) -> Decoder:
+        """The pool of processes that decode pictures."""
+        with self._lock:
+            if self._decoder is None:
+                from opsin.intake.decode import Decoder
+
+                host = self.host
+                self._decoder = Decoder(self.settings.decode, min_side=host.min_side, views=host.views)
+            return self._decoder
+
+    @property
+    def index(self) -> Index:
+        """The vector index, brought up to what the catalogue holds."""
+        with self._lock:
+            if self._index is None:
+                self._index = self._open_index()
+            return self._index
+
+    def _open_index(self) -> Index:
+        from opsin_index import Index, SnapshotDamaged
+
+        index: Index | None = None
+        if self.layout.index.exists():
+            try:
+                index = Index.open(self.layout.index, readonly=self.readonly)
+            except SnapshotDamaged as error:
+                _log.warning("the index is made again from the catalogue: %s", error)
+        if index is None:
+            host = self.ready()
+            index = Index.create(self.layout.index, dim=host.encoder.dim, space=host.encoder.space)
+        with self.catalogue.read() as connection:
+            for rows, vectors in contents.vectors_after(connection, index.mark):
+                index.upsert(rows, vectors)
+        return index
+
+    @property
+    def labels(self) -> Mapping[str, Label]:
+        """Every label that a categorizer of this library may answer with."""
+        return self.host.labels
+
+    @property
+    def declines(self) -> Mapping[str, Mapping[str, str]]:
+        """The labels that each categorizer said it cannot see, with the reason, when it was last loaded."""
+        with self._lock:
+            if self._declines is None:
+                with self.catalogue.read() as connection:
+                    stored = get_meta(connection, "declines")
+                self._declines = msgspec.json.decode(stored or "{}", type=dict[str, dict[str, str]])
+            return self._declines
+
+    @property
+    def scopes(self) -> Mapping[str, Collection[str]]:
+        """The labels that each categorizer judges: its silence about one of them says something."""
+        with self._lock:
+            if self._scopes is None:
+                self._scopes = {
+                    categorizer: known.by_id.keys() - self.declines.get(categorizer, {}).keys()
+                    for categorizer, known in self.host.vocabularies.items()
+                }
+            return self._scopes
+
+    @property
+    def feature_kinds(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:
+        """How each stored feature is laid out: name -> (dtype, shape)."""
+        return {name: (feature.dtype, feature.shape) for name, feature in self.host.features.items()}
+
+    def upsert(self, vectors: Sequence[tuple[int, NDArray[Any]]]) -> None:
+        """Make committed vectors searchable. ``vectors``: (embedding row, (dim,) unit vector)."""
+        if vectors:
+            rows = np.array([row for row, _ in vectors], np.uint32)
+            self.index.upsert(rows, np.stack([vector for _, vector in vectors]).astype(np.float32))
+
+    def snapshot(self) -> int:
+        """Write the index to disk and return the last embedding row that it holds."""
+        index = self.index
+        ids = index.ids()
+        mark = int(ids[-1]) if len(ids) else 0
+        index.snapshot(mark=mark)
+        return mark
+
+    def forget_index(self) -> None:
+        """Drop the index and its snapshot; the next use makes it again from the catalogue."""
+        with self._lock:
+            if self._index is not None:
+                self._index.close()
+                self._index = None
+            self.layout.index.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Give everything back; a long tail of the index is written out first."""
+        try:
+            if self._index is not None:
+                ids = self._index.ids()
+                tail = int((ids > self._index.mark).sum())
+                if not self.readonly and tail > max(_TAIL, len(ids) // 20):
+                    self.snapshot()
+                self._index.close()
+            if self._decoder is not None:
+                self._decoder.close()
+            if self._host is not None:
+                self._host.close()
+            self.catalogue.close()
+        finally:
+            self._release()
+
+    def _release(self) -> None:
+        if self._ownership is not None:
+            self._ownership.release()
+            self._ownership = None
