@@ -17,8 +17,7 @@ from opsin_colors.oklab import to_rgb
 
 BLACK_AND_WHITE = "black_and_white"
 NOTICEABLE = 0.01  # the share from which a colour counts against black-and-white
-_NAMES = {"orange_color": "orange"}  # the id `orange` is the fruit's
-_SYNONYMS = {"gray": ("grey",), "purple": ("violet",), "orange_color": ("orange color",)}
+_SYNONYMS = {"gray": ("grey",), "purple": ("violet",)}
 
 
 class Colors(Categorizer):
@@ -34,8 +33,8 @@ class Colors(Categorizer):
         name="colors",
         summary="The eleven basic colour terms (Berlin & Kay 1969), and black-and-white",
         labels=(
-            *(Label(id=term, name=_NAMES.get(term, ""), synonyms=_SYNONYMS.get(term, ())) for term in TERMS),
-            Label(id=BLACK_AND_WHITE, name="black and white", synonyms=("monochrome", "grayscale")),
+            *(Label(id=term, synonyms=_SYNONYMS.get(term, ())) for term in TERMS),
+            Label(id=BLACK_AND_WHITE, synonyms=("monochrome", "grayscale")),
         ),
     )
 
