@@ -15,13 +15,16 @@ from opsin.errors import Overloaded, PluginError, UnknownName, UsageError
 from opsin.host.context import HostContext
 from opsin.host.discovery import Extra, Plugin, discover
 from opsin.host.encoder import EncoderProxy, ask
-from opsin.host.lane import Lane
+from opsin.host.isolated import ProcessTarget
+from opsin.host.lane import Lane, Target
 from opsin.host.local import LocalTarget, PluginObject, item_of, object_name
+from opsin.host.messages import Opening
 from opsin.host.passes import Pass
+from opsin.host.recipe import Recipe, build
 from opsin.host.roster import build_categorizers, build_extractors, find_encoder
 from opsin.host.runner import Runner, Watch
 from opsin.host.status import plugin_status
-from opsin.host.values import Analysis, ObjectKind, PluginStatus
+from opsin.host.values import Analysis, PluginStatus
 from opsin.model import Label, Report, Vocabulary
 from opsin.plugin import Categorizer, Extractor, Feature, Frame, Frames, Item, View
 from opsin.settings import Settings
@@ -66,7 +69,7 @@ class Host:
         self._plugins = discover(settings, plugins)
         self._retired: list[tuple[_Roster, list[Lane]]] = []
         plugin, item = find_encoder(self._plugins, encoder)
-        self._encoder_lane = self._make_lane(plugin, "encoder", item, lambda: find_encoder([plugin], encoder)[1])
+        self._encoder_lane = self._make_lane(plugin, item, Recipe("encoder", encoder))
         self.encoder = EncoderProxy(self._encoder_lane, item)
         taken = set(self._encoder_lane.gives)
         self._extractors = [self._encoder_lane, *build_extractors(self._plugins, taken, self._make_lane)]
@@ -193,11 +196,10 @@ class Host:
         :raises PluginError: where the categorizer is out of use or fails.
         """
         lane = self._by_id(categorizer)
-        item = lane.target.item
         needs = lane.needs
         if isinstance(label, str):
-            known = item.vocabulary if isinstance(item, Categorizer) else "any"
-            found = Label(id=label) if known == "any" else known.by_id.get(label)
+            known = lane.target.vocabulary
+            found = Label(id=label) if known is None else known.by_id.get(label)
             if found is None:
                 msg = f"the categorizer {categorizer!r} has no label {label!r}"
                 raise UnknownName(msg)
@@ -240,12 +242,8 @@ class Host:
     @property
     def vocabularies(self) -> Mapping[str, Vocabulary]:
         """The labels that each categorizer may answer with; those that may answer with any are left out."""
-        items = [lane.target.item for lane in self._roster.lanes]
-        return {
-            item.id: item.vocabulary
-            for item in items
-            if isinstance(item, Categorizer) and isinstance(item.vocabulary, Vocabulary)
-        }
+        known = {lane.name: lane.target.vocabulary for lane in self._roster.lanes}
+        return {name: vocabulary for name, vocabulary in known.items() if vocabulary is not None}
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -311,6 +309,8 @@ class Host:
         for _, lanes in free:
             for lane in lanes:
                 lane.runner.remove(lane)
+                if lane.target.isolated:
+                    lane.runner.finish()
 
     def _choose(self, categorizers: Collection[str] | None) -> list[Lane]:
         if categorizers is None:
@@ -339,32 +339,46 @@ class Host:
 
         return build_categorizers(self._plugins, self._vocabularies, self._make_lane, reuse)
 
-    def _make_lane(
-        self,
-        plugin: Plugin,
-        kind: ObjectKind,
-        item: PluginObject,
-        rebuild: Callable[[], PluginObject],
-    ) -> Lane:
+    def _make_lane(self, plugin: Plugin, item: PluginObject, recipe: Recipe) -> Lane:
         host = self._settings.host
-        helped = kind == "categorizer"
-        encoder = self.encoder if helped else None
-        context = HostContext(
-            plugin=plugin.name, config=plugin.config, cache=self._cache, settings=host, encoder=encoder
-        )
+        encoder = self.encoder if recipe.kind == "categorizer" else None
+        target: Target
+        if plugin.isolated:
+            opening = Opening(
+                plugin=plugin.name,
+                source=plugin.source,
+                distribution=plugin.distribution,
+                config=plugin.raw_config,
+                recipe=recipe,
+                cache=str(self._cache),
+                settings=host,
+                encoder=None,
+            )
+            target = ProcessTarget(item, opening, encoder)
+        else:
+            context = HostContext(
+                plugin=plugin.name, config=plugin.config, cache=self._cache, settings=host, encoder=encoder
+            )
+            target = LocalTarget(recipe.kind, item, rebuild=lambda: build(plugin, recipe), context=context)
         lane = Lane(
-            LocalTarget(kind, item, rebuild=rebuild, context=context),
+            target,
             plugin=plugin.name,
-            kind=kind,
+            kind=recipe.kind,
             name=object_name(item),
             batch=host.batch,
             deadline=host.deadline,
             load_deadline=host.load_deadline,
             clock=self._clock,
+            before_load=encoder.ensure if encoder is not None and plugin.isolated else None,
         )
         if isinstance(item, Categorizer) and isinstance(item.vocabulary, Vocabulary):
             lane.built_from = (item.revision, item.vocabulary.revision)
-        self._main.add(lane)
+        runner = self._main
+        if plugin.isolated:  # its thread only waits for its process
+            runner = Runner(f"{plugin.name}-{lane.name}")
+            with self._room:
+                self._runners = [*(each for each in self._runners if not each.finished), runner]
+        runner.add(lane)
         return lane
 
 

@@ -15,6 +15,7 @@ from opsin.plugin import Categorizer, Extractor, Frames
 if TYPE_CHECKING:
     from opsin.host.local import PluginObject
     from opsin.host.runner import Runner
+    from opsin.model import Vocabulary
 
 log = logging.getLogger("opsin.host")
 
@@ -32,7 +33,13 @@ class Target(Protocol):
     @property
     def runtime(self) -> str: ...
     @property
+    def family(self) -> str: ...
+    @property
     def declines(self) -> dict[str, str]: ...
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        """The labels that a categorizer may answer with; None means any."""
+        ...
 
     def load(self) -> None:
         """Load the object, again where it failed or was killed."""
@@ -82,7 +89,7 @@ class Lane:
         deadline: float,
         load_deadline: float,
         clock: Clock,
-        before_load: Callable[[], object] = lambda: None,
+        before_load: Callable[[], object] | None = None,
     ) -> None:
         self.target = target
         self.plugin = plugin
@@ -120,8 +127,7 @@ class Lane:
     @property
     def family(self) -> str:
         """The model that a categorizer rests on."""
-        item = self.target.item
-        return (item.family or item.id) if isinstance(item, Categorizer) else ""
+        return self.target.family or self.name
 
     @property
     def title(self) -> str:
@@ -190,7 +196,8 @@ class Lane:
             self.health.loading()
         try:
             if not self.loaded:
-                self.before_load()
+                if self.before_load is not None:
+                    self.before_load()
                 self.runner.guarded(self, self.load_deadline, self.target.load)
         except PluginError as error:
             with self.runner.lock:

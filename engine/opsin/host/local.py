@@ -8,6 +8,7 @@ from typing import Any
 from opsin.errors import ContractBroken, PluginError
 from opsin.host.describe import describe
 from opsin.host.values import ObjectKind
+from opsin.model import Vocabulary
 from opsin.plugin import Categorizer, Context, Encoder, Extractor, Item
 from opsin.plugin.rules import (
     check_answers,
@@ -68,8 +69,17 @@ class LocalTarget:
         return str(getattr(self.item, "runtime", ""))
 
     @property
+    def family(self) -> str:
+        return self.item.family if isinstance(self.item, Categorizer) else ""
+
+    @property
     def declines(self) -> dict[str, str]:
         return dict(self.item.declines) if isinstance(self.item, Categorizer) else {}
+
+    @property
+    def vocabulary(self) -> Vocabulary | None:
+        known = self.item.vocabulary if isinstance(self.item, Categorizer) else None
+        return known if isinstance(known, Vocabulary) else None
 
     def load(self) -> None:
         if self._spent:

@@ -9,14 +9,15 @@ from typing import Any
 from opsin.errors import ContractBroken, PluginError, UnknownName
 from opsin.host.discovery import Plugin, cards_of
 from opsin.host.lane import Lane
-from opsin.host.local import PluginObject, check_object, object_name
+from opsin.host.local import PluginObject, check_object
+from opsin.host.recipe import Recipe
 from opsin.host.values import ObjectKind
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer, Encoder, Extractor
 
 log = logging.getLogger("opsin.host")
 
-MakeLane = Callable[[Plugin, ObjectKind, Any, Callable[[], PluginObject]], Lane]
+MakeLane = Callable[[Plugin, PluginObject, Recipe], Lane]
 
 
 def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]:
@@ -57,8 +58,7 @@ def build_extractors(plugins: Sequence[Plugin], taken: set[str], make_lane: Make
             plugin.fail("broken", f"the extractor {item.name!r} gives {sorted(double)}, which another one gives")
             continue
         taken |= names
-        rebuild = _rebuilder(plugin, "extractor", "opsin_extractors", item.name, {})
-        lanes.append(make_lane(plugin, "extractor", item, rebuild))
+        lanes.append(make_lane(plugin, item, Recipe("extractor", item.name)))
     return lanes
 
 
@@ -81,8 +81,7 @@ def build_categorizers(
         taken.add(item.id)
         lane = reuse(plugin, item)
         if lane is None:
-            rebuild = _rebuilder(plugin, "categorizer", "opsin_categorizers", item.id, arguments)
-            lane = make_lane(plugin, "categorizer", item, rebuild)
+            lane = make_lane(plugin, item, Recipe("categorizer", item.id, arguments["vocabularies"]))
         lanes.append(lane)
     return lanes
 
@@ -106,17 +105,3 @@ def _objects(
                 plugin.fail("broken", str(error))
                 log.warning("the plugin %r: %s", plugin.name, error)
     return found
-
-
-def _rebuilder(
-    plugin: Plugin, kind: ObjectKind, hook: str, name: str, arguments: dict[str, Any]
-) -> Callable[[], PluginObject]:
-    def rebuild() -> PluginObject:
-        for item in plugin.sequence(hook, **arguments):
-            checked = check_object(kind, item)
-            if object_name(checked) == name:
-                return checked
-        msg = f"{hook} no longer returns {name!r}"
-        raise PluginError(msg)
-
-    return rebuild

@@ -58,6 +58,17 @@ class Runner:
             lane.closing = True
             self.lock.notify()
 
+    def finish(self) -> None:
+        """Let the thread end once its lanes are closed, without waiting for it."""
+        with self.lock:
+            self._closing = True
+            self.lock.notify()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the thread has ended, or never began, after ``finish``."""
+        return self._closing and (self._thread is None or not self._thread.is_alive())
+
     @property
     def is_current(self) -> bool:
         """Whether the caller runs in this runner's thread."""
