@@ -1,6 +1,6 @@
 """From reports to tags: pure functions, no I/O. What the scores mean is in docs/scores.md."""
 
-from opsin.fusion.fuse import FLOOR, SILENT_WEIGHT, Fused, Source, declined, fuse, log_odds
+from opsin.fusion.pooling import FLOOR, SILENT_WEIGHT, Fused, Source, declined, fuse, log_odds
 from opsin.fusion.tagging import merge_person, synonyms_of, tags
 
 __all__ = [

@@ -10,7 +10,7 @@ from opsin.plugin.vocabulary import ancestors, label_id
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from opsin.fusion.fuse import Fused
+    from opsin.fusion.pooling import Fused
     from opsin.settings import TagSettings
 
 
