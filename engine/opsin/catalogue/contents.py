@@ -190,6 +190,11 @@ def embedding_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.ui
     return pairs[:, 0].copy(), pairs[:, 1].copy()
 
 
+def newest_embedding(connection: Connection) -> int:
+    """Return the highest row number of the embeddings, 0 where there is none."""
+    return int(connection.execute(select(func.max(embedding.c.row))).scalar() or 0)
+
+
 def count(connection: Connection) -> tuple[int, int]:
     """Return how many contents and how many embeddings there are."""
     contents = connection.execute(select(func.count()).select_from(content)).scalar_one()

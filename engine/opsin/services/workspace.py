@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from opsin_index import Index
 
 _log = logging.getLogger(__name__)
-_TAIL = 2000
-"""So many vectors may be replayed at the start before closing writes a new snapshot."""
+_SMALL = 100_000
+"""Up to so many vectors, closing always writes a snapshot; above, only a tail of a twentieth is worth it."""
 
 
 class Workspace:
@@ -48,6 +49,7 @@ class Workspace:
         self._host: Host | None = None
         self._decoder: Decoder | None = None
         self._index: Index | None = None
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._declines: dict[str, dict[str, str]] | None = None
         self._scopes: dict[str, Collection[str]] | None = None
         try:
@@ -147,13 +149,26 @@ class Workspace:
                 index = Index.open(self.layout.index, readonly=self.readonly)
             except SnapshotDamaged as error:
                 _log.warning("the index is made again from the catalogue: %s", error)
+        if index is not None and self.readonly and self._newest() > index.mark:
+            index.close()
+            index = None
         if index is None:
             host = self.ready()
-            index = Index.create(self.layout.index, dim=host.encoder.dim, space=host.encoder.space)
+            place = self._scratch() / "index.opsin" if self.readonly else self.layout.index
+            index = Index.create(place, dim=host.encoder.dim, space=host.encoder.space)
         with self.catalogue.read() as connection:
             for rows, vectors in contents.vectors_after(connection, index.mark):
                 index.upsert(rows, vectors)
         return index
+
+    def _newest(self) -> int:
+        with self.catalogue.read() as connection:
+            return contents.newest_embedding(connection)
+
+    def _scratch(self) -> Path:
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="opsin-")
+        return Path(self._temporary.name)
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -214,7 +229,7 @@ class Workspace:
             if self._index is not None:
                 ids = self._index.ids()
                 tail = int((ids > self._index.mark).sum())
-                if not self.readonly and tail > max(_TAIL, len(ids) // 20):
+                if not self.readonly and (tail > len(ids) // 20 or 0 < tail and len(ids) < _SMALL):
                     self.snapshot()
                 self._index.close()
             if self._decoder is not None:
@@ -223,6 +238,8 @@ class Workspace:
                 self._host.close()
             self.catalogue.close()
         finally:
+            if self._temporary is not None:
+                self._temporary.cleanup()
             self._release()
 
     def _release(self) -> None:
