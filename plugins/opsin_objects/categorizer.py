@@ -35,7 +35,9 @@ class Objects(Categorizer):
     def __init__(self, config: Config) -> None:
         self.vocabulary: Vocabulary = read_vocabulary(Path(__file__).with_name("objects.toml"))
         if unknown := config.thresholds.keys() - self.vocabulary.by_id.keys():
-            msg = f"plugins.objects.thresholds: there is no label {min(unknown)!r}; see `opsin vocabulary show objects`"
+            msg = (
+                f"plugins.objects.thresholds: there is no label {min(unknown)!r}; docs/objects.md says where they stand"
+            )
             raise SettingError(msg)
         self._config = config
         self._ids = [label.id for label in self.vocabulary.labels]
