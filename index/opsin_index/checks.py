@@ -13,7 +13,7 @@ from opsin_index.hits import MISSING
 
 #: How far from 1 the length of a vector may be: fp16 rounding moves it by 0.0005 at most, forgetting to normalise by much more.
 NORM_TOLERANCE: Final = 0.01
-MAX_DIM: Final = 65_536
+MAX_DIM: Final = 4_096
 MAX_K: Final = 1_000_000
 
 

@@ -26,7 +26,7 @@ from opsin_index.errors import (
 from opsin_index.hits import MISSING, Hits
 from opsin_index.segment import SEGMENT_ROWS
 from opsin_index.sketch import MIN_DIM, Rotation
-from opsin_index.threads import faiss_threads
+from opsin_index.threads import Workers, single_threaded_faiss
 from opsin_index.view import View, sketched
 
 if TYPE_CHECKING:
@@ -70,18 +70,18 @@ class Index:
         self._view: View | None = view
         self._header = header
         self._lock = lock
-        self._threads = threads
         self._saved: View | None = view
         self._rotation = Rotation(view.dim)
+        self._means = find.Means(self._rotation, Workers(threads))
         self._changing = threading.Lock()
         self._writing = threading.Lock()
 
     @classmethod
     def create(cls, path: Path, *, dim: int, space: str = "", threads: int = 1) -> Index:
-        """Make an empty index of ``dim`` dimensions (1 to 65,536) at ``path``, a file that must not exist yet.
+        """Make an empty index of ``dim`` dimensions (1 to 4,096) at ``path``, a file that must not exist yet.
 
-        ``space`` names what the vectors mean; `open` can ask for it. ``threads`` is how many threads FAISS may use
-        for the queries of one call. Raises IndexExists, IndexBusy, ValueError, and OSError from the file system.
+        ``space`` names what the vectors mean; `open` can ask for it. ``threads`` is how many threads one search may
+        use. Raises IndexExists, IndexBusy, ValueError, and OSError from the file system.
         """
         if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= checks.MAX_DIM:
             message = f"dim must be a whole number from 1 to {checks.MAX_DIM}, not {dim!r}"
@@ -109,7 +109,7 @@ class Index:
         _check_threads(threads)
         lock = None if readonly else _acquire(path, must_exist=True)
         try:
-            view, header = _load(path, threads)
+            view, header = _load(path)
             _check_same(path, header, dim, space)
             return cls(path, view, header, lock, threads)
         except BaseException:
@@ -155,7 +155,7 @@ class Index:
             if len(names) == 0:
                 return
             halves = rows.astype(np.float16)
-            with faiss_threads(self._threads):
+            with single_threaded_faiss():
                 view, _ = view.without(np.sort(names))
                 self._view = view.extended(names, halves, self._rotation).compacted(self._rotation)
 
@@ -167,25 +167,31 @@ class Index:
         names = checks.ids(ids)
         with self._changing:
             view, removed = self._writable().without(np.sort(names))
-            with faiss_threads(self._threads):
+            with single_threaded_faiss():
                 self._view = view.compacted(self._rotation)
         return removed
 
     def search(
-        self, vectors: NDArray[np.float32], k: int, allowed: NDArray[np.uint32] | NDArray[np.uint8] | None = None
+        self,
+        vectors: NDArray[np.float32],
+        k: int,
+        allowed: NDArray[np.uint32] | NDArray[np.uint8] | None = None,
+        *,
+        exact: bool = False,
     ) -> Hits:
         """Find the ``k`` rows of highest cosine for each of ``vectors`` float32 (q, dim), unit rows.
 
         ``allowed`` limits the search to some ids: strictly ascending uint32 (n,), or a packed bitmap uint8 in which
         bit ``i % 8`` (least significant first) of byte ``i // 8`` stands for id ``i`` and ids beyond its end are not
         allowed. Scores are cosines with the rounded rows. Fewer than k rows: see `Hits`.
+        ``exact`` reads every row; otherwise one in a hundred of the true hits may be missed above 16,384 rows.
         Raises BadVectors, BadSearch, IndexClosed.
         """
         queries = checks.vectors(vectors, self.dim)
         wanted = checks.neighbours(k)
         chosen = checks.selection(allowed)
-        with faiss_threads(self._threads):
-            return find.search(self._state(), queries, wanted, chosen, self._rotation)
+        with single_threaded_faiss():
+            return find.search(self._state(), queries, wanted, chosen, self._means, exact=exact)
 
     def vectors_of(self, ids: NDArray[np.uint32]) -> NDArray[np.float32]:
         """Return the stored (rounded) rows of ``ids`` uint32 (n,), in their order: float32 (n, dim).
@@ -228,7 +234,7 @@ class Index:
                 same = reader.header.digest == self._header.digest and reader.header == self._header
             if same:
                 return False
-            view, header = _load(self._path, self._threads)
+            view, header = _load(self._path)
             _check_same(self._path, header, self.dim, self.space)
             self._view, self._saved, self._header = view, view, header
             return True
@@ -298,8 +304,8 @@ class Index:
         return view
 
 
-def _load(path: Path, threads: int) -> tuple[View, snapshot.Header]:
-    with snapshot.Reader(path) as reader, faiss_threads(threads):
+def _load(path: Path) -> tuple[View, snapshot.Header]:
+    with snapshot.Reader(path) as reader, single_threaded_faiss():
         dim = reader.header.dim
         parts = tuple(reader.parts())
         if dim >= MIN_DIM and any(part.sketch is None and part.count == SEGMENT_ROWS for part in parts):

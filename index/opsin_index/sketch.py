@@ -5,6 +5,7 @@ RaBitQ (Gao and Long, SIGMOD 2024) as FAISS' `IndexRaBitQFastScan` has it: one b
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Final
 
 import faiss
@@ -20,10 +21,16 @@ class Rotation:
     """A random rotation, the same for all segments, that spreads what a vector says evenly over its dimensions."""
 
     def __init__(self, dim: int) -> None:
-        self._matrix = faiss.RandomRotationMatrix(dim, dim)
-        self._matrix.init(_SEED)
+        self._dim = dim
+
+    @cached_property
+    def _matrix(self) -> faiss.RandomRotationMatrix:
+        matrix = faiss.RandomRotationMatrix(self._dim, self._dim)
+        matrix.init(_SEED)
+        return matrix
 
     def apply(self, rows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Rotate rows (n, dim); the first call makes the rotation."""
         turned: NDArray[np.float32] = self._matrix.apply(rows)
         return turned
 
