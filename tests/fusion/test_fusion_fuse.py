@@ -110,6 +110,12 @@ def test_silence_counts_a_little_against_a_label_that_the_categorizer_knows() ->
     assert (silent.categorizer, silent.silent, silent.score) == ("objects", True, FLOOR)
 
 
+def test_silence_inside_a_family_counts_like_a_score() -> None:
+    reports = [report("zero_shot", {"submarine": 0.8}, family="net"), report("objects", {"rocket": 0.9}, family="net")]
+    fused = fuse(reports, scopes={"objects": {"rocket", "submarine"}})
+    assert score_of(fused, "submarine") == pytest.approx(0.3145, abs=1e-4)
+
+
 def test_silence_does_not_drown_a_clear_score() -> None:
     reports = [report("objects", {"golden_retriever": 0.95}), report("zero_shot", {"dog": 0.8})]
     fused = fuse(reports, scopes={"zero_shot": {"golden_retriever", "dog"}, "objects": {"golden_retriever", "dog"}})

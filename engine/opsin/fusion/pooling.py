@@ -16,7 +16,7 @@ FLOOR = 0.05
 """What a categorizer that may answer with a label, and did not, is taken to have scored."""
 
 SILENT_WEIGHT = 0.25
-"""How much such a silence weighs beside a score: a list of the best few labels is no list of all."""
+"""How much a family that is silent altogether weighs beside one that scored: it may never have looked for the label."""
 
 _EDGE = 0.001
 
@@ -60,7 +60,8 @@ def fuse(
     so that two categorizers on one model count once. Reports that declined or failed say nothing.
 
     ``scopes`` maps a categorizer to the labels that it may answer with: its silence about one of them counts as
-    :data:`FLOOR` with :data:`SILENT_WEIGHT`; labels that a categorizer declines do not belong into its scope.
+    :data:`FLOOR`, like a score where others of its family scored the label, else with :data:`SILENT_WEIGHT`. Labels that
+    a categorizer declines do not belong into its scope.
     ``weights`` maps a categorizer to its weight (default 1; 0 leaves it out). ``synonyms`` maps other names to label
     ids; of two names of one label in one report the higher score counts.
     """
@@ -77,8 +78,7 @@ def fuse(
             if match := matches.get(label):
                 source = Source(categorizer=report.categorizer, score=match.score, weight=weight, frame=match.frame)
             elif label in (scopes or {}).get(report.categorizer, ()):
-                weight_now = weight * SILENT_WEIGHT
-                source = Source(categorizer=report.categorizer, score=FLOOR, weight=weight_now, silent=True)
+                source = Source(categorizer=report.categorizer, score=FLOOR, weight=weight, silent=True)
             else:
                 continue
             families.setdefault(report.family, []).append(source)
@@ -129,8 +129,11 @@ def _by_label(matches: Sequence[Match], synonyms: Mapping[str, str]) -> dict[str
 
 
 def _pooled(label: str, families: Sequence[Sequence[Source]]) -> Fused:
-    """Pool within each family, then across: a family weighs as much as its weightiest member."""
-    heads = [max(source.weight for source in family) for family in families]
+    """Pool within each family, then across: a family weighs as much as its weightiest member, less if it is silent."""
+    heads = [
+        max(source.weight for source in family) * (SILENT_WEIGHT if all(each.silent for each in family) else 1)
+        for family in families
+    ]
     sources = tuple(
         msgspec.structs.replace(
             source, weight=head / math.fsum(heads) * source.weight / math.fsum(each.weight for each in family)
