@@ -111,6 +111,8 @@ class Index:
         try:
             view, header = _load(path)
             _check_same(path, header, dim, space)
+            if not readonly:
+                snapshot.clear_aside(path)
             return cls(path, view, header, lock, threads)
         except BaseException:
             if lock is not None:

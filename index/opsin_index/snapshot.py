@@ -56,7 +56,7 @@ class Header:
 
 def write(path: Path, view: View, *, space: str, mark: int) -> Header:
     """Replace the snapshot at ``path``; raises OSError (a full disk, say) with the old one untouched."""
-    aside = path.with_name(path.name + ".new")
+    aside = _aside(path)
     try:
         with aside.open("wb", buffering=0) as file:
             header = _write(file, view, space=space, mark=mark)
@@ -67,6 +67,15 @@ def write(path: Path, view: View, *, space: str, mark: int) -> Header:
         raise
     sync_folder(path.parent)
     return header
+
+
+def clear_aside(path: Path) -> None:
+    """Delete what a writer that was killed left unfinished; only for the one who holds the writer's lock."""
+    _aside(path).unlink(missing_ok=True)
+
+
+def _aside(path: Path) -> Path:
+    return path.with_name(path.name + ".new")
 
 
 def sync_folder(folder: Path) -> None:
