@@ -7,7 +7,6 @@ import importlib.util
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
-from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -26,7 +25,8 @@ OWN = "opsin"
 _HOST_KEYS = {"enabled": True, "isolate": None}
 """The keys of ``[plugins.<name>]`` that belong to the host and never reach the plugin."""
 
-Extra = tuple[str, ModuleType | str]
+Extra = tuple[str, object]
+"""A plugin that is not installed: its name, and the module (or another object with hooks) or where to import it from."""
 
 
 class Plugin:
@@ -204,7 +204,7 @@ def discover(settings: Settings | None = None, extra: Iterable[Extra] = ()) -> l
         add(Plugin(point.name, point.value, distribution=distribution, version=version))
     modules: list[Extra] = [*((_own_name(each), each) for each in settings.host.extra_plugins), *extra]
     for name, module in modules:
-        source = module if isinstance(module, str) else module.__name__
+        source = module if isinstance(module, str) else str(getattr(module, "__name__", type(module).__name__))
         distribution = OWN if source.startswith(f"{OWN}.") else ""
         add(Plugin(name, source, distribution=distribution), None if isinstance(module, str) else module)
     return sorted(found.values(), key=lambda each: each.name)
