@@ -17,7 +17,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     0.26 is sRGB's strongest red) that no noticeable part of a black-and-white picture exceeds.
     """
 
-    share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.4
+    share: Annotated[float, msgspec.Meta(gt=0, lt=1)] = 0.5
     chroma: Annotated[float, msgspec.Meta(gt=0)] = 0.02
 
 

@@ -16,6 +16,7 @@ from opsin.errors import SettingError
 from opsin_objects import Config
 
 CLASSES = 1000
+SPACE = "imagenet-1k"  # labels that are `unseen` here are declined
 FAINT = 0.05  # scores below are left out
 SURE = 1e-6  # probabilities are kept this far from 0 and 1, where the logit is infinite
 
@@ -24,7 +25,8 @@ class Objects(Categorizer):
     """Says which of ImageNet's classes a picture shows, and the kinds that they belong to.
 
     It needs the feature ``classes``, float (k, 2): pairs of class number and natural log-probability, the likeliest
-    first. A class's probability is its own; a kind's is the sum over the classes that imply it. The score is
+    first. A class's probability is its own; a kind's is the sum over the classes that imply it. Kinds that ImageNet
+    covers only here and there (people, flowers, clothes) are declined: they follow from the classes alone. The score is
     sigmoid(logit(probability) - logit(threshold)): monotone, and 0.5 where they are equal.
     """
 
@@ -39,6 +41,11 @@ class Objects(Categorizer):
                 f"plugins.objects.thresholds: there is no label {min(unknown)!r}; docs/objects.md says where they stand"
             )
             raise SettingError(msg)
+        self.declines = {
+            label.id: "ImageNet knows only a few of its kind"
+            for label in self.vocabulary.labels
+            if SPACE in label.unseen
+        }
         self._config = config
         self._ids = [label.id for label in self.vocabulary.labels]
         self._implied = implied_labels(self.vocabulary)
@@ -60,11 +67,12 @@ class Objects(Categorizer):
         )
 
     def _probabilities(self, classes: NDArray[Any]) -> dict[int, float]:
-        """Return the probability of every label that has any, by its place in the vocabulary."""
+        """Return the probability of every label that has any, but is not declined, by its place in the vocabulary."""
         found: dict[int, float] = {}
         for number, probability in _pairs(classes):
             for place in self._implied[number]:
-                found[place] = found.get(place, 0.0) + probability
+                if self._ids[place] not in self.declines:
+                    found[place] = found.get(place, 0.0) + probability
         return found
 
     def explain(self, item: Item, label: Label) -> Mapping[str, Any]:

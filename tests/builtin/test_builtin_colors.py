@@ -114,7 +114,7 @@ def test_every_colour_has_a_term() -> None:
 
 @pytest.mark.parametrize("colour", ["red", "green", "blue", "yellow", "purple", "pink"])
 def test_only_a_colour_that_covers_the_picture_becomes_a_tag(colour: str) -> None:
-    assert judge(make_picture(colour, "full"))[colour].score > 0.8
+    assert judge(make_picture(colour, "full"))[colour].score == pytest.approx(0.8)
     small = np.full((100, 100, 3), 128, np.uint8)
     small[:20, :50] = COLOURS[colour]
     assert 0 < judge(small)[colour].score < 0.2

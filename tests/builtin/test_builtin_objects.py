@@ -76,7 +76,20 @@ def test_a_kind_is_never_scored_below_what_implies_it(objects: Objects) -> None:
     for seed in range(20):
         found = judge(everything, random_classes(seed))
         for label, value in found.items():
-            assert all(found[parent] >= value - 1e-9 for parent in parents[label])
+            scored = [parent for parent in parents[label] if parent not in everything.declines]
+            assert all(found[parent] >= value - 1e-9 for parent in scored)
+
+
+def test_a_bridegroom_says_nothing_of_people_in_general_but_implies_one(objects: Objects) -> None:
+    found = judge(objects, classes(c982=0.9))
+    assert found["groom"] > 0.9
+    assert "person" not in found
+    assert "person" in objects.declines
+    assert objects.vocabulary.by_id["groom"].parents == ("person",)
+
+
+def test_every_label_of_a_class_is_scored(objects: Objects) -> None:
+    assert not objects.declines.keys() & {label.id for label in objects.vocabulary.labels[:CLASSES]}
 
 
 def test_the_score_is_one_half_at_the_threshold_and_rises_with_the_probability() -> None:
