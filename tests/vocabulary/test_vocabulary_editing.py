@@ -69,7 +69,7 @@ def test_an_edit_keeps_the_comments(folder: Path) -> None:
 
 def test_a_label_with_a_table_of_its_own_is_edited_in_place() -> None:
     text = 'name = "pets"\n\n[labels.dog]\n# said by the vet\nsynonyms = ["hound"]\n\n[labels.cat]\n'
-    changed = with_changes(text, "dog", {"name": "good dog"})
+    changed = with_changes(text, {"dog": {"name": "good dog"}})
     assert "# said by the vet" in changed
     assert read_vocabulary(changed).by_id["dog"] == Label(id="dog", name="good dog", synonyms=("hound",))
     assert set(read_vocabulary(with_label(text, Label(id="bird", group="x"))).by_id) == {"dog", "cat", "bird"}
@@ -155,5 +155,5 @@ def test_any_text_survives_being_written_as_toml(name: str, prompts: list[str], 
     label = Label(id="a", name=name, prompts=tuple(prompts), threshold={"default": threshold}, names={"de": german})
     written = render_vocabulary(Vocabulary(name="v", labels=(label,)))
     assert read_vocabulary(written).labels == (label,)
-    added = with_changes('name = "v"\n[labels]\na = {}\n', "a", {"name": name, "prompts": prompts})
+    added = with_changes('name = "v"\n[labels]\na = {}\n', {"a": {"name": name, "prompts": prompts}})
     assert read_vocabulary(added).labels[0].prompts == tuple(prompts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from opsin.catalogue.blobs import sync_folder
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
+from opsin.model import Vocabulary
 from opsin.plugin.vocabulary import check_vocabulary, parse_vocabulary, read_vocabulary
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin.settings import Settings
@@ -19,7 +20,7 @@ from opsin.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from opsin.model import Label, Vocabulary
+    from opsin.model import Label
 
 
 def load_all(folder: Path) -> list[Vocabulary]:
@@ -107,14 +108,22 @@ def add(folder: Path, source: str | Path, settings: Settings | None = None) -> V
             raise UnknownName(msg)
         vocabulary = offered[source]
         text = render_vocabulary(vocabulary)
-    target = folder / f"{vocabulary.name}.toml"
-    if target.exists() or any(_name_of(each) == vocabulary.name for each in _files(folder)):
-        msg = (
-            f"this library has a vocabulary {vocabulary.name!r} already: remove it first, or give this one another name"
-        )
-        raise UsageError(msg)
-    _write(target, text)
+    _require_free(folder, vocabulary.name)
+    _write(folder / f"{vocabulary.name}.toml", text)
     return vocabulary
+
+
+def create(folder: Path, name: str) -> Vocabulary:
+    """Begin a vocabulary without labels.
+
+    :raises UsageError: where there is a vocabulary of that name.
+    :raises SettingError: where the name is not lower_snake_case.
+    """
+    text = render_vocabulary(Vocabulary(name=name))
+    made = read_vocabulary(text, origin=f"the vocabulary {name!r}")
+    _require_free(folder, name)
+    _write(folder / f"{name}.toml", text)
+    return made
 
 
 def remove(folder: Path, name: str) -> None:
@@ -145,7 +154,7 @@ def edit_label(folder: Path, name: str, label: str, changes: Mapping[str, Any]) 
     :raises SettingError: where the result cannot be used; nothing is written then.
     """
     path = path_of(folder, name)
-    return _change(path, with_changes(_text(path), label, changes))
+    return _change(path, with_changes(_text(path), {label: changes}))
 
 
 def remove_label(folder: Path, name: str, label: str) -> Vocabulary:
@@ -162,6 +171,12 @@ def _change(path: Path, text: str) -> Vocabulary:
     vocabulary = read_vocabulary(text, origin=str(path))
     _write(path, text)
     return vocabulary
+
+
+def _require_free(folder: Path, name: str) -> None:
+    if (folder / f"{name}.toml").exists() or any(_name_of(each) == name for each in _files(folder)):
+        msg = f"this library has a vocabulary {name!r} already: remove it first, or give this one another name"
+        raise UsageError(msg)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from tomlkit import TOMLDocument
 
-FIELDS = tuple(field for field in Label.__struct_fields__ if field != "id")
+FIELDS = ("name", "group", "parents", "synonyms", "prompts", "negatives", "threshold", "unseen", "names")
+"""The fields of a label in the order in which they are written."""
 
 
 def render_vocabulary(vocabulary: Vocabulary) -> str:
@@ -49,14 +50,20 @@ def with_label(text: str, label: Label) -> str:
     return tomlkit.dumps(document)
 
 
-def with_changes(text: str, label: str, changes: Mapping[str, Any]) -> str:
-    """Return ``text`` with fields of one label set; None takes a field away.
+def with_changes(text: str, changes: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return ``text`` with fields of labels set: label -> field -> value; None takes a field away.
 
     :raises UnknownName: where there is no such label, or a label has no such field.
     """
     document = _open(text)
+    for label, fields in changes.items():
+        _change(document, label, fields)
+    return tomlkit.dumps(document)
+
+
+def _change(document: TOMLDocument, label: str, fields: Mapping[str, Any]) -> None:
     entry = _entry(document, label)
-    for field, value in changes.items():
+    for field, value in fields.items():
         if field not in FIELDS:
             msg = f"a label has no {field!r}; it has {', '.join(FIELDS)}"
             raise UnknownName(msg)
@@ -66,10 +73,10 @@ def with_changes(text: str, label: str, changes: Mapping[str, Any]) -> str:
             entry[field] = tomlkit.item(msgspec.to_builtins(value))
     if isinstance(entry, InlineTable):
         # written anew, because tomlkit puts no spaces inside the braces of what it adds
-        again = _item(entry.unwrap())
+        values = entry.unwrap()
+        again = _item({field: values[field] for field in FIELDS if field in values})
         again.trivia.comment_ws, again.trivia.comment = entry.trivia.comment_ws, entry.trivia.comment
         document["labels"][label] = again
-    return tomlkit.dumps(document)
 
 
 def without_label(text: str, label: str) -> str:
