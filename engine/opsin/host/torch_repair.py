@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
+import importlib.abc
+import importlib.machinery
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,20 @@ _SCHEMAS = (
 )
 
 
+class _Watch(importlib.abc.MetaPathFinder):
+    """Repairs just before torchvision is imported, whoever imports it; never finds a module itself."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - its protocol
+        if fullname == "torchvision":
+            repair_torchvision()
+
+
+def watch_torchvision() -> None:
+    """Let every later import of torchvision, by any plugin, be repaired first. Imports nothing itself."""
+    if not any(isinstance(finder, _Watch) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Watch())
+
+
 @functools.cache
 def repair_torchvision() -> Any:
     """Make ``import torchvision`` work; call it before whatever imports timm, open_clip or transformers.
@@ -28,7 +44,7 @@ def repair_torchvision() -> Any:
     the library loads, or torchvision is not installed, nothing happens. Returns the torch library that holds the
     declarations, which live as long as it does, or None; the cache keeps it alive.
     """
-    spec = importlib.util.find_spec("torchvision")
+    spec = importlib.machinery.PathFinder.find_spec("torchvision")
     if spec is None or spec.origin is None:
         return None
     torch: Any = importlib.import_module("torch")
