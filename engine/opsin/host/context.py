@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from opsin.host.torch_repair import watch_torchvision
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -27,6 +29,7 @@ class HostContext:
         encoder: TextEncoder | None,
         log: logging.Logger | None = None,
     ) -> None:
+        watch_torchvision()
         self._config = config
         self._cache = cache / plugin
         self._compiled = cache / "compiled"
