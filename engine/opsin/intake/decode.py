@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -10,10 +11,10 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from opsin.errors import LimitExceeded, UnreadablePicture, UsageError
+from opsin.errors import LimitExceeded, Refused, UnreadablePicture, UsageError
 from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
-from opsin.intake.wire import Answer, Job, Setup
+from opsin.intake.wire import Answer, Setup
 from opsin.plugin.objects import Frame
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings
@@ -116,7 +117,7 @@ class Decoder:
         try:
             if len(data) > self._settings.max_bytes:
                 msg = f"The file has {len(data):,} bytes; decode.max_bytes allows {self._settings.max_bytes:,}."
-                raise LimitExceeded(msg, limit="decode.max_bytes")  # noqa: TRY301
+                raise LimitExceeded(msg, limit="decode.max_bytes")
             kind = require_format(data)
         except (LimitExceeded, UnreadablePicture) as error:
             future.set_exception(error)
@@ -144,6 +145,11 @@ class Decoder:
             self._idle -= 1
             return self._tasks.popleft() if self._tasks else None
 
+    def take_ahead(self) -> _Task | None:
+        """Return a task to hold ready behind the one in work; None where there is none, or another lane is free."""
+        with self._ready:
+            return self._tasks.popleft() if self._tasks and not self._idle else None
+
     @property
     def closed(self) -> bool:
         return self._closed
@@ -157,6 +163,8 @@ class _Lane:
         self._setup = setup
         self._worker: WorkerProcess | None = None
         self._guard = threading.Lock()
+        # In the worker's hands, the oldest first.
+        self._given: deque[_Task] = deque()
         self.thread = threading.Thread(target=self._serve, name=f"opsin-decode-{number}", daemon=True)
 
     def stop(self) -> None:
@@ -166,31 +174,63 @@ class _Lane:
                 self._worker.kill()
 
     def _serve(self) -> None:
-        try:
-            self._process()
-            while (task := self._decoder.take()) is not None:
-                if task.future.set_running_or_notify_cancel():
-                    self._do(task)
-                del task
-        finally:
-            with self._guard:
-                worker, self._worker = self._worker, None
-            if worker is not None:
-                worker.close()
+        self._warm()
+        while (task := self._next()) is not None or self._given:
+            if task is None:
+                self._settle(self._given[0])
+            elif task.future.set_running_or_notify_cancel():
+                self._give(task)
+        self._replace()
 
-    def _do(self, task: _Task) -> None:
-        """Settle the future of one task, whatever happens to the worker."""
+    def _warm(self) -> None:
+        """Start the worker while the first task is on its way; a failure is told to that task."""
+        with contextlib.suppress(OSError, CancelledError):
+            self._living()
+
+    def _next(self) -> _Task | None:
+        """Return a task that the worker has room for, waiting for one only where it has nothing to do."""
+        if not self._given:
+            return self._decoder.take()
+        worker = self._worker
+        return None if worker is None or worker.full or worker.spent else self._decoder.take_ahead()
+
+    def _give(self, task: _Task) -> None:
         try:
-            result = self._run(task)
-        except (LimitExceeded, UnreadablePicture, CancelledError, OSError, MemoryError) as error:
+            self._living().give(task.data, task.kind, task.preview)
+            self._given.append(task)
+        except (OSError, CancelledError) as error:
+            task.future.set_exception(error)
+
+    def _settle(self, task: _Task) -> None:
+        """Wait for the oldest task and settle its future, whatever happens to the worker."""
+        worker = self._worker
+        try:
+            if worker is None:
+                raise CancelledError
+            result = self._result(worker, task)
+            worker.done()
+        except (Refused, CancelledError, OSError, MemoryError) as error:
+            self._given.popleft()
+            self._recover()
             task.future.set_exception(error)
         else:
+            self._given.popleft()
+            self._recover()
             task.future.set_result(result)
 
-    def _run(self, task: _Task) -> Decoded | bytes:
-        worker = self._process()
+    def _recover(self) -> None:
+        """Where the worker is spent, give what it still held to a fresh one: only the oldest task can be to blame."""
+        if self._worker is not None and not self._worker.spent:
+            return
+        self._replace()
+        held = list(self._given)
+        self._given.clear()
+        for task in held:
+            self._give(task)
+
+    def _result(self, worker: WorkerProcess, task: _Task) -> Decoded | bytes:
         settings = self._setup.settings
-        answer = worker.run(Job(len(task.data), task.kind.name, task.preview), task.data, settings.timeout)
+        answer = worker.take(settings.timeout)
         if self._decoder.closed and not isinstance(answer, Answer):
             raise CancelledError
         if answer is None:
@@ -199,9 +239,10 @@ class _Lane:
         if isinstance(answer, str):
             msg = f"The {task.kind.title} makes its decoder crash ({answer})."
             raise UnreadablePicture(msg)
-        if answer.problem == "limit":
-            raise LimitExceeded(answer.message, limit=answer.limit)
         if answer.problem:
+            worker.done()
+            if answer.problem == "limit":
+                raise LimitExceeded(answer.message, limit=answer.limit)
             raise UnreadablePicture(answer.message)
         return worker.read(answer.size) if task.preview else self._decoded(task.kind, answer, worker)
 
@@ -223,7 +264,6 @@ class _Lane:
                     views=views,
                 )
             )
-        worker.clear()
         return Decoded(
             frames=frames,
             width=answer.width,
@@ -236,17 +276,22 @@ class _Lane:
             orientation=answer.orientation,
         )
 
-    def _process(self) -> WorkerProcess:
-        """Return a living worker, a fresh one where the last was killed, crashed or has served its time."""
+    def _living(self) -> WorkerProcess:
+        """Return a worker that takes jobs, a fresh one where the last was killed, crashed or has served its time."""
+        if self._worker is not None and self._worker.spent:
+            self._replace()
         with self._guard:
             if self._decoder.closed:
                 raise CancelledError
-            if self._worker is not None and self._worker.spent:
-                self._worker.close()
-                self._worker = None
             if self._worker is None:
                 self._worker = WorkerProcess(self._setup)
             return self._worker
+
+    def _replace(self) -> None:
+        with self._guard:
+            worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
 
 
 def available_cores() -> int:

@@ -19,8 +19,9 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One picture, whose ``size`` bytes lie at the start of the slot. ``preview`` > 0 asks for a preview instead."""
+    """One picture, whose ``size`` bytes lie at the start of ``slot``. ``preview`` > 0 asks for a preview instead."""
 
+    slot: int
     size: int
     format: str
     preview: int = 0
@@ -67,3 +68,13 @@ def receive(stream: IO[bytes]) -> bytes | None:
     size = int.from_bytes(head, "little")
     body = stream.read(size)
     return body if len(body) == size else None
+
+
+def unpack(arrived: bytearray) -> bytes | None:
+    """Take the first whole message's body out of ``arrived``; None where it has not come yet."""
+    size = int.from_bytes(arrived[:4], "little")
+    if len(arrived) < 4 + size or len(arrived) < 4:
+        return None
+    body = bytes(arrived[4 : 4 + size])
+    del arrived[: 4 + size]
+    return body

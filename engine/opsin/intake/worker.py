@@ -9,7 +9,6 @@ import os
 import resource
 import signal
 import struct
-import sys
 import threading
 import warnings
 import zlib
@@ -46,8 +45,8 @@ BROKEN = (
 _LONGEST_MESSAGE = 300
 
 
-def main(slot: int) -> NoReturn:
-    """Serve until the owner closes the pipe or dies. ``slot`` is the file descriptor of the shared memory."""
+def main(*slots: int) -> NoReturn:
+    """Serve until the owner closes the pipe or dies. ``slots`` are the file descriptors of the shared memory."""
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # Libraries that print must not write into the answers.
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -59,10 +58,11 @@ def main(slot: int) -> NoReturn:
     warnings.simplefilter("ignore")
     warnings.simplefilter("error", Image.DecompressionBombWarning)
     Image.MAX_IMAGE_PIXELS = setup.settings.max_pixels
-    worker = Worker(setup, slot)
+    worker = Worker(setup)
     send(outgoing, Answer())
     while (body := receive(incoming)) is not None:
-        answer = worker.run(msgspec.msgpack.decode(body, type=Job))
+        job = msgspec.msgpack.decode(body, type=Job)
+        answer = worker.run(job, slots[job.slot])
         send(outgoing, answer)
         if answer.last:
             break
@@ -70,23 +70,21 @@ def main(slot: int) -> NoReturn:
 
 
 class Worker:
-    """Decodes one picture at a time into the slot."""
+    """Decodes one picture at a time."""
 
-    def __init__(self, setup: Setup, slot: int) -> None:
+    def __init__(self, setup: Setup) -> None:
         self._settings = setup.settings
         self._min_side = setup.min_side
         self._views = setup.views
-        self._slot = slot
         self._converter = Converter()
 
-    def run(self, job: Job) -> Answer:
-        """Do one job. Every failure becomes an answer."""
-        data = os.pread(self._slot, job.size, 0)
-        os.ftruncate(self._slot, 0)
+    def run(self, job: Job, slot: int) -> Answer:
+        """Do one job, whose picture lies in ``slot`` and whose frames go there. Every failure becomes an answer."""
+        data = os.pread(slot, job.size, 0)
         kind = BY_NAME[job.format]
         try:
             limit_memory(self._settings.max_memory)
-            return self._preview(data, job.preview) if job.preview else self._decode(data, kind)
+            return self._preview(data, job.preview, slot) if job.preview else self._decode(data, kind, slot)
         except (LimitExceeded, UnreadablePicture, Image.DecompressionBombWarning, MemoryError, *BROKEN) as error:
             return self._refuse(kind, error)
 
@@ -106,7 +104,7 @@ class Worker:
             return Answer(problem="limit", message=message, limit="decode.max_memory", last=True)
         return Answer(problem="unreadable", message=_explain(kind, error))
 
-    def _decode(self, data: bytes, kind: Format) -> Answer:
+    def _decode(self, data: bytes, kind: Format, slot: int) -> Answer:
         picture = Picture(data, kind, self._settings, self._converter)
         planes: list[Plane] = []
         at, transparent = 0, False
@@ -117,7 +115,7 @@ class Worker:
             planes.append(Plane(image.width, image.height, shot.number))
             transparent = transparent or shot.transparent
             for part in (image.tobytes(), *views):
-                at += _write(self._slot, part, at)
+                at += _write(slot, part, at)
         return Answer(
             size=at,
             planes=tuple(planes),
@@ -134,9 +132,9 @@ class Worker:
         factor = min(shot.image.size) // self._min_side
         return shot.image.reduce(factor) if factor >= 2 else shot.image
 
-    def _preview(self, data: bytes, width: int) -> Answer:
+    def _preview(self, data: bytes, width: int, slot: int) -> Answer:
         made = make_preview(data, width, settings=self._settings, converter=self._converter)
-        return Answer(size=_write(self._slot, made, 0))
+        return Answer(size=_write(slot, made, 0))
 
 
 def limit_memory(allowed: int) -> None:
@@ -182,7 +180,3 @@ def _end_with_owner(pipe: int, owner: int) -> None:
         if os.getppid() != owner:
             break
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Resampling = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 # A picture whose longer side would be brought to more than this many crops is cut before it is resized: a strip of
-# 1 x 60,000 pixels would otherwise become one of 297 x 17,820,000. It costs the last bit of exactness.
+# 1 x 60,000 pixels would otherwise become one of 297 x 17,820,000.
 _LONGEST = 16
 
 
@@ -68,7 +68,9 @@ def view_image(
     target = _resized(size or image.size, view)
     whole = (0.0, 0.0, float(image.width), float(image.height))
     method = Image.Resampling[view.resampling.upper()]
-    if max(target) > _LONGEST * view.crop and min(target) >= view.crop:
+    # Resizing only the part that is kept saves nearly half of the work and, for landscapes, changes one value in
+    # 5,000 by 1. Upright pictures are resized whole: Pillow 13 would swap its two passes, which changes a fifth.
+    if min(target) >= view.crop < max(target) and (target[0] >= target[1] or max(target) > _LONGEST * view.crop):
         return image.resize((view.crop, view.crop), method, box=_centre(target, view.crop, box or whole))
     if target != image.size or (box or whole) != whole:
         image = image.resize(target, method, box=box)
@@ -91,7 +93,12 @@ def _centre(
     left, top, right, bottom = box
     across, down = (right - left) / target[0], (bottom - top) / target[1]
     x, y = round((target[0] - crop) / 2), round((target[1] - crop) / 2)
-    return left + x * across, top + y * down, left + (x + crop) * across, top + (y + crop) * down
+    return (
+        left + x * across,
+        top + y * down,
+        min(right, left + (x + crop) * across),
+        min(bottom, top + (y + crop) * down),
+    )
 
 
 def _resized(size: tuple[int, int], view: View) -> tuple[int, int]:
