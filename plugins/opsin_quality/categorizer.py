@@ -53,7 +53,7 @@ class Quality(Categorizer):
         blurred = score(at.blurred, sharpness) * (1 - blank)  # where nothing is to be seen, nothing is blurred
         return Matches(
             (
-                Match("blurred", blurred, {"laplacian_variance": sharpness}),
+                Match("blurred", blurred, {"laplacian_variance": sharpness, "blank": blank}),
                 Match("underexposed", score(at.underexposed, highlights), {"highlights": highlights}),
                 Match("overexposed", score(burnt_out, at.overexposed), {"burnt_out_share": burnt_out}),
                 Match("low_resolution", score(at.low_resolution, short), {"shorter_side": short}),

@@ -113,6 +113,8 @@ def test_matches_carry_what_was_measured_and_explain_gives_the_threshold() -> No
     blurred = quality.explain(Item({}, frame), Label(id="blurred"))
     assert blurred["threshold"] == 50
     assert blurred["laplacian_variance"] == pytest.approx(float(laplacian(luma_of(frame.pixels)).var()))
+    again = score(blurred["threshold"], blurred["laplacian_variance"]) * (1 - blurred["blank"])
+    assert answer.matches[0].score == pytest.approx(again)
 
 
 def test_a_threshold_moves_the_score_and_the_revision() -> None:
