@@ -21,6 +21,7 @@ from opsin.services.add import mark_vanished
 from opsin.services.commit import Added, AddOptions
 from opsin.services.create import create
 from opsin.services.given import from_bytes
+from opsin.services.keeping import Keeping
 from opsin.services.listing import TagCount, count_assets, list_assets, tag_counts
 from opsin.services.preview import preview as make_preview
 from opsin.services.views import AssetView, view_assets
@@ -61,7 +62,7 @@ def open(path: str | Path | None = None, *, readonly: bool = False, encoder: str
     return Library(Path(path) if path is not None else default_library(), readonly=readonly, encoder=encoder)
 
 
-class Library:
+class Library(Keeping):
     """An open library: a context manager. Its methods may be called from several threads."""
 
     def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
@@ -277,10 +278,6 @@ class Library:
     def _row(self, asset: str) -> assets.AssetRow:
         with self.workspace.catalogue.read() as connection:
             return search_service.one_asset(assets.resolve(connection, asset), asset)
-
-    def _require_writable(self) -> None:
-        if self.workspace.readonly:
-            raise LibraryError("this library was opened for reading only")
 
 
 __all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open"]

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import now
@@ -208,6 +208,11 @@ def report_counts(connection: Connection) -> list[tuple[str, str, str, int]]:
         report.c.categorizer, report.c.status, report.c.revision
     )
     return [(str(a), str(b), str(c), int(n)) for a, b, c, n in connection.execute(query)]
+
+
+def drop_reports(connection: Connection, categorizer: str) -> int:
+    """Forget what a categorizer said, and return of how many contents."""
+    return connection.execute(delete(report).where(report.c.categorizer == categorizer)).rowcount
 
 
 def _pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:

@@ -70,7 +70,8 @@ def _change(document: TOMLDocument, label: str, fields: Mapping[str, Any]) -> No
         if value is None:
             entry.pop(field, None)
         else:
-            entry[field] = tomlkit.item(msgspec.to_builtins(value))
+            plain = msgspec.to_builtins(value)
+            entry[field] = _item(plain) if isinstance(plain, dict) else tomlkit.item(plain)
     if isinstance(entry, InlineTable):
         # written anew, because tomlkit puts no spaces inside the braces of what it adds
         values = entry.unwrap()

@@ -149,6 +149,8 @@ class Workspace:
                 index = Index.open(self.layout.index, readonly=self.readonly)
             except SnapshotDamaged as error:
                 _log.warning("the index is made again from the catalogue: %s", error)
+                if not self.readonly:
+                    self.layout.index.unlink()
         if index is not None and self.readonly and self._newest() > index.mark:
             index.close()
             index = None
@@ -174,6 +176,17 @@ class Workspace:
     def labels(self) -> Mapping[str, Label]:
         """Every label that a categorizer of this library may answer with."""
         return self.host.labels
+
+    def set_vocabularies(self) -> None:
+        """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
+
+        :raises SettingError: where one of them cannot be used; then nothing changes.
+        """
+        known = vocabulary.load_all(self.layout.vocabularies)
+        with self._lock:
+            if self._host is not None:
+                self._host.set_vocabularies(known)
+            self._scopes = None
 
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:
@@ -229,7 +242,7 @@ class Workspace:
             if self._index is not None:
                 ids = self._index.ids()
                 tail = int((ids > self._index.mark).sum())
-                if not self.readonly and (tail > len(ids) // 20 or 0 < tail and len(ids) < _SMALL):
+                if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
                     self.snapshot()
                 self._index.close()
             if self._decoder is not None:

@@ -1,0 +1,106 @@
+"""What follows from a changed vocabulary: its categorizers are built again, and the library is scored from stored features."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from opsin.catalogue import contents
+from opsin.errors import SettingError
+from opsin.model import Label, Vocabulary
+from opsin.plugin.vocabulary import label_id
+from opsin.services import vocabulary
+from opsin.services.reanalyse import Plan, Reanalysed, plan, reanalyse
+from opsin.services.upkeep import rebuild_tags
+from opsin.services.workspace import Workspace
+
+
+def add_vocabulary(workspace: Workspace, source: str | Path) -> Vocabulary:
+    """Take in a vocabulary that a plugin ships, by name, or a TOML file, by path.
+
+    :raises UnknownName: where ``source`` is neither.
+    :raises UsageError: where there is a vocabulary of that name.
+    :raises SettingError: where the file cannot be used.
+    """
+    added = vocabulary.add(workspace.layout.vocabularies, source, workspace.settings)
+    workspace.set_vocabularies()
+    return added
+
+
+def create_vocabulary(workspace: Workspace, name: str) -> Vocabulary:
+    """Begin a vocabulary without labels.
+
+    :raises UsageError: where there is a vocabulary of that name.
+    :raises SettingError: where the name is not lower_snake_case.
+    """
+    made = vocabulary.create(workspace.layout.vocabularies, name)
+    workspace.set_vocabularies()
+    return made
+
+
+def remove_vocabulary(workspace: Workspace, name: str) -> None:
+    """Take a vocabulary away, and with it what its categorizers said: the tags that rest on them alone go too.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    vocabulary.remove(workspace.layout.vocabularies, name)
+    workspace.set_vocabularies()
+    with workspace.catalogue.write() as connection:
+        known = {categorizer for categorizer, *_ in contents.report_counts(connection)}
+        gone = [each for each in known - set(workspace.host.declines) if each.rpartition("/")[2] == name]
+        for categorizer in gone:
+            contents.drop_reports(connection, categorizer)
+    if gone:
+        rebuild_tags(workspace)
+
+
+def edit_label(workspace: Workspace, name: str, label: str, changes: Mapping[str, Any]) -> tuple[Vocabulary, bool]:
+    """Set fields of a label (None takes a field away); one that is not there is made. Return whether it was made too.
+
+    ``changes`` maps the names of :class:`opsin.Label`'s fields to values.
+
+    :raises UnknownName: where there is no such vocabulary or field.
+    :raises SettingError: where the result cannot be used; nothing is written then.
+    """
+    folder = workspace.layout.vocabularies
+    identity = label_id(label)
+    new = identity not in vocabulary.show(folder, name).by_id
+    if new:
+        given = {field: value for field, value in changes.items() if value is not None}
+        try:
+            made = msgspec.convert({**given, "id": identity}, Label)
+        except msgspec.ValidationError as error:
+            msg = f"the label {identity!r}: {error}"
+            raise SettingError(msg) from error
+        changed = vocabulary.add_label(folder, name, made)
+    else:
+        changed = vocabulary.edit_label(folder, name, identity, changes)
+    workspace.set_vocabularies()
+    return changed, new
+
+
+def remove_label(workspace: Workspace, name: str, label: str) -> Vocabulary:
+    """Take a label out of a vocabulary.
+
+    :raises UnknownName: where there is no such vocabulary or label.
+    :raises SettingError: where other labels name it as their parent; nothing is written then.
+    """
+    changed = vocabulary.remove_label(workspace.layout.vocabularies, name, label_id(label))
+    workspace.set_vocabularies()
+    return changed
+
+
+def plan_rescore(workspace: Workspace, name: str) -> Plan:
+    """Return what has to be scored again after the vocabulary ``name`` changed: stored features are enough for all of it."""
+    users = [categorizer for categorizer, known in workspace.host.vocabularies.items() if known.name == name]
+    if not users:
+        return Plan({})
+    return plan(workspace, categorizers=users, missing=True, stale=True)
+
+
+def rescore(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
+    """Carry out a plan of :func:`plan_rescore`; each content is yielded when its new tags are stored."""
+    return reanalyse(workspace, todo)
