@@ -111,6 +111,12 @@ def test_entry_point_and_manifest_must_agree_on_the_name(install: Install) -> No
     assert "'there'" in find("here").reason
 
 
+def test_the_second_plugin_of_a_name_is_broken_and_the_first_stays() -> None:
+    found = {each.name: each for each in discover(Settings(), [("quality", "opsin.testing.plugin")])}
+    assert found["quality"].source == "opsin_quality"
+    assert "is taken by opsin_quality" in found["quality (opsin.testing.plugin)"].reason
+
+
 def test_what_is_missing_is_said_with_the_command_that_installs_it(install: Install) -> None:
     install("needy", more=", requires=(Requirement('module_that_is_nowhere.sub', 'opsin[ocr]'),)")
     status = find("needy").status()

@@ -11,9 +11,10 @@ import pytest
 
 from opsin.errors import ContractBroken, PluginError
 from opsin.host.health import Health
-from opsin.host.lane import Job, Lane
+from opsin.host.lane import Lane
 from opsin.host.local import PluginObject
 from opsin.host.runner import Runner
+from opsin.host.target import Job
 from opsin.model import Vocabulary
 from opsin.testing import FakeCategorizer
 
@@ -198,6 +199,14 @@ def test_a_closed_lane_settles_what_comes(bench: Bench) -> None:
     bench.run(1)
     bench.runner.close()
     assert "closed" in str(bench.run(2)[0])
+
+
+def test_a_failure_of_the_host_itself_leaves_nobody_waiting(bench: Bench) -> None:
+    bench.target.run = lambda payloads: [1]  # type: ignore[method-assign] # unchecked: one answer for two items
+    answers = bench.run(1, 2)
+    assert answers[0] == 1
+    assert "the host failed" in str(answers[1])
+    assert bench.lane.status().waiting == 0
 
 
 def test_hanging_for_the_second_time_is_off_for_good(clock: Any) -> None:

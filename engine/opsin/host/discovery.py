@@ -192,10 +192,10 @@ def discover(settings: Settings | None = None, extra: Iterable[Extra] = ()) -> l
 
     def add(plugin: Plugin, module: Any = None) -> None:
         if plugin.name in found:
-            reason = f"the name {plugin.name!r} is taken by {found[plugin.name].source}; this one is {plugin.source}"
-            log.warning("a plugin was left out: %s", reason)
-            return
-        plugin.open(module, settings.plugins.get(plugin.name, {}))
+            plugin.fail("broken", f"the name {plugin.name!r} is taken by {found[plugin.name].source}")
+            plugin.name = f"{plugin.name} ({plugin.source})"
+        else:
+            plugin.open(module, settings.plugins.get(plugin.name, {}))
         found[plugin.name] = plugin
 
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda each: each.name):

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from opsin.host.lane import Job, Lane
+from opsin.host.lane import Lane
+from opsin.host.target import Job
 from opsin.plugin import Encoder
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -11,18 +10,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from opsin.errors import Overloaded, PluginError, UnknownName, UsageError
-from opsin.host.context import HostContext
+from opsin.errors import PluginError, UnknownName, UsageError
 from opsin.host.discovery import Extra, Plugin, discover
 from opsin.host.encoder import EncoderProxy, ask
-from opsin.host.isolated import ProcessTarget
-from opsin.host.lane import Lane, Target
-from opsin.host.local import LocalTarget, PluginObject, item_of, object_name
-from opsin.host.messages import Opening
+from opsin.host.lane import Lane
+from opsin.host.local import item_of
+from opsin.host.making import LaneMaker
 from opsin.host.passes import Pass
-from opsin.host.recipe import Recipe, build
-from opsin.host.roster import build_categorizers, build_extractors, find_encoder
-from opsin.host.runner import Runner, Watch
+from opsin.host.recipe import Recipe
+from opsin.host.room import Room
+from opsin.host.roster import Roster, build_categorizers, build_extractors, find_encoder
 from opsin.host.status import plugin_status
 from opsin.host.values import Analysis, PluginStatus
 from opsin.model import Label, Report, Vocabulary
@@ -31,8 +28,6 @@ from opsin.settings import Settings
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-LOGGER = logging.getLogger("opsin.host")
 
 
 class Host:
@@ -54,29 +49,17 @@ class Host:
         vocabularies: Sequence[Vocabulary] = (),
         plugins: Iterable[Extra] = (),
         clock: Callable[[], float] = time.monotonic,
-        log: logging.Logger = LOGGER,
     ) -> None:
-        self._settings = settings
-        self._cache = cache
-        self._clock = clock
-        self._log = log
-        self._room = threading.Condition()
-        self._in_flight = 0
-        self._closed = False
-        self._vocabularies = tuple(vocabularies)
-        self._main = Runner("inference")
-        self._runners = [self._main]
+        self._lock = threading.Lock()
+        self._retired: list[tuple[Roster, list[Lane]]] = []
+        self._room = Room(settings.host.queue)
         self._plugins = discover(settings, plugins)
-        self._retired: list[tuple[_Roster, list[Lane]]] = []
         plugin, item = find_encoder(self._plugins, encoder)
-        self._encoder_lane = self._make_lane(plugin, item, Recipe("encoder", encoder))
-        self.encoder = EncoderProxy(self._encoder_lane, item)
-        taken = set(self._encoder_lane.gives)
-        self._extractors = [self._encoder_lane, *build_extractors(self._plugins, taken, self._make_lane)]
-        self._roster = _Roster(self._build_categorizers({}))
-        shortest = min(settings.host.deadline, settings.host.load_deadline)
-        self._watch = Watch(lambda: list(self._runners), max(0.01, min(0.25, shortest / 4)))
-        self._watch.start()
+        self._maker = maker = LaneMaker(settings.host, cache, clock)
+        lane = maker.make(plugin, item, Recipe("encoder", encoder))
+        self.encoder = maker.encoder = EncoderProxy(lane, item)
+        self._extractors = [lane, *build_extractors(self._plugins, set(lane.gives), maker.make)]
+        self._roster = Roster(self._build_categorizers(vocabularies, {}))
 
     def __enter__(self) -> Self:
         return self
@@ -97,12 +80,8 @@ class Host:
 
     def close(self) -> None:
         """Finish the batch under way, settle what waits with an error, give memory back."""
-        with self._room:
-            self._closed = True
-            self._room.notify_all()
-        for runner in reversed(self._runners):
-            runner.close()
-        self._watch.close()
+        self._room.close()
+        self._maker.close()
 
     @property
     def features(self) -> Mapping[str, Feature]:
@@ -141,10 +120,7 @@ class Host:
         """
         if not frames:
             raise UsageError("a content needs at least one frame")
-        chosen = None if categorizers is None else [self._by_id(name) for name in categorizers]
-        run = self._begin(len(frames), wait=wait, frames=frames, features=[{} for _ in frames], categorizers=chosen)
-        run.begin(self._extractors)
-        return run.future
+        return self._pass(frames, [{} for _ in frames], categorizers, wait=wait)
 
     def categorize(
         self, features: Sequence[Mapping[str, NDArray[Any]]], categorizers: Collection[str] | None = None
@@ -164,22 +140,17 @@ class Host:
         categorizers: Collection[str] | None = None,
     ) -> list[list[Report]]:
         """Score many contents again, as ``categorize`` does one; lists in the same order."""
-        chosen = self._choose(categorizers)
-        runs = []
-        for features in contents:
-            run = self._begin(
-                len(features), wait=True, frames=None, features=[dict(each) for each in features], categorizers=chosen
-            )
-            run.begin(())
-            runs.append(run)
-        return [list(run.future.result().reports) for run in runs]
+        futures = [
+            self._pass(None, [dict(each) for each in features], categorizers, wait=True) for features in contents
+        ]
+        return [list(future.result().reports) for future in futures]
 
     def can_categorize(self, features: Sequence[Mapping[str, NDArray[Any]]], categorizer: str) -> bool:
         """Return whether a content's stored features are enough for ``categorizer``.
 
         :raises UnknownName: for a categorizer that does not exist.
         """
-        needs = self._by_id(categorizer).needs
+        needs = self._roster.by_id(categorizer).needs
         return not isinstance(needs, Frames) and all(needs <= set(each) for each in features)
 
     def explain(
@@ -195,7 +166,7 @@ class Host:
         :raises UnknownName: for a categorizer or label that does not exist.
         :raises PluginError: where the categorizer is out of use or fails.
         """
-        lane = self._by_id(categorizer)
+        lane = self._roster.by_id(categorizer)
         needs = lane.needs
         if isinstance(label, str):
             known = lane.target.vocabulary
@@ -217,14 +188,14 @@ class Host:
 
     def set_vocabularies(self, vocabularies: Sequence[Vocabulary]) -> None:
         """Build the categorizers again for ``vocabularies``; equal ones stay loaded, contents under way keep theirs."""
-        self._vocabularies = tuple(vocabularies)
         old = self._roster
         known = {(lane.plugin, lane.name): lane for lane in old.lanes}
-        fresh = _Roster(self._build_categorizers(known))
-        with self._room:
+        fresh = Roster(self._build_categorizers(vocabularies, known))
+        with self._lock:
+            old.users += 1
             self._roster = fresh
             self._retired.append((old, [lane for lane in old.lanes if lane not in fresh.lanes]))
-        self._retire()
+        self._leave(old)
 
     @property
     def revisions(self) -> Mapping[str, str]:
@@ -261,130 +232,50 @@ class Host:
             plugin_status(plugin, [lane for lane in lanes if lane.plugin == plugin.name]) for plugin in self._plugins
         ]
 
-    def _begin(
+    def _pass(
         self,
-        count: int,
-        *,
-        wait: bool,
         frames: Sequence[Frame] | None,
         features: list[dict[str, NDArray[Any]]],
-        categorizers: Sequence[Lane] | None,
-    ) -> Pass:
-        limit = self._settings.host.queue
-        with self._room:
-            while self._in_flight and self._in_flight + count > limit and not self._closed:
-                if not wait:
-                    msg = f"{self._in_flight} frames are under way, as many as host.queue = {limit} allows; try again"
-                    raise Overloaded(msg)
-                self._room.wait()
-            if self._closed:
-                raise PluginError("the plugin host is closed")
-            self._in_flight += count
+        categorizers: Collection[str] | None,
+        *,
+        wait: bool,
+    ) -> Future[Analysis]:
+        """Begin a pass of ``frames``, or of stored ``features`` alone, with the categorizers of this moment."""
+        with self._lock:
             roster = self._roster
             roster.users += 1
+        try:
+            chosen = roster.choose(categorizers, pixels=frames is not None)
+            self._room.enter(len(features), wait=wait)
+        except BaseException:
+            self._leave(roster)
+            raise
 
         def done() -> None:
-            with self._room:
-                self._in_flight -= count
-                roster.users -= 1
-                self._room.notify_all()
-                retired = bool(self._retired)
-            if retired:
-                self._retire()
+            self._room.leave(len(features))
+            self._leave(roster)
 
-        lanes = roster.lanes if categorizers is None else categorizers
-        return Pass(
-            frames=frames,
-            features=features,
-            encoder=self._encoder_lane if frames is not None else None,
-            categorizers=lanes,
-            done=done,
-        )
+        begun = Pass(frames=frames, features=features, encoder=self._extractors[0], categorizers=chosen, done=done)
+        begun.begin(self._extractors if frames is not None else ())
+        return begun.future
 
-    def _retire(self) -> None:
-        """Close the lanes of earlier rosters that no content uses any more."""
-        with self._room:
-            free = [each for each in self._retired if not each[0].users]
-            self._retired = [each for each in self._retired if each[0].users]
-        for _, lanes in free:
-            for lane in lanes:
-                lane.runner.remove(lane)
-                if lane.target.isolated:
-                    lane.runner.finish()
+    def _leave(self, roster: Roster) -> None:
+        """Note that a content is done with ``roster``; earlier ones that nobody uses any more are closed."""
+        with self._lock:
+            roster.users -= 1
+            free = [lanes for old, lanes in self._retired if not old.users]
+            if free:
+                self._retired = [each for each in self._retired if each[0].users]
+        for lanes in free:
+            self._maker.retire(lanes)
 
-    def _choose(self, categorizers: Collection[str] | None) -> list[Lane]:
-        if categorizers is None:
-            return [lane for lane in self._roster.lanes if not isinstance(lane.needs, Frames)]
-        chosen = [self._by_id(name) for name in categorizers]
-        for lane in chosen:
-            if isinstance(lane.needs, Frames):
-                msg = f"the categorizer {lane.name!r} looks at the picture itself; stored features are not enough"
-                raise UsageError(msg)
-        return chosen
-
-    def _by_id(self, name: str) -> Lane:
-        for lane in self._roster.lanes:
-            if lane.name == name:
-                return lane
-        known = ", ".join(lane.name for lane in self._roster.lanes) or "none"
-        msg = f"there is no categorizer {name!r}; there are: {known}"
-        raise UnknownName(msg)
-
-    def _build_categorizers(self, known: Mapping[tuple[str, str], Lane]) -> list[Lane]:
+    def _build_categorizers(
+        self, vocabularies: Sequence[Vocabulary], known: Mapping[tuple[str, str], Lane]
+    ) -> list[Lane]:
         def reuse(plugin: Plugin, item: Categorizer) -> Lane | None:
             lane = known.get((plugin.name, item.id))
             if lane is None or not isinstance(item.vocabulary, Vocabulary):
                 return None
             return lane if lane.built_from == (item.revision, item.vocabulary.revision) else None
 
-        return build_categorizers(self._plugins, self._vocabularies, self._make_lane, reuse)
-
-    def _make_lane(self, plugin: Plugin, item: PluginObject, recipe: Recipe) -> Lane:
-        host = self._settings.host
-        encoder = self.encoder if recipe.kind == "categorizer" else None
-        target: Target
-        if plugin.isolated:
-            opening = Opening(
-                plugin=plugin.name,
-                source=plugin.source,
-                distribution=plugin.distribution,
-                config=plugin.raw_config,
-                recipe=recipe,
-                cache=str(self._cache),
-                settings=host,
-                encoder=None,
-            )
-            target = ProcessTarget(item, opening, encoder)
-        else:
-            context = HostContext(
-                plugin=plugin.name, config=plugin.config, cache=self._cache, settings=host, encoder=encoder
-            )
-            target = LocalTarget(recipe.kind, item, rebuild=lambda: build(plugin, recipe), context=context)
-        lane = Lane(
-            target,
-            plugin=plugin.name,
-            kind=recipe.kind,
-            name=object_name(item),
-            batch=host.batch,
-            deadline=host.deadline,
-            load_deadline=host.load_deadline,
-            clock=self._clock,
-            before_load=encoder.ensure if encoder is not None and plugin.isolated else None,
-        )
-        if isinstance(item, Categorizer) and isinstance(item.vocabulary, Vocabulary):
-            lane.built_from = (item.revision, item.vocabulary.revision)
-        runner = self._main
-        if plugin.isolated:  # its thread only waits for its process
-            runner = Runner(f"{plugin.name}-{lane.name}")
-            with self._room:
-                self._runners = [*(each for each in self._runners if not each.finished), runner]
-        runner.add(lane)
-        return lane
-
-
-class _Roster:
-    """The categorizers' lanes at one time; ``users`` counts the contents under way that use them."""
-
-    def __init__(self, lanes: list[Lane]) -> None:
-        self.lanes = lanes
-        self.users = 0
+        return build_categorizers(self._plugins, vocabularies, self._maker.make, reuse)

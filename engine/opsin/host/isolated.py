@@ -16,7 +16,6 @@ import msgspec
 
 from opsin.errors import ContractBroken, PluginError
 from opsin.host import wire
-from opsin.host.lane import ProcessLostError
 from opsin.host.messages import (
     EncoderFacts,
     Facts,
@@ -25,6 +24,7 @@ from opsin.host.messages import (
     unpack_answer,
     unpack_error,
 )
+from opsin.host.target import ProcessLostError
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer
 from opsin.plugin.rules import check_answers, check_features, check_rows

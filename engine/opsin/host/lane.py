@@ -5,74 +5,18 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from opsin.errors import ContractBroken, DeadlineExceeded, PluginError
 from opsin.host.health import Clock, Health
+from opsin.host.target import Job, ProcessLostError, Target
 from opsin.host.values import ObjectKind, ObjectStatus
 from opsin.plugin import Categorizer, Extractor, Frames
 
 if TYPE_CHECKING:
-    from opsin.host.local import PluginObject
     from opsin.host.runner import Runner
-    from opsin.model import Vocabulary
 
 log = logging.getLogger("opsin.host")
-
-Settle = Callable[[Any, PluginError | None], None]
-
-
-class Target(Protocol):
-    """Where an object lives: in this process or in a child. ``isolated`` says which."""
-
-    isolated: bool
-    item: PluginObject
-
-    @property
-    def revision(self) -> str: ...
-    @property
-    def runtime(self) -> str: ...
-    @property
-    def family(self) -> str: ...
-    @property
-    def declines(self) -> dict[str, str]: ...
-    @property
-    def vocabulary(self) -> Vocabulary | None:
-        """The labels that a categorizer may answer with; None means any."""
-        ...
-
-    def load(self) -> None:
-        """Load the object, again where it failed or was killed."""
-        ...
-
-    def run(self, payloads: Sequence[Any]) -> list[Any]:
-        """Return one checked answer per payload."""
-        ...
-
-    def call(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        """Call another method of the object and return its checked answer."""
-        ...
-
-    def kill(self) -> None:
-        """End the call that runs, from another thread, where that is possible."""
-        ...
-
-    def close(self) -> None: ...
-
-
-class ProcessLostError(PluginError):
-    """The child process of an isolated object ended during a call."""
-
-
-class Job:
-    """One thing that waits for an object: an item of a batch, or a call of another method (``method`` is set)."""
-
-    __slots__ = ("method", "payload", "settle")
-
-    def __init__(self, payload: Any, settle: Settle, method: str = "") -> None:
-        self.payload = payload
-        self.settle = settle
-        self.method = method
 
 
 class Lane:
@@ -107,7 +51,9 @@ class Lane:
         self.closing = False
         self.answered = 0
         self.failed = 0
-        self.built_from: tuple[str, str] | None = None
+        item = target.item
+        known = item.vocabulary if isinstance(item, Categorizer) else "any"
+        self.built_from = None if known == "any" else (item.revision, known.revision)
         self.runner: Runner
 
     @property

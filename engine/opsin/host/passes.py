@@ -9,8 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import PluginError
-from opsin.host.lane import Job, Lane
+from opsin.host.lane import Lane
 from opsin.host.local import item_of
+from opsin.host.target import Job
 from opsin.host.values import Analysis
 from opsin.model import Declined, Match, Matches, Report
 from opsin.plugin import Frame, Frames, Item

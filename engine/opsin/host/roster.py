@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from opsin.errors import ContractBroken, PluginError, UnknownName
+from opsin.errors import ContractBroken, PluginError, UnknownName, UsageError
 from opsin.host.discovery import Plugin, cards_of
 from opsin.host.lane import Lane
 from opsin.host.local import PluginObject, check_object
 from opsin.host.recipe import Recipe
 from opsin.host.values import ObjectKind
 from opsin.model import Vocabulary
-from opsin.plugin import Categorizer, Encoder, Extractor
+from opsin.plugin import Categorizer, Encoder, Extractor, Frames
 
 log = logging.getLogger("opsin.host")
 
@@ -105,3 +105,37 @@ def _objects(
                 plugin.fail("broken", str(error))
                 log.warning("the plugin %r: %s", plugin.name, error)
     return found
+
+
+class Roster:
+    """The categorizers' lanes at one time. ``users`` counts the contents under way; the host's lock guards it."""
+
+    def __init__(self, lanes: Sequence[Lane]) -> None:
+        self.lanes = tuple(lanes)
+        self.users = 0
+
+    def by_id(self, name: str) -> Lane:
+        """Return one categorizer's lane.
+
+        :raises UnknownName: naming the categorizers that there are.
+        """
+        for lane in self.lanes:
+            if lane.name == name:
+                return lane
+        known = ", ".join(lane.name for lane in self.lanes) or "none"
+        msg = f"there is no categorizer {name!r}; there are: {known}"
+        raise UnknownName(msg)
+
+    def choose(self, names: Collection[str] | None, *, pixels: bool) -> Sequence[Lane]:
+        """Return the lanes of ``names`` (None: all); without ``pixels`` only those that need nothing but features.
+
+        :raises UsageError: where one is named that needs the picture, and there is none.
+        """
+        if names is None:
+            return [lane for lane in self.lanes if pixels or not isinstance(lane.needs, Frames)]
+        chosen = [self.by_id(name) for name in names]
+        for lane in chosen:
+            if isinstance(lane.needs, Frames) and not pixels:
+                msg = f"the categorizer {lane.name!r} looks at the picture itself; stored features are not enough"
+                raise UsageError(msg)
+        return chosen

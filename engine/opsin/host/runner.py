@@ -10,7 +10,8 @@ from typing import TypeVar
 
 from opsin.errors import DeadlineExceeded, PluginError
 from opsin.host.describe import describe
-from opsin.host.lane import Job, Lane
+from opsin.host.lane import Lane
+from opsin.host.target import Job
 
 log = logging.getLogger("opsin.host")
 
@@ -114,10 +115,14 @@ class Runner:
                     return False
                 self.lock.wait()
             jobs = lane.take()
-        if jobs:
-            lane.work(jobs)
-        else:
-            self._close_lane(lane)
+        try:
+            if jobs:
+                lane.work(jobs)
+            else:
+                self._close_lane(lane)
+        except Exception as error:
+            log.exception("the host failed while it ran the %s; what it was running is answered with that", lane.title)
+            lane.settle_all(lane.in_hand, PluginError(f"the host failed: {describe(error)}"))
         return True
 
     def _next(self) -> Lane | None:
@@ -247,7 +252,10 @@ class Watch:
     def _main(self) -> None:
         while not self._stop.wait(self._interval):
             for runner in self._runners():
-                runner.watch()
+                try:
+                    runner.watch()
+                except Exception:
+                    log.exception("the watch failed at the runner %r", runner.name)
 
     def close(self) -> None:
         self._stop.set()
