@@ -24,7 +24,7 @@ MIN_SHARE: Final = 0.2
 #: Rows that a sketch names per part, and that are read and scored exactly first.
 REACH: Final = 200
 #: How many standard errors of the sketch a row must stay below the k-th hit to be left unread.
-MARGIN: Final = 1.5
+MARGIN: Final = 2.5
 #: Queries that are answered together; bounds the memory of the merge.
 BLOCK: Final = 64
 
