@@ -6,7 +6,7 @@ import pytest
 
 from opsin import Label, Vocabulary, read_vocabulary
 from opsin.errors import SettingError
-from opsin.plugin.vocabulary import ancestors, check_vocabulary, label_id
+from opsin.plugin.vocabulary import ancestors, check_vocabulary, label_id, merge_labels
 
 PETS = """
 name = "pets"
@@ -140,3 +140,14 @@ def test_ancestors_are_given_nearest_first_and_once() -> None:
 
 def test_names_are_compared_without_case_and_punctuation() -> None:
     assert label_id(" Hot-Dog ") == label_id("hot dog") == label_id("HOT_DOG") == "hot_dog"
+
+
+def test_labels_of_one_id_in_two_vocabularies_become_one() -> None:
+    mine = Vocabulary(name="mine", labels=(Label(id="dog", parents=("pet",), names={"de": "Hund"}), Label(id="pet")))
+    theirs = Vocabulary(
+        name="theirs",
+        labels=(Label(id="dog", name="hound", parents=("animal", "pet"), synonyms=("pooch",), names={"de": "Köter"}),),
+    )
+    merged = merge_labels([mine, theirs])
+    assert list(merged) == ["dog", "pet"]
+    assert merged["dog"] == Label(id="dog", parents=("pet", "animal"), synonyms=("pooch",), names={"de": "Hund"})

@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from opsin import Vocabulary
-from opsin.plugin.vocabulary import check_vocabulary
+from opsin.plugin.vocabulary import ancestors, check_vocabulary, merge_labels
 from opsin_zero_shot.vocabularies import shipped
 
 
@@ -52,3 +52,16 @@ def test_what_object_classes_cannot_show_is_marked_as_unseen_by_the_starter(ever
 def test_ambiguous_words_are_two_labels_that_know_of_each_other(everyday: Vocabulary) -> None:
     assert any("computer mouse" in text for text in everyday.by_id["mouse"].negatives)
     assert everyday.by_id["computer_mouse"].negatives
+
+
+def test_every_label_that_the_starter_sees_has_a_measured_threshold(everyday: Vocabulary) -> None:
+    for label in everyday.labels:
+        assert ("starter" in label.threshold) != ("starter" in label.unseen), label.id
+
+
+def test_labels_that_two_built_in_vocabularies_share_imply_each_other_nowhere(everyday: Vocabulary) -> None:
+    from opsin_objects import Config
+    from opsin_objects.categorizer import Objects
+
+    merged = merge_labels([everyday, Objects(Config()).vocabulary])
+    assert not [name for name in merged for up in ancestors(name, merged) if name in ancestors(up, merged)]

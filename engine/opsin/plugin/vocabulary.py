@@ -14,7 +14,7 @@ from opsin.errors import SettingError
 from opsin.model import Label, Vocabulary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -86,6 +86,25 @@ def ancestors(label: str, labels: Mapping[str, Label]) -> list[str]:
         found[parent] = None
         waiting += labels[parent].parents
     return list(found)
+
+
+def merge_labels(vocabularies: Iterable[Vocabulary]) -> dict[str, Label]:
+    """Return the labels of several vocabularies by id; labels of one id become one.
+
+    It implies what any of them implies, has the synonyms and the names of all, and everything else of the first.
+    """
+    merged: dict[str, Label] = {}
+    for vocabulary in vocabularies:
+        for label in vocabulary.labels:
+            first = merged.setdefault(label.id, label)
+            if first is not label:
+                merged[label.id] = msgspec.structs.replace(
+                    first,
+                    parents=tuple(dict.fromkeys((*first.parents, *label.parents))),
+                    synonyms=tuple(dict.fromkeys((*first.synonyms, *label.synonyms))),
+                    names={**label.names, **first.names},
+                )
+    return merged
 
 
 def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
