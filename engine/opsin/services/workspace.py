@@ -245,10 +245,13 @@ class Workspace:
                 if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
                     self.snapshot()
                 self._index.close()
+                self._index = None
             if self._decoder is not None:
                 self._decoder.close()
+                self._decoder = None
             if self._host is not None:
                 self._host.close()
+                self._host = None
             self.catalogue.close()
         finally:
             if self._temporary is not None:

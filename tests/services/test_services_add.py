@@ -1,0 +1,157 @@
+"""Adding pictures to a library: what is new, known, moved, changed, vanished and refused."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import opsin
+import pytest
+from opsin.errors import LibraryBusy, LibraryError
+from opsin.testing import jpeg_bytes, make_picture, png_bytes
+
+if TYPE_CHECKING:
+    from conftest import MakeLibrary
+
+
+def statuses(outcomes: list[opsin.library.Added]) -> list[str]:
+    return [outcome.status for outcome in outcomes]
+
+
+def test_a_folder_is_added_in_order_and_each_picture_carries_its_tags(library: opsin.Library, photos: Path) -> None:
+    added = library.add(photos)
+    assert [outcome.source for outcome in added] == sorted(path.name for path in photos.iterdir())
+    assert statuses(added) == ["added"] * 6
+    for outcome in added:
+        assert outcome.asset is not None
+        assert outcome.source.split("-")[0] in [tag.label for tag in outcome.asset.tags]
+
+
+def test_adding_again_reads_nothing_and_adds_nothing(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    assert statuses(library.add(photos)) == ["unchanged"] * 6
+    assert library.count() == 6
+
+
+def test_the_same_bytes_under_two_names_are_two_assets_and_one_content(library: opsin.Library, photos: Path) -> None:
+    shutil.copy(photos / "red-square.jpg", photos / "zz.jpg")
+    added = {outcome.source: outcome for outcome in library.add(photos)}
+    first, second = added["red-square.jpg"].asset, added["zz.jpg"].asset
+    assert first is not None
+    assert second is not None
+    assert first.sha256 == second.sha256
+    assert first.id != second.id
+    assert library.index_status().contents == 6
+    assert library.count() == 7
+
+
+def test_a_renamed_file_keeps_its_asset(library: opsin.Library, photos: Path) -> None:
+    before = {asset.name: asset.id for asset in (outcome.asset for outcome in library.add(photos)) if asset}
+    (photos / "red-square.jpg").rename(photos / "renamed.jpg")
+    after = {outcome.source: outcome for outcome in library.add(photos)}
+    assert after["renamed.jpg"].status == "moved"
+    assert after["renamed.jpg"].id == before["red-square.jpg"]
+    assert library.count() == 6
+
+
+def test_a_changed_file_gets_the_tags_of_its_new_content(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    (photos / "red-square.jpg").write_bytes(jpeg_bytes(make_picture("blue", "ring", 80)))
+    after = {outcome.source: outcome for outcome in library.add(photos)}
+    assert after["red-square.jpg"].status == "changed"
+    assert "red-square.jpg" not in [asset.name for asset in library.list(where=["tag=red"])]
+    assert "red-square.jpg" in [asset.name for asset in library.list(where=["tag=blue"])]
+
+
+def test_a_vanished_file_is_marked_and_not_found_until_it_is_back(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    data = (photos / "red-square.jpg").read_bytes()
+    (photos / "red-square.jpg").unlink()
+    library.add(photos)
+    assert library.count() == 5
+    assert [asset.name for asset in library.list(where=["vanished=yes"])] == ["red-square.jpg"]
+    assert "red-square.jpg" not in [hit.asset.name for hit in library.search("red", everything=True).hits]
+    (photos / "red-square.jpg").write_bytes(data)
+    library.add(photos)
+    assert library.count() == 6
+
+
+def test_a_refused_file_is_its_own_error_and_stops_nothing(library: opsin.Library, photos: Path) -> None:
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 this is no picture")
+    added = {outcome.source: outcome for outcome in library.add(photos, photos / "missing.jpg")}
+    assert added["broken.jpg"].status == "refused"
+    assert added["broken.jpg"].problem is not None
+    assert added["broken.jpg"].problem.code == "unreadable-picture"
+    assert sum(outcome.status == "added" for outcome in added.values()) == 6
+    missing = [outcome for outcome in added.values() if outcome.source.endswith("missing.jpg")]
+    assert [outcome.problem.code for outcome in missing if outcome.problem] == ["source-unavailable"]
+
+
+def test_a_limit_that_was_passed_is_named(make_library: MakeLibrary) -> None:
+    library = make_library(settings="[decode]\nmax_pixels = 1000\n")
+    (outcome,) = library.add(jpeg_bytes(make_picture(size=96)))
+    assert outcome.problem is not None
+    assert outcome.problem.limit == "decode.max_pixels"
+
+
+def test_bytes_and_data_uris_are_copied_in_and_readable_again(library: opsin.Library) -> None:
+    data = png_bytes(make_picture("green"))
+    (outcome,) = library.add(data, owner="ann", caption="a leaf", context={"album": "trees"}, tags=["My Tag"])
+    asset = outcome.asset
+    assert asset is not None
+    assert asset.copied
+    assert (asset.owner, asset.caption, asset.context) == ("ann", "a leaf", {"album": "trees"})
+    assert "my_tag" in [tag.label for tag in asset.tags if tag.by == "person"]
+    assert library.preview(asset.id, width=32)[8:12] == b"WEBP"
+
+
+def test_what_was_said_of_an_asset_stays_where_adding_again_says_nothing(library: opsin.Library, photos: Path) -> None:
+    library.add(photos, owner="ann", caption="ours")
+    (photos / "red-square.jpg").write_bytes(jpeg_bytes(make_picture("blue", "bar", 80)))
+    library.add(photos)
+    asset = library.get("red-square.jpg")
+    assert (asset.owner, asset.caption) == ("ann", "ours")
+
+
+def test_the_threshold_of_one_call_decides_its_tags(library: opsin.Library) -> None:
+    data = jpeg_bytes(make_picture("red", "bar"))
+    (strict,) = library.add(data, auto_tag=0.999)
+    assert strict.asset is not None
+    assert "red" not in [tag.label for tag in strict.asset.tags]
+    (loose,) = library.add(data, auto_tag=0.05)
+    assert loose.asset is not None
+    assert "red" in [tag.label for tag in loose.asset.tags]
+
+
+def test_a_second_owner_is_refused_with_the_first_ones_process(library: opsin.Library) -> None:
+    with pytest.raises(LibraryBusy, match=r"process \d+"):
+        opsin.open(library.path)
+
+
+def test_a_reader_beside_the_owner_sees_what_was_committed(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    with opsin.open(library.path, readonly=True) as reader:
+        assert reader.count() == 6
+        assert reader.search("red").hits[0].asset.name.startswith("red")
+        with pytest.raises(LibraryError, match="reading"):
+            reader.add(photos)
+
+
+def test_opening_with_another_encoder_names_both(library: opsin.Library) -> None:
+    library.close()
+    with pytest.raises(opsin.errors.EncoderMismatch, match=r"'fake'.*'starter'"):
+        opsin.open(library.path, encoder="starter")
+
+
+def test_many_copies_of_one_picture_at_once_are_analysed_into_one_content(
+    library: opsin.Library, tmp_path: Path
+) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    data = jpeg_bytes(make_picture("purple", "ring", 128))
+    for number in range(60):
+        (folder / f"{number:02}.jpg").write_bytes(data)
+    assert {outcome.status for outcome in library.add(folder)} <= {"added", "known"}
+    status = library.index_status()
+    assert (status.assets, status.contents, status.indexed) == (60, 1, 1)

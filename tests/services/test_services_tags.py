@@ -1,0 +1,94 @@
+"""Tags by models and by people, their explanation, and asking again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import opsin
+import pytest
+from opsin.errors import UnknownName, UsageError
+from opsin.services.explain import recompute
+
+
+@pytest.fixture
+def filled(library: opsin.Library, photos: Path) -> opsin.Library:
+    library.add(photos)
+    return library
+
+
+def labels(library: opsin.Library, name: str) -> list[str]:
+    return [tag.label for tag in library.get(name).tags]
+
+
+def test_a_persons_tag_outlives_reanalysis_and_a_removal_is_final(filled: opsin.Library) -> None:
+    filled.tag("red-square.jpg", add=["Keeper"], remove=["red"])
+    assert "keeper" in labels(filled, "red-square.jpg")
+    assert "red" not in labels(filled, "red-square.jpg")
+    list(filled.reanalyse(filled.plan_reanalysis()))
+    assert "keeper" in labels(filled, "red-square.jpg")
+    assert "red" not in labels(filled, "red-square.jpg")
+    assert "red-square.jpg" not in [asset.name for asset in filled.list(where=["tag=red"])]
+    assert [asset.name for asset in filled.list(where=["tag=keeper"])] == ["red-square.jpg"]
+
+
+def test_tags_are_sorted_by_name(filled: opsin.Library) -> None:
+    found = labels(filled, "blue-circle.jpg")
+    assert found == sorted(found)
+
+
+def test_the_counts_of_tags_agree_with_the_list(filled: opsin.Library) -> None:
+    filled.tag("red-square.jpg", add=["keeper"], remove=["red"])
+    counts = {entry.label: entry.count for entry in filled.tags()}
+    assert counts["keeper"] == 1
+    for label, count in counts.items():
+        assert count == sum(label in [tag.label for tag in asset.tags] for asset in filled.list()), label
+
+
+def test_an_explanation_holds_enough_to_recompute_the_score(filled: opsin.Library) -> None:
+    found = filled.explain("red-square.jpg", "red")
+    assert found.tagged
+    assert found.score is not None
+    assert recompute(found) == pytest.approx(found.score, abs=1e-6)
+    assert found.encoder == "fake"
+
+
+def test_an_explanation_says_what_a_person_decided(filled: opsin.Library) -> None:
+    filled.tag("red-square.jpg", remove=["red"])
+    found = filled.explain("red-square.jpg", "red")
+    assert (found.tagged, found.person) == (False, "removed")
+
+
+@pytest.mark.parametrize("call", [{"add": ["!!!"]}, {"add": ["x"], "remove": ["X"]}])
+def test_a_tag_without_sense_is_refused(filled: opsin.Library, call: dict[str, list[str]]) -> None:
+    with pytest.raises(UsageError):
+        filled.tag("red-square.jpg", **call)
+
+
+def test_reanalysis_from_features_opens_no_picture(filled: opsin.Library, photos: Path) -> None:
+    before = {asset.name: asset.tags for asset in filled.list()}
+    for path in photos.iterdir():
+        path.unlink()
+    done = list(filled.reanalyse(filled.plan_reanalysis(categorizers=["fake"])))
+    assert len(done) == 6
+    assert not any(entry.opened or entry.problem for entry in done)
+    assert {asset.name: asset.tags for asset in filled.list()} == before
+
+
+def test_reanalysis_that_needs_the_picture_says_where_it_is_gone(filled: opsin.Library, photos: Path) -> None:
+    (photos / "red-square.jpg").unlink()
+    done = {
+        Path(entry.location).name: entry for entry in filled.reanalyse(filled.plan_reanalysis(categorizers=["quality"]))
+    }
+    assert done["green-circle.jpg"].opened
+    assert done["green-circle.jpg"].problem is None
+    assert done["red-square.jpg"].problem is not None
+    assert done["red-square.jpg"].problem.code == "source-unavailable"
+
+
+def test_nothing_is_missing_or_stale_after_adding(filled: opsin.Library) -> None:
+    assert len(filled.plan_reanalysis(missing=True, stale=True)) == 0
+
+
+def test_an_unknown_categorizer_is_an_error_that_names_those_there_are(filled: opsin.Library) -> None:
+    with pytest.raises(UnknownName, match="quality"):
+        filled.plan_reanalysis(categorizers=["nobody"])

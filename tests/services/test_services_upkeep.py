@@ -1,0 +1,100 @@
+"""The index and the bitmaps follow from the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import opsin
+import pytest
+from opsin.catalogue.database import HEAD
+from opsin.errors import LibraryError, LibraryMissing, SettingError, UnknownName
+
+if TYPE_CHECKING:
+    from conftest import MakeLibrary
+
+
+def test_a_missing_or_damaged_snapshot_is_made_again(make_library: MakeLibrary, photos: Path) -> None:
+    library = make_library()
+    library.add(photos)
+    library.close()
+    snapshot = library.path / "index.opsin"
+    data = bytearray(snapshot.read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    snapshot.write_bytes(data)
+    with opsin.open(library.path) as again:
+        assert again.index_status().indexed == 6
+        assert not again.verify_index()
+    snapshot.unlink()
+    with opsin.open(library.path) as again:
+        assert again.search("red", everything=True).hits[0].asset.name.startswith("red")
+
+
+def test_rebuilding_gives_the_same_index_and_tags(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    before = library.tags(), [hit.asset.name for hit in library.search("red", everything=True).hits]
+    assert library.rebuild_index() == 6
+    assert (library.tags(), [hit.asset.name for hit in library.search("red", everything=True).hits]) == before
+    assert not library.verify_index()
+
+
+def test_a_library_is_not_made_twice_or_over_a_file(make_library: MakeLibrary, tmp_path: Path) -> None:
+    library = make_library()
+    with pytest.raises(LibraryError, match="already"):
+        opsin.init(library.path, encoder="fake")
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(LibraryError, match="is a file"):
+        opsin.init(tmp_path / "file")
+
+
+def test_a_library_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path) -> None:
+    with pytest.raises(LibraryMissing, match="opsin init"):
+        opsin.open(tmp_path / "nothing")
+
+
+def test_an_unknown_encoder_leaves_nothing_behind(tmp_path: Path) -> None:
+    with pytest.raises(UnknownName, match="starter"):
+        opsin.init(tmp_path / "new", encoder="no-such-encoder")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_setting_that_does_not_exist_is_named_with_its_file(make_library: MakeLibrary) -> None:
+    library = make_library()
+    library.close()
+    (library.path / "opsin.toml").write_text("[decode]\nmax_pixel = 3\n", "utf-8")
+    with pytest.raises(SettingError, match=r"opsin\.toml.*max_pixel"):
+        opsin.open(library.path)
+
+
+def test_the_newest_migration_is_the_schema_that_the_code_speaks() -> None:
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+    from opsin.catalogue import database
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(database.__file__).with_name("migrations")))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_the_migrations_build_the_tables_that_the_code_describes(tmp_path: Path) -> None:
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+    from opsin.catalogue import Catalogue
+    from opsin.catalogue.tables import metadata
+
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
+    with catalogue.write() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    catalogue.close()
+
+
+def test_a_catalogue_of_a_newer_opsin_is_refused(tmp_path: Path) -> None:
+    from opsin.catalogue import Catalogue
+    from sqlalchemy import text
+
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
+    with catalogue.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    catalogue.close()
+    with pytest.raises(LibraryError, match="another version"):
+        Catalogue(tmp_path / "catalogue.sqlite")
