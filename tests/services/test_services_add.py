@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import opsin
 import pytest
+
+import opsin
 from opsin.errors import LibraryBusy, LibraryError
 from opsin.testing import jpeg_bytes, make_picture, png_bytes
 
 if TYPE_CHECKING:
-    from conftest import MakeLibrary
+    from tests.conftest import MakeLibrary
 
 
 def statuses(outcomes: list[opsin.library.Added]) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import opsin
 import pytest
+
+import opsin
 from opsin.errors import UnknownName, UsageError
 from opsin.services.search import Part
 from opsin.testing import jpeg_bytes, make_picture

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import opsin
 import pytest
+
+import opsin
 from opsin.catalogue.database import HEAD
 from opsin.errors import LibraryError, LibraryMissing, SettingError, UnknownName
 
 if TYPE_CHECKING:
-    from conftest import MakeLibrary
+    from tests.conftest import MakeLibrary
 
 
 def test_a_missing_or_damaged_snapshot_is_made_again(make_library: MakeLibrary, photos: Path) -> None:
@@ -69,6 +70,7 @@ def test_a_setting_that_does_not_exist_is_named_with_its_file(make_library: Make
 def test_the_newest_migration_is_the_schema_that_the_code_speaks() -> None:
     from alembic.config import Config
     from alembic.script import ScriptDirectory
+
     from opsin.catalogue import database
 
     config = Config()
@@ -79,6 +81,7 @@ def test_the_newest_migration_is_the_schema_that_the_code_speaks() -> None:
 def test_the_migrations_build_the_tables_that_the_code_describes(tmp_path: Path) -> None:
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
+
     from opsin.catalogue import Catalogue
     from opsin.catalogue.tables import metadata
 
@@ -89,8 +92,9 @@ def test_the_migrations_build_the_tables_that_the_code_describes(tmp_path: Path)
 
 
 def test_a_catalogue_of_a_newer_opsin_is_refused(tmp_path: Path) -> None:
-    from opsin.catalogue import Catalogue
     from sqlalchemy import text
+
+    from opsin.catalogue import Catalogue
 
     catalogue = Catalogue(tmp_path / "catalogue.sqlite")
     with catalogue.write() as connection:
