@@ -37,7 +37,7 @@ REPORTS = st.lists(
 SCOPES = {"a": {"dog", "cat"}, "b": {"car", "dog"}, "c": {"cat"}}
 
 
-@given(SCORES)
+@given(INSIDE)
 def test_a_single_score_stays_as_it_is(score: float) -> None:
     assert score_of(fuse([report("a", {"dog": score})]), "dog") == score
 

@@ -115,8 +115,12 @@ def declined(
 
 def log_odds(score: float) -> float:
     """Return the natural logarithm of ``score / (1 - score)``, with the score first brought into 0.001..0.999."""
-    inside = min(max(score, _EDGE), 1 - _EDGE)
+    inside = _inside(score)
     return math.log(inside / (1 - inside))
+
+
+def _inside(score: float) -> float:
+    return min(max(score, _EDGE), 1 - _EDGE)
 
 
 def _by_label(matches: Sequence[Match], synonyms: Mapping[str, str]) -> dict[str, Match]:
@@ -142,6 +146,6 @@ def _pooled(label: str, families: Sequence[Sequence[Source]]) -> Fused:
         for source in family
     )
     if len(sources) == 1:
-        return Fused(label=label, score=sources[0].score, sources=sources)
+        return Fused(label=label, score=_inside(sources[0].score), sources=sources)
     pooled = math.fsum(source.weight * log_odds(source.score) for source in sources)
     return Fused(label=label, score=1 / (1 + math.exp(-pooled)), sources=sources)
