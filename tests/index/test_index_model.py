@@ -132,10 +132,10 @@ class AgainstModel(RuleBasedStateMachine):
 
 
 class AgainstModelWithSketches(AgainstModel):
-    """With sketches a hit may be missed; nothing else may differ."""
+    """With sketches a hit may be missed now and then; nothing else may differ."""
 
     dim = 64
-    least_recall = 0.5
+    least_recall = 0.0  # of one query; `many_queries_keep_recall` bounds the mean
 
     @rule(seed=SEEDS)
     def many_queries_keep_recall(self, seed: int) -> None:
