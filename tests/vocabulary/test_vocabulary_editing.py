@@ -157,3 +157,10 @@ def test_any_text_survives_being_written_as_toml(name: str, prompts: list[str], 
     assert read_vocabulary(written).labels == (label,)
     added = with_changes('name = "v"\n[labels]\na = {}\n', {"a": {"name": name, "prompts": prompts}})
     assert read_vocabulary(added).labels[0].prompts == tuple(prompts)
+
+
+def test_a_shipped_vocabulary_is_added_by_name(folder: Path) -> None:
+    added = service.add(folder, "everyday")
+    assert added == service.shipped()["everyday"] == service.show(folder, "everyday")
+    with pytest.raises(UnknownName, match=r"no vocabulary 'everyday_things'; there are .*everyday"):
+        service.add(folder, "everyday_things")

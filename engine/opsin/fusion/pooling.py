@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from opsin.model import Match, Report
+from opsin.model import Match, Report
 
 FLOOR = 0.05
 """What a categorizer that may answer with a label, and did not, is taken to have scored."""
@@ -65,25 +63,66 @@ def fuse(
     ``weights`` maps a categorizer to its weight (default 1; 0 leaves it out). ``synonyms`` maps other names to label
     ids; of two names of one label in one report the higher score counts.
     """
-    spoken = [
-        (report, _by_label(report.matches, synonyms or {}), weight)
+    heard = [
+        _Heard(report, _by_label(report.matches, synonyms or {}), (scopes or {}).get(report.categorizer, ()), weight)
         for report in reports
         if report.status == "ok" and (weight := (weights or {}).get(report.categorizer, 1.0)) > 0
     ]
-    labels = sorted({label for _, matches, _ in spoken for label in matches})
+    shares: dict[tuple[bool | None, ...], list[float]] = {}  # most labels are spoken of in one of a few ways
     fused = []
-    for label in labels:
-        families: dict[str, list[Source]] = {}
-        for report, matches, weight in spoken:
-            if match := matches.get(label):
-                source = Source(categorizer=report.categorizer, score=match.score, weight=weight, frame=match.frame)
-            elif label in (scopes or {}).get(report.categorizer, ()):
-                source = Source(categorizer=report.categorizer, score=FLOOR, weight=weight, silent=True)
-            else:
-                continue
-            families.setdefault(report.family, []).append(source)
-        fused.append(_pooled(label, list(families.values())))
+    for label in sorted({label for each in heard for label in each.matches}):
+        silence = tuple(each.silent_about(label) for each in heard)
+        if silence not in shares:
+            shares[silence] = _shares(heard, silence)
+        sources = tuple(
+            each.source(label, share)
+            for each, share, silent in zip(heard, shares[silence], silence, strict=True)
+            if silent is not None
+        )
+        fused.append(Fused(label=label, score=_pooled(sources), sources=sources))
     return fused
+
+
+class _Heard(NamedTuple):
+    """One report that counts, with the labels that its categorizer may answer with."""
+
+    report: Report
+    matches: Mapping[str, Match]
+    scope: Collection[str]
+    weight: float
+
+    def silent_about(self, label: str) -> bool | None:
+        """Return None where the report has no say."""
+        if label in self.matches:
+            return False
+        return True if label in self.scope else None
+
+    def source(self, label: str, share: float) -> Source:
+        match = self.matches.get(label)
+        name = self.report.categorizer
+        if match is None:
+            return Source(categorizer=name, score=FLOOR, weight=share, silent=True)
+        return Source(categorizer=name, score=match.score, weight=share, frame=match.frame)
+
+
+def _shares(heard: Sequence[_Heard], silence: Sequence[bool | None]) -> list[float]:
+    """Return each report's share; those with a say add up to 1.
+
+    A family weighs as much as its weightiest member, less if it is silent, and shares that out by weight.
+    """
+    having_say = [(each, silent) for each, silent in zip(heard, silence, strict=True) if silent is not None]
+    whole: dict[str, float] = {}
+    heads: dict[str, float] = {}
+    speaks = {each.report.family for each, silent in having_say if not silent}
+    for each, _ in having_say:
+        family = each.report.family
+        whole[family] = whole.get(family, 0.0) + each.weight
+        heads[family] = max(heads.get(family, 0.0), each.weight * (1 if family in speaks else SILENT_WEIGHT))
+    total = math.fsum(heads.values())
+    return [
+        0.0 if silent is None else heads[(family := each.report.family)] / total * each.weight / whole[family]
+        for each, silent in zip(heard, silence, strict=True)
+    ]
 
 
 def declined(
@@ -132,20 +171,7 @@ def _by_label(matches: Sequence[Match], synonyms: Mapping[str, str]) -> dict[str
     return best
 
 
-def _pooled(label: str, families: Sequence[Sequence[Source]]) -> Fused:
-    """Pool within each family, then across: a family weighs as much as its weightiest member, less if it is silent."""
-    heads = [
-        max(source.weight for source in family) * (SILENT_WEIGHT if all(each.silent for each in family) else 1)
-        for family in families
-    ]
-    sources = tuple(
-        msgspec.structs.replace(
-            source, weight=head / math.fsum(heads) * source.weight / math.fsum(each.weight for each in family)
-        )
-        for head, family in zip(heads, families, strict=True)
-        for source in family
-    )
+def _pooled(sources: Sequence[Source]) -> float:
     if len(sources) == 1:
-        return Fused(label=label, score=_inside(sources[0].score), sources=sources)
-    pooled = math.fsum(source.weight * log_odds(source.score) for source in sources)
-    return Fused(label=label, score=1 / (1 + math.exp(-pooled)), sources=sources)
+        return _inside(sources[0].score)
+    return 1 / (1 + math.exp(-math.fsum(source.weight * log_odds(source.score) for source in sources)))

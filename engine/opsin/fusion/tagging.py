@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
+from opsin.fusion.pooling import Fused
 from opsin.model import Label, Tag
 from opsin.plugin.vocabulary import ancestors, label_id
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from opsin.fusion.pooling import Fused
-    from opsin.settings import TagSettings
+from opsin.settings import TagSettings
 
 
 def tags(

@@ -6,16 +6,14 @@ import math
 import re
 import tomllib
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from opsin.errors import SettingError
 from opsin.model import Label, Vocabulary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Language, optional script, optional region: the part of BCP 47 (RFC 5646) that names of labels need.

@@ -7,20 +7,16 @@ scores the library again afterwards.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from opsin.catalogue.blobs import sync_folder
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
-from opsin.model import Vocabulary
+from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import check_vocabulary, parse_vocabulary, read_vocabulary
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from opsin.model import Label
 
 
 def load_all(folder: Path) -> list[Vocabulary]:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 import tomlkit
+from tomlkit import TOMLDocument
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import InlineTable, Table
 
 from opsin.errors import SettingError, UnknownName
 from opsin.model import Label, Vocabulary
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tomlkit import TOMLDocument
 
 FIELDS = ("name", "group", "parents", "synonyms", "prompts", "negatives", "threshold", "unseen", "names")
 """The fields of a label in the order in which they are written."""
