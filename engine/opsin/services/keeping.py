@@ -1,14 +1,14 @@
-"""The part of the facade that looks after a whole library: its vocabularies, and later what goes out of it and comes in."""
+"""The part of the facade that looks after a whole library: its vocabularies, and what goes out of it and comes in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opsin.errors import LibraryError
 from opsin.model import Vocabulary
-from opsin.services import relabel, vocabulary
+from opsin.services import exporting, filters, importing, relabel, sidecars, vocabulary
 
 if TYPE_CHECKING:
     from opsin.services.reanalyse import Plan, Reanalysed
@@ -91,6 +91,52 @@ class Keeping:
     def rescore(self, name: str) -> Iterator[Reanalysed]:
         """Score the library by the vocabulary ``name`` as it is now, from stored features; no picture is opened."""
         return relabel.rescore(self.workspace, self.plan_rescore(name))
+
+    def records(self, *, where: Sequence[str] = ()) -> Iterator[exporting.Record]:
+        """Yield everything that is known of each asset, in the order in which they were added."""
+        return exporting.records(self.workspace, [filters.parse(condition) for condition in where])
+
+    def export(
+        self,
+        out: str | Path | BinaryIO,
+        *,
+        where: Sequence[str] = (),
+        form: exporting.Format = "jsonl",
+        vectors: exporting.VectorFormat | None = None,
+        force: bool = False,
+        progress: exporting.Progress | None = None,
+    ) -> exporting.Exported:
+        """Write one record an asset to a file or a binary stream, and with ``vectors`` the embeddings beside the file.
+
+        ``form`` is "jsonl" or "parquet", ``vectors`` "npy" or "parquet"; ``progress`` is called with the number of
+        assets done. Files appear only when they are whole.
+
+        :raises LibraryError: where a file cannot be written.
+        :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or ``vectors`` have no file to stand beside.
+        """
+        target = Path(out) if isinstance(out, str) else out
+        chosen = [filters.parse(condition) for condition in where]
+        return exporting.export(
+            self.workspace, target, where=chosen, form=form, vectors=vectors, force=force, progress=progress
+        )
+
+    def write_sidecars(
+        self, *, where: Sequence[str] = (), merge: bool = False, force: bool = False
+    ) -> Iterator[sidecars.Sidecar]:
+        """Write the tags of each picture into an XMP file beside it (``photo.jpg.xmp``), and yield what became of it.
+
+        A sidecar of another program is left alone, unless ``merge`` (tags are added to it) or ``force`` (replaced).
+        """
+        chosen = [filters.parse(condition) for condition in where]
+        return sidecars.write_sidecars(self.workspace, chosen, merge=merge, force=force)
+
+    def import_records(self, lines: Iterable[bytes]) -> Iterator[importing.Imported]:
+        """Bring owner, caption, context and people's tags from records (JSON, one a line) onto assets that are here.
+
+        An asset is known by its location, else by the SHA-256 of its bytes. Doing it twice changes nothing more.
+        """
+        self._require_writable()
+        return importing.import_records(self.workspace, lines)
 
     def _require_writable(self) -> None:
         if self.workspace.readonly:

@@ -1,0 +1,136 @@
+"""Commands that move what is known out of a library and into it: `opsin export` and `opsin import`."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from opsin.cli.output import emit, printable, progress
+from opsin.cli.shared import json_option, library_option, open_library, where_option
+
+_SIDECARS = {
+    "written": "written",
+    "merged": "merged",
+    "unchanged": "unchanged",
+    "left": "left alone",
+    "skipped": "without anything to write or a file beside which to write",
+    "failed": "failed",
+}
+_IMPORTED = {
+    "updated": "updated",
+    "unchanged": "unchanged",
+    "unmatched": "without a picture in this library",
+    "broken": "broken",
+}
+
+
+@click.command()
+@click.argument("out", required=False, metavar="[OUT]")
+@library_option
+@where_option
+@click.option(
+    "--format", "form", type=click.Choice(["jsonl", "parquet"]), help="[default: parquet for *.parquet, else jsonl]"
+)
+@click.option("--vectors", type=click.Choice(["npy", "parquet"]), help="Write the embeddings too, beside OUT.")
+@click.option("--xmp", is_flag=True, help="Write the tags into XMP sidecars beside the pictures: photo.jpg.xmp.")
+@click.option("--merge", is_flag=True, help="With --xmp: add the tags to sidecars that other programs wrote.")
+@click.option("--force", is_flag=True, help="Replace files that are there, and sidecars that other programs wrote.")
+@json_option
+def export(
+    out: str | None,
+    root: Path | None,
+    where: tuple[str, ...],
+    form: str | None,
+    vectors: str | None,
+    xmp: bool,
+    merge: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Write everything that is known of the pictures to OUT (- for standard output), one record a picture.
+
+    \b
+    opsin export photos.jsonl --where tag=dog
+    opsin export photos.parquet --vectors npy
+    opsin export --xmp
+    """
+    if out is None and not xmp:
+        raise click.UsageError("say where to: a file, - for standard output, or --xmp")
+    if merge and not xmp:
+        raise click.UsageError("--merge belongs to --xmp")
+    if out == "-" and xmp:
+        raise click.UsageError("--xmp prints what it does: export to a file, or run the command twice")
+    options: dict[str, Any] = {"where": where, "force": force}
+    if out is not None:
+        chosen: Any = form or ("parquet" if out.endswith(".parquet") else "jsonl")
+        _export(root, out, {**options, "form": chosen, "vectors": vectors}, as_json=as_json)
+    return _sidecars(root, {**options, "merge": merge}, as_json=as_json) if xmp else 0
+
+
+def _export(root: Path | None, out: str, options: dict[str, Any], *, as_json: bool) -> None:
+    target: Path | BinaryIO = sys.stdout.buffer if out == "-" else Path(out)
+    with open_library(root, readonly=True) as library, progress(show=not as_json and out != "-") as bar:
+        task = bar.add_task("Exporting", total=library.count(where=options["where"]), rate="")
+        done = library.export(target, progress=lambda count: bar.update(task, completed=count), **options)
+    if out == "-":
+        sys.stdout.buffer.flush()
+    elif as_json:
+        emit(done)
+    else:
+        vectors = f" and {done.vectors} vectors" if done.vectors else ""
+        click.echo(f"Wrote {done.assets} pictures{vectors} to {', '.join(done.files)}.")
+
+
+def _sidecars(root: Path | None, options: dict[str, Any], *, as_json: bool) -> int:
+    counts: Counter[str] = Counter()
+    with open_library(root, readonly=True) as library, progress(show=not as_json) as bar:
+        task = bar.add_task("Writing sidecars", total=library.count(where=options["where"]), rate="")
+        for entry in library.write_sidecars(**options):
+            counts[entry.status] += 1
+            bar.update(task, completed=counts.total())
+            if as_json:
+                emit(entry)
+            elif entry.status in {"left", "failed"}:
+                click.secho(f"{printable(entry.path)}: {printable(entry.reason)}", fg="yellow", err=True)
+    if not as_json:
+        click.echo(f"Sidecars: {_counted(counts, _SIDECARS) or 'no picture fits'}.")
+    return 1 if counts["left"] or counts["failed"] else 0
+
+
+@click.command("import")
+@click.argument("file", type=click.File("rb"))
+@library_option
+@json_option
+def import_(file: BinaryIO, root: Path | None, as_json: bool) -> int:
+    """Bring owners, captions, context and people's tags from a file of records (JSON lines) onto pictures that are here.
+
+    A picture is known by its location, else by its bytes. Doing it again changes nothing more.
+    """
+    counts: Counter[str] = Counter()
+    with open_library(root) as library, progress(show=not as_json) as bar:
+        task = bar.add_task("Importing", total=None, rate="")
+        for entry in library.import_records(file):
+            counts[entry.status] += 1
+            bar.update(task, completed=counts.total())
+            if as_json:
+                emit(entry)
+            elif entry.reason:
+                click.secho(
+                    f"line {entry.line}: {printable(entry.location)}{': ' if entry.location else ''}{entry.reason}",
+                    fg="yellow",
+                    err=True,
+                )
+    if not as_json:
+        click.echo(f"{counts.total()} records: {_counted(counts, _IMPORTED) or 'none'}.")
+    return 1 if counts["unmatched"] or counts["broken"] else 0
+
+
+def _counted(counts: Counter[str], words: dict[str, str]) -> str:
+    return ", ".join(f"{counts[status]} {text}" for status, text in words.items() if counts[status])
+
+
+COMMANDS = (export, import_)

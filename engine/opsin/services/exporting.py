@@ -1,0 +1,237 @@
+"""What goes out of a library: one record an asset as JSON lines or Parquet, and the embeddings beside it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Literal
+
+import msgspec
+import numpy as np
+
+from opsin.catalogue import assets, contents
+from opsin.catalogue.assets import AssetRow
+from opsin.errors import LibraryError, UsageError
+from opsin.model import Report
+from opsin.services.filters import Condition, rows_matching
+from opsin.services.views import AssetView, asset_view, joined, model_tags
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Format = Literal["jsonl", "parquet"]
+VectorFormat = Literal["npy", "parquet"]
+Progress = Callable[[int], None]
+_PAGE = 500
+
+
+class Record(AssetView, frozen=True, kw_only=True):
+    """One asset with everything that is known of it.
+
+    ``said`` is what people said of labels (True = attached, False = removed for good); ``auto_tag`` is the threshold of
+    this asset's tags, None = as set; ``reports`` are what each categorizer said of its content.
+    """
+
+    said: Mapping[str, bool]
+    auto_tag: float | None
+    reports: Sequence[Report]
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written: how many assets, how many vectors, and the files."""
+
+    assets: int
+    vectors: int = 0
+    files: tuple[str, ...] = ()
+
+
+def records(workspace: Workspace, where: Sequence[Condition]) -> Iterator[Record]:
+    """Yield the assets that meet all conditions, in the order in which they were added."""
+    for page in _pages(workspace, where):
+        yield from _records(workspace, page)
+
+
+def count(workspace: Workspace, where: Sequence[Condition]) -> int:
+    """Return how many records there will be."""
+    with workspace.catalogue.read() as connection:
+        return len(rows_matching(connection, where))
+
+
+def export(
+    workspace: Workspace,
+    out: Path | BinaryIO,
+    *,
+    where: Sequence[Condition] = (),
+    form: Format = "jsonl",
+    vectors: VectorFormat | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the records to ``out``, and with ``vectors`` the embeddings beside it.
+
+    :raises LibraryError: where a file cannot be written.
+    :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or a stream is given where a file is needed.
+    """
+    if vectors is not None and not isinstance(out, Path):
+        raise UsageError("vectors are written beside a file: name one instead of -")
+    done = export_records(workspace, out, where=where, form=form, force=force, progress=progress)
+    if vectors is None or not isinstance(out, Path):
+        return Exported(assets=done, files=(str(out),) if isinstance(out, Path) else ())
+    rows, files = export_vectors(workspace, out, where=where, form=vectors, force=force, progress=progress)
+    return Exported(assets=done, vectors=rows, files=(str(out), *map(str, files)))
+
+
+def export_records(
+    workspace: Workspace,
+    out: Path | BinaryIO,
+    *,
+    where: Sequence[Condition] = (),
+    form: Format = "jsonl",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> int:
+    """Write one record an asset to ``out`` and return how many. A file appears only when it is whole.
+
+    :raises LibraryError: where ``out`` cannot be written.
+    :raises UsageError: where ``out`` exists and ``force`` is False, for Parquet on a stream, or without pyarrow.
+    """
+    if not isinstance(out, Path):
+        if form == "parquet":
+            raise UsageError("Parquet needs a file to be written to: name one instead of -")
+        return _write_json(workspace, out, where, progress)
+    if form == "parquet":
+        from opsin.services.parquet import write_records
+
+        with _whole(out, force=force) as unfinished:
+            return write_records(unfinished, records(workspace, where), progress)
+    with _whole(out, force=force) as unfinished, unfinished.open("wb") as stream:
+        return _write_json(workspace, stream, where, progress)
+
+
+def export_vectors(
+    workspace: Workspace,
+    out: Path,
+    *,
+    where: Sequence[Condition] = (),
+    form: VectorFormat = "npy",
+    force: bool = False,
+    progress: Progress | None = None,
+) -> tuple[int, tuple[Path, ...]]:
+    """Write the embeddings of the same assets beside ``out``; return how many, and the files.
+
+    npy: ``<out>.vectors.npy`` (float16, (n, dim), unit rows) and ``<out>.vectors.jsonl`` with one line a row: the
+    asset's id, its sha256 and the frame. Parquet: all of it in ``<out>.vectors.parquet``. An animation has several rows.
+
+    :raises LibraryError: where a file cannot be written.
+    :raises UsageError: where a file exists and ``force`` is False.
+    """
+    stem = out.with_suffix("") if out.suffix in {".jsonl", ".parquet", ".json"} else out
+    if form == "parquet":
+        from opsin.services.parquet import write_vectors
+
+        target = stem.with_name(f"{stem.name}.vectors.parquet")
+        with _whole(target, force=force) as unfinished:
+            done = write_vectors(unfinished, _vectors(workspace, where), workspace.encoder, progress)
+        return done, (target,)
+    target, names = stem.with_name(f"{stem.name}.vectors.npy"), stem.with_name(f"{stem.name}.vectors.jsonl")
+    with (
+        _whole(target, force=force) as unfinished,
+        _whole(names, force=force) as unfinished_names,
+        unfinished.open("w+b") as stream,
+        unfinished_names.open("wb") as lines,
+    ):
+        done = _write_npy(workspace, where, stream, lines, progress)
+    return done, (target, names)
+
+
+def _write_json(workspace: Workspace, stream: BinaryIO, where: Sequence[Condition], progress: Progress | None) -> int:
+    done = 0
+    encoder = msgspec.json.Encoder()
+    for done, record in enumerate(records(workspace, where), 1):
+        stream.write(encoder.encode(record) + b"\n")
+        if progress is not None:
+            progress(done)
+    return done
+
+
+def _write_npy(
+    workspace: Workspace,
+    where: Sequence[Condition],
+    stream: BinaryIO,
+    lines: BinaryIO,
+    progress: Progress | None,
+) -> int:
+    """Write rows first and the header with their number last: its length does not depend on the number."""
+    dim = done = 0
+    for assets_done, (row, matrix) in enumerate(_vectors(workspace, where), 1):
+        if not dim:
+            dim = matrix.shape[1]
+            _npy_header(stream, 0, dim)
+        names = ({"id": row.id, "sha256": row.sha256.hex(), "frame": frame} for frame in range(len(matrix)))
+        lines.write(msgspec.json.Encoder().encode_lines(list(names)))
+        stream.write(matrix.astype("<f2").tobytes())
+        done += len(matrix)
+        if progress is not None:
+            progress(assets_done)
+    stream.seek(0)
+    _npy_header(stream, done, dim)
+    return done
+
+
+def _npy_header(stream: BinaryIO, rows: int, dim: int) -> None:
+    """Write the header of a .npy file, padded so that any number of rows fits (NumPy's format 1.0)."""
+    fields = f"{{'descr': '<f2', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
+    text = fields.ljust(128 - len(np.lib.format.MAGIC_PREFIX) - 4 - 1) + "\n"
+    stream.write(np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text.encode("latin-1"))
+
+
+def _pages(workspace: Workspace, where: Sequence[Condition]) -> Iterator[list[AssetRow]]:
+    with workspace.catalogue.read() as connection:
+        rows = rows_matching(connection, where).tolist()
+    for start in range(0, len(rows), _PAGE):
+        with workspace.catalogue.read() as connection:
+            found = assets.by_rows(connection, rows[start : start + _PAGE])
+        yield [found[row] for row in sorted(found)]
+
+
+def _records(workspace: Workspace, page: Sequence[AssetRow]) -> Iterator[Record]:
+    with workspace.catalogue.read() as connection:
+        reports = contents.reports_of(connection, {row.content_id for row in page})
+        people = assets.person_tags(connection, {row.row for row in page})
+    for row in page:
+        mine, said = reports[row.content_id], people[row.row]
+        view = asset_view(row, joined(workspace, model_tags(workspace, mine, row.auto_tag), said))
+        yield Record(**msgspec.structs.asdict(view), said=said, auto_tag=row.auto_tag, reports=mine)
+
+
+def _vectors(workspace: Workspace, where: Sequence[Condition]) -> Iterator[tuple[AssetRow, NDArray[np.float32]]]:
+    """Yield each asset with the embeddings of its frames, float32 (frames, dim)."""
+    for page in _pages(workspace, where):
+        with workspace.catalogue.read() as connection:
+            found = contents.features_of(connection, {row.content_id for row in page}, {})
+        for row in page:
+            if frames := found[row.content_id]:
+                yield row, np.stack([frame["embedding"] for frame in frames])
+
+
+@contextmanager
+def _whole(path: Path, *, force: bool) -> Iterator[Path]:
+    """Yield a name to write to; when the block ends well, the file is synced and takes the place of ``path``."""
+    if path.exists() and not force:
+        msg = f"{path} is there already: name another file, or say --force"
+        raise UsageError(msg)
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        yield unfinished
+        with unfinished.open("rb") as file:
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror or error}"
+        raise LibraryError(msg) from error
+    finally:
+        unfinished.unlink(missing_ok=True)

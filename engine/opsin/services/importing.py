@@ -1,0 +1,139 @@
+"""What comes into a library from records: owner, caption, context and people's tags, for assets that are there already."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import Connection
+
+from opsin.catalogue import assets, contents
+from opsin.catalogue.assets import AssetRow
+from opsin.errors import UsageError
+from opsin.services.people import clean_tag
+from opsin.services.workspace import Workspace
+
+_PAGE = 500
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+
+ImportStatus = Literal["updated", "unchanged", "unmatched", "broken"]
+
+
+class Incoming(msgspec.Struct, frozen=True):
+    """One line: what names an asset (``location``, ``sha256`` or both), and what is to be said of it.
+
+    A field that is left out or null changes nothing. ``tags`` may be words, which a person gave, or an export's tags, of
+    which those by models are passed over; ``said`` maps labels to True (attached) or False (removed for good).
+    """
+
+    location: str | None = None
+    sha256: str | None = None
+    name: str | None = None
+    owner: str | None = None
+    caption: str | None = None
+    context: Mapping[str, Any] | None = None
+    tags: Sequence[str | Mapping[str, Any]] = ()
+    said: Mapping[str, bool] = {}
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What became of one line. ``assets`` counts the assets that it meant; ``changed`` names the fields that changed."""
+
+    line: int
+    status: ImportStatus
+    location: str = ""
+    assets: int = 0
+    changed: tuple[str, ...] = ()
+    reason: str = ""
+
+
+def import_records(workspace: Workspace, lines: Iterable[bytes]) -> Iterator[Imported]:
+    """Bring the records of ``lines`` (JSON, one a line) onto the assets they name; yield what became of each, once durable.
+
+    An asset is known by its location, else by the SHA-256 of its bytes: then every asset of those bytes is meant, or
+    that of the same name where there is one. Doing it twice changes nothing the second time.
+    """
+    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    while page := list(islice(numbered, _PAGE)):
+        read = [(number, _read(line)) for number, line in page]
+        with workspace.catalogue.write() as connection:
+            done = [_bring(connection, number, record) for number, record in read]
+        yield from done
+
+
+def _read(line: bytes) -> Incoming | str:
+    """Return the record of one line, or what is wrong with it."""
+    try:
+        record = msgspec.json.decode(line, type=Incoming)
+        if not record.location and not record.sha256:
+            return "it has neither location nor sha256"
+        if record.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", record.sha256):
+            return "its sha256 is not 64 hex digits"
+        _said(record)
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:
+        return str(error)
+    return record
+
+
+def _bring(connection: Connection, number: int, record: Incoming | str) -> Imported:
+    if isinstance(record, str):
+        return Imported(line=number, status="broken", reason=record)
+    location = record.location or record.sha256 or ""
+    found = _find(connection, record)
+    if not found:
+        reason = "no asset has this location or these bytes: add the picture first"
+        return Imported(line=number, status="unmatched", location=location, reason=reason)
+    changed: dict[str, None] = {}
+    for row in found:
+        changed.update(dict.fromkeys(_apply(connection, row, record)))
+    status: ImportStatus = "updated" if changed else "unchanged"
+    return Imported(line=number, status=status, location=location, assets=len(found), changed=tuple(changed))
+
+
+def _find(connection: Connection, record: Incoming) -> list[AssetRow]:
+    if record.location:
+        place = record.location
+        if not _SCHEME.match(place):
+            place = str(Path(place).absolute())
+        here = assets.at_location(connection, place)
+        if here is not None and (not record.sha256 or here.sha256.hex() == record.sha256.lower()):
+            return [here]
+    if record.sha256:
+        number = contents.find(connection, bytes.fromhex(record.sha256))
+        same = [] if number is None else assets.of_content(connection, number)
+        return [row for row in same if row.name == record.name] or same
+    return []
+
+
+def _apply(connection: Connection, row: AssetRow, record: Incoming) -> list[str]:
+    """Write what differs, and return the names of the fields that did."""
+    context = msgspec.json.encode(record.context, order="sorted").decode() if record.context else None
+    before = msgspec.json.encode(msgspec.json.decode(row.context), order="sorted").decode() if row.context else None
+    given = {"owner": record.owner, "caption": record.caption, "context": context}
+    stands = {"owner": row.owner, "caption": row.caption, "context": before}
+    values = {field: value for field, value in given.items() if value is not None and value != stands[field]}
+    if values:
+        assets.change(connection, row.row, **values)
+    known = assets.person_tags(connection, {row.row})[row.row]
+    said = {label: present for label, present in _said(record).items() if known.get(label) != present}
+    if said:
+        assets.set_person_tags(connection, row.row, said)
+    return [*values, *(["tags"] if said else [])]
+
+
+def _said(record: Incoming) -> dict[str, bool]:
+    """Return the labels that people attached or removed.
+
+    :raises UsageError: for an empty tag.
+    """
+    said: dict[str, bool] = {}
+    for tag in record.tags:
+        if isinstance(tag, str):
+            said[clean_tag(tag)] = True
+        elif tag.get("by") == "person":
+            said[clean_tag(str(tag.get("label", "")))] = True
+    return said | {clean_tag(label): present for label, present in record.said.items()}
