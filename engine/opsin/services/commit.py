@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
-from opsin.model import Tag
+from opsin.model import Report, Tag
 from opsin.services.analyse import Analysed
 from opsin.services.views import AssetView, asset_view, joined, model_tags
 from opsin.services.workspace import Workspace
@@ -116,7 +116,10 @@ class _Group:
         if content_id is None:
             content_id = self._store_content(prepared)
         status, row = self._store_name(prepared.source, content_id, known=known)
-        reports = contents.reports_of(self._connection, {content_id})[content_id]
+        if known or prepared.analysed is None:
+            reports: Sequence[Report] = contents.reports_of(self._connection, {content_id})[content_id]
+        else:
+            reports = prepared.analysed.analysis.reports
         self.given[row] = model_tags(self._workspace, reports, self._options.auto_tag)
         assets.set_person_tags(self._connection, row, dict.fromkeys(self._options.tags, True))
         return status, row

@@ -51,6 +51,7 @@ class Workspace:
         self._index: Index | None = None
         self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._declines: dict[str, dict[str, str]] | None = None
+        self._labels: Mapping[str, Label] | None = None
         self._scopes: dict[str, Collection[str]] | None = None
         try:
             self.settings: Settings = load_settings(self.layout.settings)
@@ -175,7 +176,10 @@ class Workspace:
     @property
     def labels(self) -> Mapping[str, Label]:
         """Every label that a categorizer of this library may answer with."""
-        return self.host.labels
+        with self._lock:
+            if self._labels is None:
+                self._labels = self.host.labels
+            return self._labels
 
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
@@ -186,7 +190,7 @@ class Workspace:
         with self._lock:
             if self._host is not None:
                 self._host.set_vocabularies(known)
-            self._scopes = None
+            self._scopes = self._labels = None
 
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:
