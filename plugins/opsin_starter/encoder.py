@@ -8,8 +8,8 @@ import numpy as np
 
 from opsin import Encoder, Feature, View
 from opsin.errors import PluginUnavailable
-from opsin_starter.classes import class_texts, read_classes
-from opsin_starter.space import DIM, Space, load_space, make_space
+from opsin_starter.dictionary import Dictionary, class_texts, subject
+from opsin_starter.space import DIM, Space, load_space, make_space, unit
 from opsin_starter.texts import TextSide
 from opsin_starter.weights import Weights, class_info_folder, locate, revision_of, verify
 
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from opsin_starter import StarterConfig
 
 # Raise it whenever the same weights would give other numbers.
-ALGORITHM = 1
+ALGORITHM = 2
 # 297 x 0.875 = 260: EfficientNet-Lite2's input and centre crop.
 VIEW = View(resize=297, crop=260, resampling="bicubic")
 TOP = 64
+# How much the definitions of a text's nouns weigh beside the text itself.
+DEFINITION_WEIGHT = 1.5
 
 
 class StarterEncoder(Encoder):
@@ -57,6 +59,7 @@ class StarterEncoder(Encoder):
         self._image: Compiled | None = None
         self._text: TextSide | None = None
         self._space: Space | None = None
+        self._dictionary: Dictionary | None = None
 
     def load(self, context: Context) -> None:
         """Check and load the weights; the first time, also compile them and work the space out (seconds).
@@ -76,11 +79,13 @@ class StarterEncoder(Encoder):
 
         example = (np.zeros((2, VIEW.crop, VIEW.crop, 3), np.uint8),)
         self._image = context.compile(build, example, key=f"efficientnet-lite2-{key}")
+        folder = class_info_folder()
         path = context.cache / f"space-{key}.npz"
         space = load_space(path)
         if space is None:
-            space = _work_out(weights.image, text)
+            space = _work_out(weights.image, folder, text)
             space.save(path)
+        self._dictionary = Dictionary(folder)
         self._text, self._space = text, space
         self.runtime = self._image.runtime
 
@@ -96,10 +101,26 @@ class StarterEncoder(Encoder):
         return [{"embedding": vector, "classes": pairs} for vector, pairs in zip(vectors, top, strict=True)]
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit rows, float32 (n, 512)."""
-        if self._text is None or self._space is None:
+        """Return unit rows, float32 (n, 512).
+
+        A text is helped by the dictionary: "gerenuk" says little to a text encoder, its definition "slender East African
+        antelope with slim neck" much.
+        """
+        if self._text is None or self._space is None or self._dictionary is None:
             raise PluginUnavailable("the starter encoder was used before it was loaded")
-        return self._space.texts(self._text.encode(texts))
+        subjects = [subject(text) for text in texts]
+        meanings = [self._dictionary.meaning(text) for text in subjects]
+        places: dict[str, int] = {}
+        for text in (*subjects, *(sense for meaning in meanings for noun in meaning.nouns for sense in noun)):
+            places.setdefault(text, len(places))
+        vectors = self._text.encode(list(places))
+        rows = np.zeros((len(texts), vectors.shape[1]), np.float32)
+        for place, (text, meaning) in enumerate(zip(subjects, meanings, strict=True)):
+            rows[place] = vectors[places[text]]
+            for noun in meaning.nouns:
+                said = vectors[[places[sense] for sense in noun]].mean(axis=0)
+                rows[place] += DEFINITION_WEIGHT * meaning.share / len(meaning.nouns) * unit(said)
+        return self._space.texts(unit(rows))
 
     def background(self) -> NDArray[np.float32]:
         """Return unit rows, float32 (1000, 512): what pictures of each ImageNet class would look like."""
@@ -108,7 +129,7 @@ class StarterEncoder(Encoder):
         return self._space.background
 
     def close(self) -> None:
-        self._image = self._text = self._space = None
+        self._image = self._text = self._space = self._dictionary = None
 
 
 def top_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,10 +140,9 @@ def top_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.stack((order.astype(np.float32), np.take_along_axis(logs, order, axis=1)), axis=2)
 
 
-def _work_out(path: Path, text: TextSide) -> Space:
+def _work_out(image_weights: Path, folder: Path, text: TextSide) -> Space:
     from opsin_starter.networks import read_image_weights
 
-    tensors = read_image_weights(path)
-    classes = read_classes(class_info_folder())
-    weight, bias = tensors["classifier.weight"].float().numpy(), tensors["classifier.bias"].float().numpy()
-    return make_space(weight, bias, text.encode(class_texts(classes)))
+    weight = read_image_weights(image_weights)["classifier.weight"].float().numpy()
+    names, definitions = zip(*class_texts(folder), strict=True)
+    return make_space(weight, unit(text.encode(names) + text.encode(definitions)))

@@ -1,7 +1,8 @@
-"""The starter's vector space: how class probabilities, visual features and texts become unit vectors. Pure numpy."""
+"""The starter's vector space: how class scores, visual features and texts become unit vectors. Pure numpy."""
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,13 +17,22 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float32]
 
+# docs/starter.md says how each number was chosen, and that none was fitted to photos.
 TEXT_DIM = 256
 VISUAL_DIM = 256
 DIM = TEXT_DIM + VISUAL_DIM
-TEMPERATURE = 1.5
-CLASSES = 30
 # The squared share of the text side in an image's unit vector.
 TEXT_SHARE = 0.5
+# ConSE: the temperature of the softmax, and how many of the likeliest classes speak.
+TEMPERATURE = 1.5
+CLASSES = 30
+# The ridge of the linear map from class scores to texts, and its weight beside ConSE.
+RIDGE = 5.0
+LINEAR_WEIGHT = 0.5
+# Texts are divided by the spread of each direction to this power: 1 would be full whitening, 0 none.
+WHITENING = 0.5
+# Brings the classifier's inner products to the scale of its logits, where one class leads clearly.
+PSEUDO_SCALE = 4.0
 
 
 def unit(rows: NDArray[np.floating[Any]]) -> Array:
@@ -34,26 +44,33 @@ def unit(rows: NDArray[np.floating[Any]]) -> Array:
 class Space(msgspec.Struct, frozen=True):
     """What was worked out once from the classifier and the class texts.
 
-    ``classes``: (1000, TEXT_DIM) unit text vectors of the classes; ``mean``: (384,) and ``axes``: (384, TEXT_DIM)
-    bring a MiniLM vector there; ``visual``: (1280, VISUAL_DIM) brings pooled features to the visual side;
-    ``background``: (m, DIM) unit rows that stand for any picture.
+    ``mean``: (384,) and ``axes``: (384, TEXT_DIM) bring a MiniLM vector to the text side. ``classes``: (1000,
+    TEXT_DIM), the classes' unit vectors there; ``linear``: (1000, TEXT_DIM), the map from class scores to there.
+    ``visual``: (1280, VISUAL_DIM) brings pooled features to the visual side. ``background``: (1000, DIM) unit rows
+    that stand for any picture.
     """
 
-    classes: Array
     mean: Array
     axes: Array
+    classes: Array
+    linear: Array
     visual: Array
     background: Array
 
     def texts(self, rows: Array) -> Array:
         """Return unit rows, float32 (n, DIM), of MiniLM vectors (n, 384): the visual side is zero."""
         out = np.zeros((len(rows), DIM), np.float32)
-        out[:, :TEXT_DIM] = unit((rows - self.mean) @ self.axes)
+        out[:, :TEXT_DIM] = _text_side(rows, self.mean, self.axes)
         return out
 
     def images(self, features: Array, logits: Array) -> Array:
-        """Return unit rows, float32 (n, DIM), of pooled features (n, 1280) and logits (n, 1000)."""
-        said = unit(class_weights(logits) @ self.classes)
+        """Return unit rows, float32 (n, DIM), of pooled features (n, 1280) and logits (n, 1000).
+
+        The text side says what the picture shows: the likeliest classes' texts (ConSE) and, beside them, a linear map
+        in which all classes vote, also against each other (as in Romera-Paredes and Torr 2015).
+        """
+        votes = logits - logits.mean(axis=1, keepdims=True)
+        said = unit(unit(class_weights(logits) @ self.classes) + LINEAR_WEIGHT * unit(votes @ self.linear))
         seen = unit(features @ self.visual)
         return unit(np.concatenate((said * TEXT_SHARE**0.5, seen * (1 - TEXT_SHARE) ** 0.5), axis=1))
 
@@ -69,7 +86,7 @@ def load_space(path: Path) -> Space | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Space(**{name: np.asarray(file[name], np.float32) for name in Space.__struct_fields__})
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
@@ -82,21 +99,34 @@ def class_weights(logits: Array) -> Array:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def make_space(weight: Array, bias: Array, class_texts: Array) -> Space:
-    """Work the space out from the classifier's rows (1000, 1280), its biases and MiniLM's (1000, 384) class texts."""
+def make_space(weight: Array, class_texts: Array) -> Space:
+    """Work the space out from the classifier's rows (1000, 1280) and MiniLM's vectors (1000, 384) of the classes.
+
+    The background needs no photos: each class's own row stands for the features of a picture of that class, and its
+    inner products with all rows for that picture's logits.
+    """
     if not (np.isfinite(weight).all() and np.isfinite(class_texts).all()):
         raise Damaged("the starter's weights hold values that are not finite")
     mean = class_texts.mean(axis=0)
     centred = unit(class_texts - mean)
-    axes = np.linalg.svd(centred, full_matrices=False)[2][:TEXT_DIM].T
-    visual = np.linalg.svd(weight, full_matrices=False)[2][:VISUAL_DIM].T
+    _, spread, directions = np.linalg.svd(centred, full_matrices=False)
+    scale = (spread[:TEXT_DIM] / len(centred) ** 0.5) ** WHITENING
+    axes = np.asarray(directions[:TEXT_DIM].T / scale, np.float32)
+    mean = np.asarray(mean, np.float32)
+    classes = _text_side(class_texts, mean, axes)
+    rows = np.asarray(weight - weight.mean(axis=0), np.float32)
+    products = rows @ rows.T
+    ridge = products + RIDGE * np.eye(len(rows), dtype=np.float32)
     space = Space(
-        classes=unit(centred @ axes),
-        mean=np.asarray(mean, np.float32),
-        axes=np.ascontiguousarray(axes, np.float32),
-        visual=np.ascontiguousarray(visual, np.float32),
+        mean=mean,
+        axes=axes,
+        classes=classes,
+        linear=np.asarray(np.linalg.solve(ridge, classes), np.float32),
+        visual=np.ascontiguousarray(np.linalg.svd(weight, full_matrices=False)[2][:VISUAL_DIM].T, np.float32),
         background=np.zeros((0, DIM), np.float32),
     )
-    pseudo = np.asarray(weight / np.linalg.norm(weight, axis=1, keepdims=True) * 8.0, np.float32)
-    background = space.images(pseudo, np.asarray(pseudo @ weight.T + bias, np.float32))
-    return msgspec.structs.replace(space, background=background)
+    return msgspec.structs.replace(space, background=space.images(rows, PSEUDO_SCALE * products))
+
+
+def _text_side(rows: Array, mean: Array, axes: Array) -> Array:
+    return unit(unit(rows - mean) @ axes)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opsin.errors import Damaged, PluginUnavailable
+from opsin_starter.dictionary import DEFINITIONS, LEMMAS, SYNSETS
 
 if TYPE_CHECKING:
     from opsin_starter import StarterConfig
@@ -98,7 +99,7 @@ def class_info_folder() -> Path:
     spec = importlib.util.find_spec("timm")
     if spec is not None and spec.submodule_search_locations:
         folder = Path(spec.submodule_search_locations[0], "data", "_info")
-        if (folder / "imagenet_synset_to_lemma.txt").is_file():
+        if all((folder / name).is_file() for name in (LEMMAS, DEFINITIONS, SYNSETS)):
             return folder
     raise PluginUnavailable("The starter encoder needs timm's ImageNet class names: pip install 'timm>=1.0.20'")
 
@@ -110,8 +111,15 @@ def sha256_of(path: Path) -> str:
 
 
 def revision_of(weights: Weights) -> str:
-    """Return 12 hex digits that change with any of the files; only the user's own files are read for it."""
-    sums = [
+    """Return 12 hex digits that change with any weights and with timm's class names and definitions.
+
+    Of the weights only the user's own files are read for it.
+
+    :raises PluginUnavailable: where timm's files are missing.
+    """
+    folder = class_info_folder()
+    sums = [sha256_of(folder / name) for name in (LEMMAS, DEFINITIONS, SYNSETS)]
+    sums += [
         source.sha256 if source else sha256_of(path)
         for path, source in zip(weights.files, weights.sources, strict=True)
     ]
