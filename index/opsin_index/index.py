@@ -24,10 +24,9 @@ from opsin_index.errors import (
     UnknownIds,
 )
 from opsin_index.hits import MISSING, Hits
-from opsin_index.segment import SEGMENT_ROWS
-from opsin_index.sketch import MIN_DIM, Rotation
+from opsin_index.sketch import Rotation
 from opsin_index.threads import Workers, single_threaded_faiss
-from opsin_index.view import View, sketched
+from opsin_index.view import View
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -246,7 +245,7 @@ class Index:
         self._state()
         with snapshot.Reader(self._path) as reader:
             seen: list[NDArray[np.uint32]] = []
-            for part in reader.parts():
+            for part, _ in reader.parts():
                 slots = part.live_slots()
                 rows = part.segment.rows[slots].astype(np.float32)
                 lengths = np.sqrt(np.einsum("ij,ij->i", rows, rows))
@@ -308,15 +307,8 @@ class Index:
 
 def _load(path: Path) -> tuple[View, snapshot.Header]:
     with snapshot.Reader(path) as reader, single_threaded_faiss():
-        dim = reader.header.dim
-        parts = tuple(reader.parts())
-        if dim >= MIN_DIM and any(part.sketch is None and part.count == SEGMENT_ROWS for part in parts):
-            rotation = Rotation(dim)
-            parts = tuple(
-                sketched(part, rotation) if part.sketch is None and part.count == SEGMENT_ROWS else part
-                for part in parts
-            )
-        return View(dim, parts), reader.header
+        view = reader.view()
+        return view.sketched(Rotation(view.dim)), reader.header
 
 
 def _check_same(path: Path, header: snapshot.Header, dim: int | None, space: str | None) -> None:

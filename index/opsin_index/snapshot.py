@@ -19,7 +19,7 @@ import json
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
@@ -140,8 +140,14 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def parts(self) -> Iterator[Part]:
-        """Read the parts in order, and check all bytes after the last one."""
+    def view(self) -> View:
+        """Read everything, check it, and only then give the sketches to FAISS, which trusts what it reads."""
+        found = list(self.parts())
+        dim = self.header.dim
+        return View(dim, tuple(replace(part, sketch=self._sketch(data, part.count)) for part, data in found))
+
+    def parts(self) -> Iterator[tuple[Part, NDArray[np.uint8]]]:
+        """Read the parts in order, each with the bytes of its sketch, and check all bytes after the last one."""
         header = self.header
         for count, sketch_bytes in header.parts:
             segment = Segment(header.dim)
@@ -151,9 +157,7 @@ class Reader:
             self._into(segment.rows[:count].data)
             sketch = np.empty(sketch_bytes, dtype=np.uint8)
             self._into(sketch.data)
-            yield _part(
-                segment, count, np.unpackbits(removed, count=count, bitorder="little"), self._sketch(sketch, count)
-            )
+            yield _part(segment, count, np.unpackbits(removed, count=count, bitorder="little")), sketch
         found = self._running.digest()
         if self._file.read(_DIGEST) != found or self._file.read(1):
             raise self._damaged("its checksum does not fit its bytes")
@@ -216,14 +220,14 @@ class Reader:
         return SnapshotDamaged(f"{self._path} is not a whole index snapshot: {fault}; {_REMEDY}")
 
 
-def _part(segment: Segment, count: int, removed: NDArray[np.uint8], sketch: Sketch | None) -> Part:
+def _part(segment: Segment, count: int, removed: NDArray[np.uint8]) -> Part:
     ids = segment.ids[:count]
     dead = None
     if removed.any():
         dead = np.zeros(SEGMENT_ROWS, dtype=np.bool_)
         dead[:count] = removed
     ascending = bool((ids[1:] > ids[:-1]).all())
-    return Part(segment, count, int(removed.sum()), dead, int(ids.min()), int(ids.max()), ascending, sketch)
+    return Part(segment, count, int(removed.sum()), dead, int(ids.min()), int(ids.max()), ascending)
 
 
 def total_bytes(parts: Sequence[Part], dim: int) -> int:

@@ -81,6 +81,14 @@ class View:
             view = view.extended(part.ids[slots], part.segment.rows[slots], rotation)
         return view
 
+    def sketched(self, rotation: Rotation) -> View:
+        """Return the state with a sketch for every full part that lacks one."""
+        parts = [
+            _sketched(part, rotation) if part.sketch is None and part.count == SEGMENT_ROWS else part
+            for part in self.parts
+        ]
+        return replace(self, parts=tuple(parts))
+
 
 def _finished(part: Part, rotation: Rotation) -> Part:
     """Give a part that has become full its sketch, or room again where enough of its rows were removed."""
@@ -88,10 +96,10 @@ def _finished(part: Part, rotation: Rotation) -> Part:
         slots = part.live_slots()
         fresh = Part(Segment(part.segment.rows.shape[1]))
         return fresh.extended(part.ids[slots], part.segment.rows[slots]) if len(slots) else fresh
-    return sketched(part, rotation)
+    return _sketched(part, rotation)
 
 
-def sketched(part: Part, rotation: Rotation) -> Part:
+def _sketched(part: Part, rotation: Rotation) -> Part:
     """Give a full part its sketch, where the vectors are long enough for one."""
     dim = part.segment.rows.shape[1]
     return part if dim < MIN_DIM else replace(part, sketch=Sketch.of(part.segment.rows[: part.count], rotation))

@@ -94,6 +94,25 @@ def test_every_flipped_bit_is_found(path: Path) -> None:
             Index.open(path)
 
 
+def test_flipped_bits_in_a_sketch_are_found_before_faiss_reads_it(path: Path) -> None:
+    with Index.create(path, dim=64) as index:
+        index.upsert(ids(16_384), unit(16_384, dim=64))
+        assert index.stats().sketched_segments == 1
+        index.snapshot()
+    whole = path.read_bytes()
+    sketch = 16_384 * (64 // 8 + 8)
+    for place in [
+        *range(len(whole) - sketch - 400, len(whole) - sketch, 20),
+        len(whole) - sketch // 2,
+        len(whole) - 40,
+    ]:
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x80
+        path.write_bytes(damaged)
+        with pytest.raises(SnapshotDamaged):
+            Index.open(path)
+
+
 def test_every_truncation_is_found(path: Path) -> None:
     whole = saved(path)
     for length in [*range(60), *range(60, len(whole), 211), len(whole) - 1]:
