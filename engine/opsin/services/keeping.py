@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opsin.errors import LibraryError
 from opsin.model import Vocabulary
-from opsin.services import exporting, filters, importing, relabel, sidecars, vocabulary
+from opsin.services import backup, exporting, filters, importing, relabel, sidecars, vocabulary
 
 if TYPE_CHECKING:
     from opsin.services.reanalyse import Plan, Reanalysed
@@ -137,6 +137,17 @@ class Keeping:
         """
         self._require_writable()
         return importing.import_records(self.workspace, lines)
+
+    def back_up(self, target: str | Path) -> Iterator[backup.Step]:
+        """Copy the library to a folder, or to one file where the name ends in .tar; yield how far it is.
+
+        It runs while pictures are added, by this process or another. The copy is verified, and there only when whole.
+
+        :raises UsageError: where there is something at ``target``.
+        :raises Damaged: where a copied picture is not what the catalogue says.
+        :raises LibraryError: where it cannot be written.
+        """
+        return backup.back_up(self.workspace.layout.root, Path(target))
 
     def _require_writable(self) -> None:
         if self.workspace.readonly:
