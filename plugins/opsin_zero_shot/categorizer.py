@@ -9,7 +9,7 @@ import numpy as np
 
 from opsin import Categorizer, Declined, Item, Label, Match, Matches
 from opsin.errors import PluginUnavailable, UnknownName
-from opsin_zero_shot.matrix import Matrix, load_matrix, make_matrix
+from opsin_zero_shot.matrix import REACH, Matrix, load_matrix, make_matrix
 from opsin_zero_shot.prompts import label_texts, templates_for
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from opsin_zero_shot import ZeroShotConfig
 
 # Raise it whenever the same texts and embeddings would give other scores.
-ALGORITHM = 1
+ALGORITHM = 2
 # The margin that scores 0.5 where nobody says another: against background pictures, and against background texts.
-PICTURES_THRESHOLD = 4.0
+PICTURES_THRESHOLD = 2.5
 TEXTS_THRESHOLD = 3.0
 SLOPE = 1.0
 LEAST_SCORE = 0.05
@@ -82,7 +82,9 @@ class ZeroShot(Categorizer):
     def explain(self, item: Item, label: Label) -> Mapping[str, Any]:
         """Return the texts, similarities, background, margin, threshold and slope that the label's score is made of.
 
-        ``standardised = (similarity - middle) / spread``; ``margin = standardised - max(0, best rival - standardised)``.
+        ``standardised = (similarity - zero) / spread`` for the prompts and for each look-alike, where zero lies between the
+        background's mean and what its best reach; ``margin = standardised - max(0, best look-alike - standardised)``;
+        ``score = 1 / (1 + exp(-slope * (margin - threshold)))``.
         """
         if label.id in self.declines:
             return {"declined": self.declines[label.id]}
@@ -121,14 +123,17 @@ class ZeroShot(Categorizer):
             return {}
         near = float((vector @ matrix.rows[place])[0])
         if len(matrix.middle):
-            middle, spread = float(matrix.middle[place]), float(matrix.spread[place])
+            middle, spread, reach = (float(each[place]) for each in (matrix.middle, matrix.spread, matrix.reach))
         else:
             middle, spread = (float(each) for each in matrix.other_statistics(vector)[:, 0])
+            reach = middle
         return {
             "texts": texts,
             "similarity": near,
-            "background_middle": middle,
+            "background_mean": middle,
             "background_spread": spread,
+            "background_reach": reach,
+            "zero": middle + REACH * (reach - middle),
             "standardised": float(matrix.standardised(vector)[0, place]),
         }
 

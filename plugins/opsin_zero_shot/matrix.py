@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -20,23 +21,25 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 LEAST_SPREAD = 1e-3
-# The share of values below the middle by one standard deviation, if they are normally distributed.
-ONE_SIGMA = 0.1587
+# A match has to come up to this share of what the best background pictures reach; how many are "the best".
+REACH = 0.5
+BEST = 3
 
 
 class Matrix(msgspec.Struct, frozen=True):
     """Rows of text vectors with their statistics.
 
     ``rows``: float32 (n + r, dim), unit, the n labels first, then all look-alikes; ``owner``: int32 (r,), the number
-    of the label whose look-alike each is. ``middle``, ``spread``: float32 (n + r,), of each row's similarities with
-    the background pictures; both empty where the encoder has none. ``others``: float32 (m, dim), unit, background
-    texts for that case, else (0, dim).
+    of the label whose look-alike each is. ``middle``, ``spread``, ``reach``: float32 (n + r,), mean, standard deviation
+    and the mean of the highest of each row's similarities with the background pictures; all empty where the encoder
+    has none. ``others``: float32 (m, dim), unit, background texts for that case, else (0, dim).
     """
 
     rows: Array
     owner: NDArray[np.int32]
     middle: Array
     spread: Array
+    reach: Array
     others: Array
 
     @property
@@ -47,11 +50,12 @@ class Matrix(msgspec.Struct, frozen=True):
     def standardised(self, vectors: Array) -> Array:
         """Return for each unit vector (b, dim) by how many spreads every row stands out: float32 (b, n + r).
 
-        Against the row's own background pictures; without them, against the picture's similarities with other texts.
+        With background pictures: from the middle between their mean and what the best of them reach; without them: from
+        the mean of the picture's similarities with other texts.
         """
         near = vectors @ self.rows.T
         if len(self.middle):
-            return np.asarray((near - self.middle) / self.spread, np.float32)
+            return np.asarray((near - self.middle - REACH * (self.reach - self.middle)) / self.spread, np.float32)
         middle, spread = self.other_statistics(vectors)
         return np.asarray((near - middle[:, None]) / spread[:, None], np.float32)
 
@@ -86,7 +90,7 @@ def load_matrix(path: Path) -> Matrix | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             return Matrix(**{name: file[name] for name in Matrix.__struct_fields__})
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
 
 
@@ -104,18 +108,17 @@ def make_matrix(encoder: TextEncoder, labels: Sequence[Label], templates: Sequen
         start += len(group)
     background = encoder.background()
     if len(background):
-        middle, spread = background_statistics(rows, background)
+        middle, spread, reach = background_statistics(rows, background)
         others = np.zeros((0, encoder.dim), np.float32)
     else:
-        middle = spread = np.zeros(0, np.float32)
+        middle = spread = reach = np.zeros(0, np.float32)
         others = encoder.encode_texts(background_texts(templates))
-    return Matrix(rows=rows, owner=np.asarray(owner, np.int32), middle=middle, spread=spread, others=others)
+    return Matrix(rows, np.asarray(owner, np.int32), middle, spread, reach, others)
 
 
-def background_statistics(rows: Array, background: Array) -> tuple[Array, Array]:
-    """Return the median of each row's similarities with ``background`` and the spread of the lower half, float32 (n,).
-
-    The lower half, because the upper one holds those background pictures that do show the label.
-    """
-    low, middle = np.quantile(rows @ background.T, (ONE_SIGMA, 0.5), axis=1)
-    return np.asarray(middle, np.float32), np.asarray(np.maximum(middle - low, LEAST_SPREAD), np.float32)
+def background_statistics(rows: Array, background: Array) -> tuple[Array, Array, Array]:
+    """Return mean, standard deviation and reach of each row's similarities with ``background``, float32 (n,) each."""
+    near = rows @ background.T
+    best = np.sort(near, axis=1)[:, -BEST:]
+    spread = np.maximum(near.std(axis=1), LEAST_SPREAD)
+    return near.mean(axis=1), np.asarray(spread, np.float32), best.mean(axis=1)

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.float32]
 
-# From how many spreads above the middle of the background on something matches, by the kind of query.
-TEXT_CUT = 3.0
-PICTURE_CUT = 4.0
+# From which margin on something matches, by the kind of query.
+TEXT_CUT = 2.0
+PICTURE_CUT = 2.0
 # How steeply the score rises around the cut-off, per spread.
 SLOPE = 1.0
-# The share of background rows below the middle by one standard deviation, if they are normally distributed.
-_ONE_SIGMA = 0.1587
+# What matches has to come up to this share of what the best background pictures reach.
+REACH = 0.5
+# How many background pictures are "the best".
+BEST = 3
 _LEAST_SPREAD = 1e-3
 
 
@@ -33,25 +35,19 @@ class Background(msgspec.Struct, frozen=True):
         """Return the background made of an encoder's ``background()``."""
         return cls(np.asarray(rows, np.float32))
 
-    def middle_and_spread(self, query: Vector) -> tuple[float, float]:
-        """Return the median similarity of ``query`` (dim,) with the background, and the spread below it.
-
-        The spread is that of the lower half (one standard deviation of a normal distribution), because the upper half
-        holds what matches the query; without a background they are 0 and 1.
-        """
-        if not len(self.rows):
-            return 0.0, 1.0
-        low, middle = np.quantile(self.rows @ query, (_ONE_SIGMA, 0.5))
-        return float(middle), max(float(middle - low), _LEAST_SPREAD)
-
     def spread(self, query: Vector) -> float:
-        """Return how far similarities with ``query`` usually reach from their middle; above 0."""
-        return self.middle_and_spread(query)[1]
+        """Return the standard deviation of the background's similarities with ``query`` (dim,); 1 without background."""
+        return self._statistics(query)[1]
 
-    def standardised(self, query: Vector, similarities: Vector) -> Vector:
-        """Return by how many spreads each similarity (n,) lies above the middle of the background: float32 (n,)."""
-        middle, spread = self.middle_and_spread(query)
-        return np.asarray((similarities - middle) / spread, np.float32)
+    def margins(self, query: Vector, similarities: Vector) -> Vector:
+        """Return by how much each similarity (n,) is more than half of what this query can expect, float32 (n,).
+
+        ``(similarity - middle) / spread - REACH * (reach - middle) / spread`` with the mean, the standard deviation and
+        the mean of the ``BEST`` highest similarities of the background. A query that some background pictures fit
+        exactly ("zebra") asks more of a match than one that none fits well ("gazelle").
+        """
+        middle, spread, reach = self._statistics(query)
+        return np.asarray((similarities - middle - REACH * (reach - middle)) / spread, np.float32)
 
     def scores(self, query: Vector, similarities: Vector, kinds: Collection[str]) -> Vector:
         """Return a score 0..1 for each similarity, float32 (n,): 0.5 at the cut-off, below it nothing matches.
@@ -62,5 +58,13 @@ class Background(msgspec.Struct, frozen=True):
         if not len(self.rows):
             return np.asarray(0.5 + np.clip(similarities, 0, 1) / 2, np.float32)
         cut = PICTURE_CUT if "picture" in kinds else TEXT_CUT
-        height = SLOPE * (self.standardised(query, similarities) - cut)
+        height = SLOPE * (self.margins(query, similarities) - cut)
         return np.asarray(1 / (1 + np.exp(-np.clip(height, -60, 60))), np.float32)
+
+    def _statistics(self, query: Vector) -> tuple[float, float, float]:
+        """Return mean, standard deviation and reach of the background's similarities with ``query``."""
+        if not len(self.rows):
+            return 0.0, 1.0, 0.0
+        near = self.rows @ query
+        best = np.sort(near)[-BEST:]
+        return float(near.mean()), max(float(near.std()), _LEAST_SPREAD), float(best.mean())
