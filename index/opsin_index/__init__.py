@@ -23,7 +23,8 @@ if TYPE_CHECKING:
         VectorIndexError,
     )
     from opsin_index.hits import MISSING, Hits
-    from opsin_index.index import Index, Stats, Verified
+    from opsin_index.index import Index
+    from opsin_index.reports import Stats, Verified
 
 __all__ = [
     "MISSING",
@@ -45,7 +46,7 @@ __all__ = [
     "Verified",
 ]
 
-_HOMES = {"Index": "index", "Stats": "index", "Verified": "index", "Hits": "hits", "MISSING": "hits"}
+_HOMES = {"Index": "index", "Stats": "reports", "Verified": "reports", "Hits": "hits", "MISSING": "hits"}
 
 
 def __getattr__(name: str) -> object:

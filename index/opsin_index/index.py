@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,48 +11,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin_index import checks, find, snapshot
+from opsin_index import lock as lock_file
 from opsin_index.errors import (
-    IndexBusy,
     IndexClosed,
     IndexExists,
-    IndexMissing,
     ReadOnly,
     SnapshotDamaged,
     SnapshotMismatch,
     UnknownIds,
 )
 from opsin_index.hits import MISSING, Hits
+from opsin_index.reports import Stats, Verified
 from opsin_index.sketch import Rotation
 from opsin_index.threads import Workers, single_threaded_faiss
 from opsin_index.view import View
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """``removed`` rows still take memory; ``unsaved`` says that the snapshot on disk is older than the memory."""
-
-    rows: int
-    removed: int
-    segments: int
-    sketched_segments: int
-    dim: int
-    space: str
-    mark: int
-    unsaved: bool
-    memory_bytes: int
-    snapshot_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What `Index.verify` read and found whole."""
-
-    rows: int
-    mark: int
-    snapshot_bytes: int
 
 
 class Index:
@@ -86,7 +59,7 @@ class Index:
             message = f"dim must be a whole number from 1 to {checks.MAX_DIM}, not {dim!r}"
             raise ValueError(message)
         _check_threads(threads)
-        lock = _acquire(path)
+        lock = lock_file.acquire(path)
         try:
             _check_free(path)
             view = View(dim)
@@ -106,7 +79,7 @@ class Index:
         writer; readers never get it), SnapshotDamaged and its kind SnapshotMismatch, and OSError.
         """
         _check_threads(threads)
-        lock = None if readonly else _acquire(path, must_exist=True)
+        lock = None if readonly else lock_file.acquire(path, must_exist=True)
         try:
             view, header = _load(path)
             _check_same(path, header, dim, space)
@@ -332,21 +305,3 @@ def _check_threads(threads: int) -> None:
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
         message = f"threads must be a whole number from 1 to 1024, not {threads!r}"
         raise ValueError(message)
-
-
-def _acquire(path: Path, *, must_exist: bool = False) -> int:
-    """Take the writer's lock, held until it is closed or the process ends; the lock file stays."""
-    if must_exist and not path.exists():
-        message = f"there is no index at {path}; make one with Index.create"
-        raise IndexMissing(message)
-    handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        message = f"another writer has the index at {path} open; close it, or open this one with readonly=True"
-        raise IndexBusy(message) from None
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle
