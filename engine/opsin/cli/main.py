@@ -7,7 +7,7 @@ import sys
 import click
 
 from opsin import __version__
-from opsin.cli import adding, catalogue, finding, indexing, keeping, knowing, making, moving, vocabularies
+from opsin.cli import adding, catalogue, finding, indexing, keeping, knowing, making, moving, vocabularies, watching
 
 _EPILOG = """\b
 Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `index verify` found damage),
@@ -24,7 +24,7 @@ def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""
 
 
-for module in (making, adding, finding, catalogue, vocabularies, moving, keeping, knowing, indexing):
+for module in (making, adding, watching, finding, catalogue, vocabularies, moving, keeping, knowing, indexing):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opsin.errors import LibraryError
 from opsin.model import Vocabulary
-from opsin.services import backup, exporting, filters, importing, relabel, sidecars, vocabulary
+from opsin.services import backup, exporting, filters, importing, people, relabel, sidecars, vocabulary, watching
+from opsin.services.commit import AddOptions
 
 if TYPE_CHECKING:
     from opsin.services.reanalyse import Plan, Reanalysed
@@ -137,6 +139,28 @@ class Keeping:
         """
         self._require_writable()
         return importing.import_records(self.workspace, lines)
+
+    def watch(
+        self,
+        *folders: str | Path,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        auto_tag: float | None = None,
+        interval: float = 2.0,
+        settle: float = 2.0,
+        stop: threading.Event | None = None,
+    ) -> Generator[watching.Watched, None, None]:
+        """Add what appears or changes in ``folders``, mark what vanishes, and yield each event, until ``stop`` is set.
+
+        At first come the events since the folders were last looked at. A file counts as written when its size and time
+        have stayed as they are for ``settle`` seconds; ``interval`` is the time between two looks, in seconds.
+
+        :raises UsageError: where a folder is none, or is the library itself.
+        """
+        self._require_writable()
+        options = AddOptions(owner=owner, tags=tuple(people.clean_tag(tag) for tag in tags), auto_tag=auto_tag)
+        places = [Path(folder) for folder in folders]
+        return watching.watch(self.workspace, places, options, interval=interval, settle=settle, stop=stop)
 
     def back_up(self, target: str | Path) -> Iterator[backup.Step]:
         """Copy the library to a folder, or to one file where the name ends in .tar; yield how far it is.

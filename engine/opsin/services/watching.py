@@ -1,0 +1,187 @@
+"""Watching folders: what appears or changes is added once it is written completely, what vanishes is marked.
+
+It looks at the folders again and again instead of asking the kernel for events: these do not come from network mounts
+and from some containers (https://docs.rs/notify, "Known Problems"), and are lost when too many come at once. A look at
+100,000 files takes about as long as a few pictures take to be analysed, and slow looks are spaced out.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from opsin.catalogue import assets
+from opsin.catalogue.ids import now
+from opsin.errors import UsageError
+from opsin.services.add import add
+from opsin.services.commit import Added, AddOptions, Problem
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opsin.intake.sources import Source
+
+_SPACING = 5
+"""Between two looks lie at least so many times what a look takes."""
+
+Event = Literal["added", "known", "moved", "changed", "refused", "failed", "vanished", "unreachable"]
+_Look = tuple[int | None, int | None]
+
+
+class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One thing that happened. ``unreachable``: a watched folder cannot be listed; nothing in it is held for vanished."""
+
+    event: Event
+    location: str
+    id: str | None = None
+    tags: Mapping[str, float] = {}
+    problem: Problem | None = None
+
+
+def watch(
+    workspace: Workspace,
+    folders: Sequence[Path],
+    options: AddOptions,
+    *,
+    interval: float = 2.0,
+    settle: float = 2.0,
+    stop: threading.Event | None = None,
+) -> Generator[Watched, None, None]:
+    """Yield what happens in ``folders`` until ``stop`` is set; at first, what happened since they were last looked at.
+
+    A file counts as written when its size and time have stayed as they are for ``settle`` seconds; ``interval`` is the
+    time between two looks.
+
+    :raises UsageError: where a folder is none, or holds the library itself.
+    """
+    places = [_checked(workspace, folder) for folder in folders]
+    ending = stop or threading.Event()
+    watcher = _Watcher(workspace, places, options, settle)
+    while not ending.is_set():
+        yield from watcher.look(ending)
+        ending.wait(max(interval, _SPACING * watcher.took))
+
+
+def _checked(workspace: Workspace, folder: Path) -> Path:
+    place = folder.absolute()
+    if not place.is_dir():
+        msg = f"{folder} is no folder: name one that is there"
+        raise UsageError(msg)
+    if place == workspace.layout.root.absolute():
+        msg = f"{folder} is the library itself: name the folder of the pictures"
+        raise UsageError(msg)
+    return place
+
+
+class _Watcher:
+    """What was seen of the folders so far."""
+
+    def __init__(self, workspace: Workspace, places: Sequence[Path], options: AddOptions, settle: float) -> None:
+        self._workspace = workspace
+        self._places = places
+        self._options = options
+        self._settle = settle
+        self._done: dict[str, _Look] = {}
+        self._waiting: dict[str, tuple[_Look, float]] = {}
+        self._unreachable: set[Path] = set()
+        self._present = {location for place in places for location in _known_below(workspace, place)}
+        self.took = 0.0
+        """How long the last look at the folders took, in seconds, without what followed from it."""
+
+    def look(self, stop: threading.Event) -> Iterator[Watched]:
+        """Look once, add what is ready, and mark what is gone."""
+        lost = [place for place in self._places if not _reachable(place)]
+        for place in lost:
+            if place not in self._unreachable:
+                yield Watched(event="unreachable", location=str(place))
+        self._unreachable = set(lost)
+        begun = time.monotonic()
+        sources = self._sources([place for place in self._places if place not in self._unreachable])
+        self._waiting = {location: seen for location, seen in self._waiting.items() if location in sources}
+        ready = [source for source in sources.values() if self._is_ready(source)]
+        self.took = time.monotonic() - begun
+        yield from self._add(ready, stop)
+        if not stop.is_set():
+            yield from self._mark(sources)
+
+    def _sources(self, places: Sequence[Path]) -> dict[str, Source]:
+        from opsin.intake.sources import expand
+
+        found = expand([str(place) for place in places], settings=self._workspace.settings)
+        return {source.location: source for source in found if source.kind == "file"}
+
+    def _is_ready(self, source: Source) -> bool:
+        """Whether a file is new or changed since it was added, and has stayed as it is for long enough."""
+        look, at = (source.size, source.mtime_ns), time.monotonic()
+        if self._done.get(source.location) == look:
+            self._waiting.pop(source.location, None)
+            return False
+        before, since = self._waiting.get(source.location, (None, at))
+        if before != look:
+            # A file that has not been touched for long enough by its own time need not be waited for.
+            age = time.time() - (source.mtime_ns or 0) / 1e9
+            since = at - self._settle if before is None and age > self._settle else at
+            self._waiting[source.location] = (look, since)
+        if at - since < self._settle:
+            return False
+        del self._waiting[source.location]
+        return True
+
+    def _add(self, ready: Sequence[Source], stop: threading.Event) -> Iterator[Watched]:
+        if not ready:
+            return
+        for source, added in zip(ready, add(self._workspace, ready, self._options), strict=True):
+            self._done[source.location] = (source.size, source.mtime_ns)
+            gone = added.problem is not None and not Path(source.location).exists()
+            if added.status != "unchanged" and not gone:
+                yield _told(source, added)
+            if stop.is_set():
+                return
+
+    def _mark(self, sources: Mapping[str, Source]) -> Iterator[Watched]:
+        """Mark the assets whose files were there and are no longer."""
+        gone = [
+            location
+            for location in self._present - sources.keys()
+            if not any(Path(location).is_relative_to(place) for place in self._unreachable)
+            and not Path(location).exists()
+        ]
+        for location in sorted(gone):
+            with self._workspace.catalogue.write() as connection:
+                row = assets.at_location(connection, location)
+                vanished = row is not None and row.vanished_at is None and not row.copied
+                if row is not None and vanished:
+                    assets.change(connection, row.row, vanished_at=now())
+            self._done.pop(location, None)
+            self._present.discard(location)
+            if row is not None and vanished:
+                yield Watched(event="vanished", location=location, id=row.id)
+        self._present |= sources.keys()
+
+
+def _told(source: Source, added: Added) -> Watched:
+    tags = {tag.label: round(tag.score, 4) for tag in added.asset.tags} if added.asset is not None else {}
+    event: Event = "added" if added.status == "unchanged" else added.status
+    return Watched(event=event, location=source.location, id=added.id, tags=tags, problem=added.problem)
+
+
+def _reachable(place: Path) -> bool:
+    try:
+        next(place.iterdir(), None)
+    except OSError:
+        return False
+    return True
+
+
+def _known_below(workspace: Workspace, place: Path) -> Iterator[str]:
+    """Yield the locations of the assets below a folder that are held to be there."""
+    from opsin.catalogue.tables import asset
+
+    below = (asset.c.location.startswith(f"{place}/", autoescape=True), asset.c.vanished_at.is_(None), ~asset.c.copied)
+    with workspace.catalogue.read() as connection:
+        for page in assets.every(connection, below):
+            yield from (row.location for row in page)
