@@ -1,0 +1,90 @@
+"""How many photos of 640x480 Opsin adds per second, with the starter and every built-in categorizer; and its memory.
+
+python benchmarks/adding.py            # 1,000 photos, and the ratio to the target of 80 images/s
+python benchmarks/adding.py --memory   # 10,000 photos: the PSS of the whole process tree, every 1,000
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from inputs import photos
+
+import opsin
+
+TARGET = 80.0
+LIMIT_GB = 2.5
+
+
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all below it."""
+    yield pid
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            children = (task / "children").read_text().split()
+        except OSError:
+            continue
+        for child in children:
+            yield from tree(int(child))
+
+
+def pss_gb() -> float:
+    """Return the proportional set size of this process and all below it, in GB (Linux)."""
+    total = 0
+    for pid in tree(os.getpid()):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except OSError:
+            continue
+        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024 / 1e9
+
+
+def speed() -> None:
+    """Print images per second over 1,000 photos, once everything is loaded."""
+    paths = photos(1000)
+    with tempfile.TemporaryDirectory() as folder, opsin.init(Path(folder) / "library", encoder="starter") as library:
+        library.add(*paths[:32])
+        begun = time.perf_counter()
+        done = sum(added.status in {"added", "known"} for added in library.add_each(*paths[32:]))
+        rate = done / (time.perf_counter() - begun)
+    print(f"{done} photos added at {rate:.1f} images/s, {rate / TARGET:.2f} x the target of {TARGET:.0f}")
+
+
+def memory() -> None:
+    """Print the memory of the process tree while 10,000 photos are added."""
+    paths = photos(1000)
+    with tempfile.TemporaryDirectory() as folder:
+        many = Path(folder) / "photos"
+        many.mkdir()
+        for round_ in range(10):
+            for path in paths:
+                # The same picture with other bytes behind its end is another content.
+                target = many / f"{round_}-{path.name}"
+                shutil.copy(path, target)
+                with target.open("ab") as file:
+                    file.write(round_.to_bytes(4, "big"))
+        highest = 0.0
+        with opsin.init(Path(folder) / "library", encoder="starter") as library:
+            for number, _ in enumerate(library.add_each(many), 1):
+                if number % 1000 == 0:
+                    highest = max(highest, now := pss_gb())
+                    print(f"{number:6} photos: {now:.2f} GB", flush=True)
+    print(f"highest PSS {highest:.2f} GB, {highest / LIMIT_GB:.2f} x the limit of {LIMIT_GB} GB")
+
+
+def main() -> None:
+    """Choose what to measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--memory", action="store_true", help="measure memory instead of speed")
+    memory() if parser.parse_args().memory else speed()
+
+
+if __name__ == "__main__":
+    main()
