@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import obstore
+import pytest
+from obstore.store import MemoryStore
+
+from opsin.errors import LimitExceeded, SourceUnavailable
+from opsin.intake.sources import Source, expand, locate
+from opsin.settings import Settings
+
+
+@pytest.fixture
+def bucket() -> MemoryStore:
+    store = MemoryStore()
+    for key in ("2024/b.jpg", "2024/a.jpg", "2024/deep/c.png", "2024/notes.txt", "2024b/x.jpg", "top.jpg"):
+        obstore.put(store, key, key.encode())
+    return store
+
+
+def find(bucket: MemoryStore, *urls: str, skipped: Counter[str] | None = None) -> list[Source]:
+    opened: list[str] = []
+
+    def open_store(url: str) -> MemoryStore:
+        opened.append(url)
+        return bucket
+
+    found = list(expand(urls, settings=Settings(), skipped=skipped, open_store=open_store))
+    assert len(opened) == len(set(opened))
+    return found
+
+
+def test_a_prefix_is_listed_like_a_folder(bucket: MemoryStore) -> None:
+    skipped: Counter[str] = Counter()
+    found = find(bucket, "s3://photos/2024", skipped=skipped)
+    assert [source.location for source in found] == [
+        "s3://photos/2024/a.jpg",
+        "s3://photos/2024/b.jpg",
+        "s3://photos/2024/deep/c.png",
+    ]
+    assert skipped == {"not named like a picture": 1}
+    assert (found[0].kind, found[0].name, found[0].size) == ("object", "a.jpg", 10)
+    assert found[0].etag
+    assert found[0].mtime_ns
+
+
+def test_a_whole_bucket_and_a_single_object_can_be_named(bucket: MemoryStore) -> None:
+    assert len(find(bucket, "gs://photos", "gs://photos/")) == 10
+    (single,) = find(bucket, "memory://photos/2024/notes.txt")
+    assert single.read(100) == b"2024/notes.txt"
+    with pytest.raises(LimitExceeded):
+        single.read(5)
+
+
+def test_an_object_can_be_read_again_by_its_location(bucket: MemoryStore) -> None:
+    source = locate("s3://photos/top.jpg", settings=Settings(), open_store=lambda _: bucket)
+    assert source.read(100) == b"top.jpg"
+    obstore.delete(bucket, "top.jpg")
+    with pytest.raises(SourceUnavailable, match="does not exist"):
+        source.read(100)
+
+
+def test_an_empty_prefix_is_an_error_of_its_own(bucket: MemoryStore) -> None:
+    missing, found = find(bucket, "s3://photos/2023", "s3://photos/top.jpg")
+    with pytest.raises(SourceUnavailable, match="nothing lies below it"):
+        missing.read(100)
+    assert found.read(100) == b"top.jpg"
