@@ -10,13 +10,16 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from opsin.errors import SettingError
 
 MIB = 1024 * 1024
+
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -38,11 +41,11 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``extra_plugins`` names importable modules that are plugins without being installed as such.
     """
 
-    batch: int = 16
-    queue: int = 256
-    deadline: float = 60.0
-    load_deadline: float = 600.0
-    threads: int = 0
+    batch: Positive = 16
+    queue: Positive = 256
+    deadline: Seconds = 60.0
+    load_deadline: Seconds = 600.0
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
     runtime: Literal["auto", "openvino", "torch"] = "auto"
     precision: Literal["auto", "bf16", "f32"] = "auto"
     extra_plugins: tuple[str, ...] = ()

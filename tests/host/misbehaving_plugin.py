@@ -93,6 +93,7 @@ def answer(how: str, count: int) -> Any:
         "text score": [Matches((Match("seen", "0.5"),))] * count,  # type: ignore[arg-type]
         "unknown": [Matches((Match("never_heard_of", 0.9),))] * count,
         "objects": [Matches((Match("seen", 0.5, {"what": object()}),))] * count,  # type: ignore[dict-item]
+        "numpy": [Matches((Match("seen", 0.5, {"what": np.float64(0.5)}),))] * count,
         "declined": [Declined("it is a Monday")] * count,
     }.get(how, good)
 

@@ -63,7 +63,7 @@ def test_a_plugin_that_raises_fails_alone(make_host: MakeHost, how: str, isolate
 
 @pytest.mark.parametrize(
     "how",
-    ["short", "long", "tuple", "none", "strings", "nan", "high", "low", "text score", "unknown", "objects"],
+    ["short", "long", "tuple", "none", "strings", "nan", "high", "low", "text score", "unknown", "objects", "numpy"],
 )
 def test_a_wrong_answer_is_rejected_and_quarantines_at_once(make_host: MakeHost, how: str) -> None:
     host = misbehaving(make_host, isolate=False, categorize=how)

@@ -294,3 +294,35 @@ def test_decoding_is_told_what_every_object_wants_to_see(make_host: MakeHost) ->
     assert host.min_side == 300
     assert host.views == (FakeEncoder.view,)
     assert host.features[EMBEDDING].shape == (64,)
+
+
+def test_a_plugin_cannot_change_what_the_others_look_at(make_host: MakeHost) -> None:
+    def paint(item: Item) -> Matches:
+        item.frame.pixels[:] = 0  # type: ignore[union-attr]
+        return Matches()
+
+    def erase(item: Item) -> Matches:
+        item.features["size"][:] = 0
+        return Matches()
+
+    painter = PlainCategorizer("painter", paint)
+    eraser = PlainCategorizer("eraser", erase, needs=frozenset({"size"}))
+    misbehaving = ("misbehaving", "misbehaving_plugin")
+    host = make_host(extra=(*extra(painter, eraser), misbehaving), plugins={"misbehaving": {"isolate": False}})
+    frame = make_frame("red")
+    analysis = host.submit([frame]).result(60)
+    reports = {each.categorizer: each for each in analysis.reports}
+    assert [reports[name].status for name in ("painter", "eraser", "fake")] == ["failed", "failed", "ok"]
+    assert "read-only" in reports["painter"].reason
+    assert analysis.features[0]["size"].tolist() == [64, 64]
+    assert frame.pixels.max() > 0
+
+
+def test_explanations_hold_plain_values_only(make_host: MakeHost) -> None:
+    class Explaining(PlainCategorizer):
+        def explain(self, item: Item, label: Label) -> Mapping[str, Any]:
+            return {"score": np.float32(0.5), "rows": np.arange(3), "label": label}
+
+    host = make_host(extra=extra(Explaining("why", lambda _: Matches(), needs=frozenset({EMBEDDING}))))
+    features = host.submit([make_frame()]).result(60).features[0]
+    assert host.explain("why", features, "what") == {"score": 0.5, "rows": [0, 1, 2], "label": {"id": "what"}}

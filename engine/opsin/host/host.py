@@ -120,6 +120,9 @@ class Host:
         """
         if not frames:
             raise UsageError("a content needs at least one frame")
+        for frame in frames:  # all plugins look at the same pixels
+            for pixels in (frame.pixels, *frame.views.values()):
+                pixels.setflags(write=False)
         return self._pass(frames, [{} for _ in frames], categorizers, wait=wait)
 
     def categorize(

@@ -14,6 +14,7 @@ from opsin.plugin.rules import (
     check_answers,
     check_categorizer,
     check_encoder,
+    check_explanation,
     check_extractor,
     check_features,
     check_rows,
@@ -112,10 +113,7 @@ class LocalTarget:
             return _checked(lambda: check_rows(rows, None, item.dim, what="background()"))
         if method == "explain" and isinstance(item, Categorizer):
             answer = self._own(item.explain, *arguments)
-            if not isinstance(answer, Mapping):
-                msg = f"answered wrongly: explain() must return a mapping, not {type(answer).__name__}"
-                raise ContractBroken(msg)
-            return dict(answer)
+            return _checked(lambda: check_explanation(answer))
         return None
 
     def kill(self) -> None:

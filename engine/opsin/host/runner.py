@@ -184,10 +184,13 @@ class Runner:
         call = self.call
         if call is None or time.monotonic() < call.until:
             return
+        lane = call.lane
+        if call.error is not None:  # again: the process may have begun just after the first time
+            lane.target.kill()
+            return
         with self.lock:
-            if self.call is not call or call.error is not None:
+            if self.call is not call:
                 return
-            lane = call.lane
             call.error = error = DeadlineExceeded(
                 f"the {lane.title} did not answer within {lane.deadline:g} s"
                 if lane.loaded

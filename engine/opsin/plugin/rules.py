@@ -19,7 +19,8 @@ EMBEDDING = "embedding"
 UNIT_TOLERANCE = 1e-3
 """How far the length of an embedding may be from 1: float32 rows of any usual network are within 1e-6."""
 
-_ATTRIBUTE_TYPES = (str, bool, int, float, list, type(None))
+_PLAIN = (str, bool, int, float, type(None))
+"""The exact types of attributes and of what lists among them hold: a numpy float would not be stored."""
 
 
 def _broken(message: str) -> NoReturn:
@@ -130,7 +131,10 @@ def check_features(answer: object, features: Sequence[Feature], count: int) -> l
         if not isinstance(mapping, Mapping) or set(mapping) != names:
             got = sorted(map(str, mapping)) if isinstance(mapping, Mapping) else type(mapping).__name__
             _broken(f"extract() must return the features {sorted(names)} for each frame, not {got}")
-        rounded.append({feature.name: _stored(mapping[feature.name], feature) for feature in features})
+        row = {feature.name: _stored(mapping[feature.name], feature) for feature in features}
+        for array in row.values():
+            array.setflags(write=False)  # several categorizers look at it, and then it is stored
+        rounded.append(row)
     return rounded
 
 
@@ -188,6 +192,8 @@ def check_answers(answer: object, labels: Collection[str] | None, count: int) ->
         _broken(f"categorize() must return a list of {count} answers, one per item, not {size}")
     for each in answer:
         if isinstance(each, Declined):
+            if type(each.reason) is not str:
+                _broken(f"Declined.reason must be a str, not {each.reason!r}")
             continue
         if not isinstance(each, Matches):
             _broken(f"categorize() must return opsin.Matches or opsin.Declined, not {type(each).__name__}")
@@ -202,12 +208,43 @@ def _check_match(match: object, labels: Collection[str] | None) -> None:
     score = match.score
     if not (isinstance(score, Real) and 0.0 <= score <= 1.0):
         _broken(f"the score of {match.label!r} must lie in 0..1, not {score!r}")
-    if not isinstance(match.label, str) or not match.label:
+    if type(match.label) is not str or not match.label:
         _broken(f"a label must be a non-empty str, not {match.label!r}")
     if labels is not None and match.label not in labels:
         _broken(f"the label {match.label!r} is not in the categorizer's vocabulary")
     if match.attributes and not (
         isinstance(match.attributes, Mapping)
-        and all(isinstance(key, str) and isinstance(each, _ATTRIBUTE_TYPES) for key, each in match.attributes.items())
+        and all(type(key) is str and _plain(each) for key, each in match.attributes.items())
     ):
         _broken(f"the attributes of {match.label!r} must map names to plain values, not {match.attributes!r}")
+
+
+def _plain(value: object) -> bool:
+    return type(value) in _PLAIN or (type(value) is list and all(type(each) in _PLAIN for each in value))
+
+
+def check_explanation(answer: object) -> dict[str, Any]:
+    """Return what a categorizer explains as JSON values; numpy numbers and arrays are turned into plain ones.
+
+    :raises ContractBroken: where it is no mapping, or holds what JSON cannot.
+    """
+    import msgspec
+
+    if not isinstance(answer, Mapping):
+        _broken(f"explain() must return a mapping, not {type(answer).__name__}")
+    try:
+        plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(answer, enc_hook=_as_plain), type=dict)
+    except (TypeError, ValueError, msgspec.MsgspecError) as error:
+        _broken(f"explain() must return values that JSON has: {error}")
+    return plain
+
+
+def _as_plain(value: object) -> object:
+    import numpy as np
+
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    msg = f"there is a {type(value).__name__}"
+    raise TypeError(msg)

@@ -18,6 +18,7 @@ from opsin.plugin.rules import (
     check_answers,
     check_categorizer,
     check_encoder,
+    check_explanation,
     check_extractor,
     check_features,
     check_rows,
@@ -233,7 +234,7 @@ class CategorizerContract(_Contract):
         item = self.items(loaded)[0]
         labels = loaded.vocabulary.labels[:3] if isinstance(loaded.vocabulary, Vocabulary) else ()
         for label in labels:
-            msgspec.json.encode(loaded.explain(item, label))
+            check_explanation(loaded.explain(item, label))
 
     def test_labels_that_it_declines_are_in_its_vocabulary_and_never_scored(self, loaded: Categorizer) -> None:
         known = label_ids(loaded)
