@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -304,8 +306,6 @@ def test_searches_and_changes_go_on_while_a_snapshot_is_written(path: Path) -> N
     with Index.create(path, dim=DIM) as index:
         index.upsert(ids(1_000), unit(1_000))
         view_of_then = index.ids()
-        import threading
-
         writing = threading.Thread(target=index.snapshot, args=(3,))
         writing.start()
         for number in range(50):
@@ -317,3 +317,32 @@ def test_searches_and_changes_go_on_while_a_snapshot_is_written(path: Path) -> N
             assert np.isin(view_of_then, reader.ids()).all()
         index.snapshot(4)
         assert index.verify().rows == 1_050
+
+
+SAVER = """
+import sys
+from pathlib import Path
+import numpy as np
+from opsin_index import Index
+
+with Index.open(Path(sys.argv[1])) as index:
+    index.upsert(np.array([1], dtype=np.uint32), np.eye(1, 16, dtype=np.float32))
+    index.snapshot(1)
+"""
+
+
+@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+def test_the_file_is_synced_before_it_is_renamed_and_the_folder_after(path: Path, tmp_path: Path) -> None:
+    Index.create(path, dim=DIM).close()
+    log = tmp_path / "calls"
+    calls = "trace=fsync,fdatasync,rename,renameat,renameat2"
+    command = ["strace", "-f", "-y", "-e", calls, "-o", str(log), sys.executable, "-c", SAVER, str(path)]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    if "ptrace" in result.stderr:
+        pytest.skip("this machine does not allow tracing")
+    assert result.returncode == 0, result.stderr
+    ours = [line for line in log.read_text().splitlines() if str(tmp_path) in line]
+    kinds = [line.split(maxsplit=1)[1].split("(")[0] for line in ours]
+    assert kinds == ["fsync", "rename", "fsync"]
+    assert "vectors.index.new>" in ours[0]
+    assert f"<{tmp_path}>" in ours[2]
