@@ -22,7 +22,7 @@ TEXT_DIM = 256
 VISUAL_DIM = 256
 DIM = TEXT_DIM + VISUAL_DIM
 # The squared share of the text side in an image's unit vector.
-TEXT_SHARE = 0.5
+TEXT_SHARE = 0.25
 # ConSE: the temperature of the softmax, and how many of the likeliest classes speak.
 TEMPERATURE = 1.5
 CLASSES = 30

@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 # From which margin on something matches, by the kind of query.
-TEXT_CUT = 2.0
+TEXT_CUT = 0.8
 PICTURE_CUT = 2.0
 # How steeply the score rises around the cut-off, per spread.
 SLOPE = 1.0
 # What matches has to come up to this share of what the best background pictures reach.
-REACH = 0.5
+REACH = 0.7
 # How many background pictures are "the best".
-BEST = 3
+BEST = 2
 _LEAST_SPREAD = 1e-3
 
 
@@ -40,7 +40,7 @@ class Background(msgspec.Struct, frozen=True):
         return self._statistics(query)[1]
 
     def margins(self, query: Vector, similarities: Vector) -> Vector:
-        """Return by how much each similarity (n,) is more than half of what this query can expect, float32 (n,).
+        """Return by how much each similarity (n,) is more than what this query asks of a match, float32 (n,).
 
         ``(similarity - middle) / spread - REACH * (reach - middle) / spread`` with the mean, the standard deviation and
         the mean of the ``BEST`` highest similarities of the background. A query that some background pictures fit
