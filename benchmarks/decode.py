@@ -14,6 +14,7 @@ import argparse
 import io
 import multiprocessing
 import time
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -26,6 +27,7 @@ from opsin.intake.decode import Decoder, available_cores
 from opsin.settings import DecodeSettings
 
 VIEW = View(297, 260)
+AHEAD = 32
 
 
 def main() -> None:
@@ -55,8 +57,13 @@ def with_opsin(files: Sequence[bytes], workers: int) -> float:
         for future in [decoder.submit(files[0]) for _ in range(workers * 2)]:
             future.result()
         start = time.perf_counter()
-        for future in [decoder.submit(data) for data in files]:
-            future.result()
+        # As a library does: some pictures ahead, each forgotten once it was seen.
+        waiting = deque(decoder.submit(data) for data in files[:AHEAD])
+        for data in files[AHEAD:]:
+            waiting.popleft().result()
+            waiting.append(decoder.submit(data))
+        while waiting:
+            waiting.popleft().result()
         return time.perf_counter() - start
 
 

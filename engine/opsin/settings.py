@@ -23,16 +23,19 @@ Seconds = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Limits on one picture, and the processes that decode."""
+    """Limits on one picture, and the processes that decode (0: one for each core).
 
-    max_bytes: int = 100 * MIB
-    max_pixels: int = 100_000_000
-    max_frames: int = 16
-    max_total_pixels: int = 400_000_000
-    max_memory: int = 1024 * MIB
-    max_scans: int = 500
-    timeout: float = 20.0
-    workers: int = 0
+    Bytes of the file, pixels of a frame, frames looked at, frames x pixels, bytes of memory, scans of a JPEG, seconds.
+    """
+
+    max_bytes: Positive = 100 * MIB
+    max_pixels: Positive = 100_000_000
+    max_frames: Positive = 16
+    max_total_pixels: Positive = 400_000_000
+    max_memory: Positive = 1024 * MIB
+    max_scans: Positive = 500
+    timeout: Seconds = 20.0
+    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
 
 
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

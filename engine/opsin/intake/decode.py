@@ -210,6 +210,8 @@ class _Lane:
             result = self._result(worker, task)
             worker.done()
         except (Refused, CancelledError, OSError, MemoryError) as error:
+            if worker is not None and not isinstance(error, Refused):
+                worker.kill()
             self._given.popleft()
             self._recover()
             task.future.set_exception(error)
@@ -244,7 +246,12 @@ class _Lane:
             if answer.problem == "limit":
                 raise LimitExceeded(answer.message, limit=answer.limit)
             raise UnreadablePicture(answer.message)
-        return worker.read(answer.size) if task.preview else self._decoded(task.kind, answer, worker)
+        try:
+            return worker.read(answer.size) if task.preview else self._decoded(task.kind, answer, worker)
+        except (OSError, ValueError) as error:
+            worker.kill()
+            msg = f"The decoding process answered nonsense about the {task.kind.title}: {error}."
+            raise UnreadablePicture(msg) from error
 
     def _decoded(self, kind: Format, answer: Answer, worker: WorkerProcess) -> Decoded:
         frames: list[Frame] = []

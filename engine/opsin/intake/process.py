@@ -152,6 +152,8 @@ class WorkerProcess:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             pass_fds=self._slots,
+            # Ctrl-C in a terminal is for the owner, which then closes its workers.
+            process_group=0,
         )
         if process.stdin is None or process.stdout is None:
             msg = "The decoding process has no pipes."
