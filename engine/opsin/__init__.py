@@ -33,7 +33,7 @@ from opsin.plugin import (
 if TYPE_CHECKING:
     from opsin.library import Library, init, open
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     "Categorizer",

@@ -18,7 +18,6 @@ from pathlib import Path
 
 import msgspec
 
-from opsin import __version__
 from opsin.catalogue.blobs import sync_folder
 from opsin.catalogue.ids import now
 from opsin.catalogue.sqlite import backup as copy_database
@@ -38,6 +37,7 @@ from opsin.services.backup_files import (
     sync_tree,
 )
 from opsin.services.layout import Layout
+from opsin.version import VERSION
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
@@ -163,7 +163,7 @@ def _fill(layout: Layout, store: Store, scratch: Path) -> Iterator[Step]:
         entries.append(entry)
         yield Step(files=len(entries), total=total)
     made = Manifest(
-        format=FORMAT, opsin=__version__, made_at=now(), library=str(layout.root.absolute()), files=tuple(entries)
+        format=FORMAT, opsin=VERSION, made_at=now(), library=str(layout.root.absolute()), files=tuple(entries)
     )
     manifest = scratch / MANIFEST
     manifest.write_bytes(msgspec.json.format(msgspec.json.encode(made), indent=1))

@@ -18,10 +18,10 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from opsin import __version__
 from opsin.services.exporting import Record, records
 from opsin.services.filters import Condition
 from opsin.services.workspace import Workspace
+from opsin.version import VERSION
 
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _DC = "http://purl.org/dc/elements/1.1/"
@@ -111,7 +111,7 @@ def render(tags: Sequence[str], caption: str | None) -> str:
     if caption:
         item = f'     <rdf:li xml:lang="x-default">{escape(_clean(caption))}</rdf:li>\n'
         properties += f"   <dc:description>\n    <rdf:Alt>\n{item}    </rdf:Alt>\n   </dc:description>\n"
-    return _PACKET.format(version=__version__, properties=properties)
+    return _PACKET.format(version=VERSION, properties=properties)
 
 
 def merged(text: str, tags: Sequence[str], caption: str | None) -> str:

@@ -1,0 +1,3 @@
+"""The version of this Opsin."""
+
+VERSION = "0.1.0"
