@@ -48,3 +48,16 @@ def opsin_encoder(name: str, config: Config) -> Encoder | None:
     from opsin_clip.encoder import OpenClipEncoder
 
     return OpenClipEncoder(parse(name), config.model_configs)
+
+
+@hookimpl
+def opsin_encoder_install(name: str, config: Config) -> bool | None:
+    """Fetch the weights and the tokenizer of ``open_clip:...`` from the hub."""
+    from opsin_clip.names import FAMILY, parse
+
+    if name != FAMILY and not name.startswith(f"{FAMILY}:"):
+        return None
+    from opsin_clip.hub import install
+
+    install(parse(name), config.model_configs)
+    return True

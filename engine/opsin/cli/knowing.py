@@ -1,41 +1,110 @@
-"""Commands about what Opsin can do here: `opsin encoders` and `opsin plugins`."""
+"""Commands about encoders: `opsin encoders [list|install|measure]`."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.output import emit, size, table
 from opsin.cli.shared import json_option, library_option
 
+if TYPE_CHECKING:
+    from opsin.settings import Settings
 
-@click.command()
+
+@click.group(invoke_without_command=True)
 @library_option
 @json_option
-def encoders(root: Path | None, as_json: bool) -> None:
-    """List the encoders: size, speed, licence of the weights, languages, installed or not."""
-    from opsin.host import encoder_cards
-    from opsin.settings import default_library, load_settings
+@click.pass_context
+def encoders(context: click.Context, root: Path | None, as_json: bool) -> None:
+    """List the encoders: size, speed here, licence of the weights, languages, installed or not."""
+    if context.invoked_subcommand is None:
+        _list(root, as_json=as_json)
 
-    cards = encoder_cards(load_settings((root or default_library()) / "opsin.toml"))
+
+@encoders.command("list")
+@library_option
+@json_option
+def list_(root: Path | None, as_json: bool) -> None:
+    """List the encoders."""
+    _list(root, as_json=as_json)
+
+
+def _list(root: Path | None, *, as_json: bool) -> None:
+    from opsin.host import encoder_cards
+    from opsin.services.speed import speeds
+
+    known = speeds()
+    cards = encoder_cards(_settings(root))
     if as_json:
         for card in cards:
-            emit(card)
+            emit({"card": card, "measured": known.get(card.name)})
         return
     rows = [
         (
             card.name + ("  (default)" if card.default else ""),
             "yes" if card.installed else "no",
             size(card.size),
-            f"{card.speed:.0f}/s" if card.speed else "-",
+            f"{known[card.name].images_per_second:.0f}/s" if card.name in known else "-",
             card.licence + ("" if card.commercial else "  (no commercial use)"),
             ", ".join(card.languages),
             card.summary,
         )
         for card in cards
     ]
-    table(("encoder", "here", "size", "speed", "licence", "languages", "summary"), rows, right=("size", "speed"))
+    table(
+        ("encoder", "here", "size", "speed here", "licence", "languages", "summary"), rows, right=("size", "speed here")
+    )
+    if unmeasured := [card.name for card in cards if card.installed and card.name not in known]:
+        click.echo(f"`opsin encoders measure {unmeasured[0]}` measures how fast that is here.")
+
+
+@encoders.command()
+@click.argument("name")
+@library_option
+@json_option
+def install(name: str, root: Path | None, as_json: bool) -> None:
+    """Fetch the weights of an encoder to this machine."""
+    from opsin.services.plugins import install_encoder
+    from opsin.settings import default_library
+
+    fetched = install_encoder(root or default_library(), name)
+    if as_json:
+        emit({"encoder": name, "fetched": fetched})
+    else:
+        click.echo(
+            f"Fetched {name}; `opsin init --encoder {name}` makes a library with it."
+            if fetched
+            else f"The weights of {name} are on this machine already."
+        )
+
+
+@encoders.command()
+@click.argument("name", required=False)
+@library_option
+@json_option
+def measure(name: str | None, root: Path | None, as_json: bool) -> None:
+    """Measure how many pictures a second an encoder takes here; without NAME, each whose weights are here."""
+    from opsin.host import encoder_cards
+    from opsin.services.speed import measure as measure_encoder
+
+    settings = _settings(root)
+    names = [name] if name else [card.name for card in encoder_cards(settings) if card.installed]
+    for each in names:
+        found = measure_encoder(settings, each)
+        if as_json:
+            emit(found)
+        else:
+            runtime = f" on {found.runtime}" if found.runtime else ""
+            click.echo(f"{each}: {found.images_per_second:.1f} pictures a second{runtime} ({found.images} measured)")
+
+
+def _settings(root: Path | None) -> Settings:
+    from opsin.settings import default_library, load_settings
+
+    return load_settings((root or default_library()) / "opsin.toml")
 
 
 COMMANDS = (encoders,)

@@ -6,8 +6,20 @@ import sys
 
 import click
 
-from opsin import __version__
-from opsin.cli import adding, catalogue, finding, indexing, keeping, knowing, making, moving, vocabularies, watching
+from opsin.cli import (
+    adding,
+    catalogue,
+    finding,
+    indexing,
+    keeping,
+    knowing,
+    making,
+    moving,
+    plugins,
+    vocabularies,
+    watching,
+)
+from opsin.version import VERSION
 
 _EPILOG = """\b
 Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `index verify` found damage),
@@ -19,12 +31,12 @@ The library is --library, else OPSIN_HOME, else ./opsin-library.
 
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(__version__, prog_name="opsin")
+@click.version_option(VERSION, prog_name="opsin")
 def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""
 
 
-for module in (making, adding, watching, finding, catalogue, vocabularies, moving, keeping, knowing, indexing):
+for module in (making, adding, watching, finding, catalogue, vocabularies, moving, keeping, knowing, plugins, indexing):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -1,4 +1,4 @@
-"""The whole plugin surface: six hooks that declare objects and load nothing."""
+"""The whole plugin surface: seven hooks that declare objects and load nothing."""
 
 from __future__ import annotations
 
@@ -35,6 +35,14 @@ def opsin_encoders(config: Any) -> Sequence[EncoderCard]:  # type: ignore[empty-
 @hookspec
 def opsin_encoder(name: str, config: Any) -> Encoder | None:
     """Return the encoder called ``name`` (a card's name, or the card's name before a colon), else None."""
+
+
+@hookspec
+def opsin_encoder_install(name: str, config: Any) -> bool | None:
+    """Fetch the weights of the encoder called ``name`` and return True, or None where it is not this plugin's.
+
+    The only hook that may use the network, because `opsin encoders install` asks for it.
+    """
 
 
 @hookspec

@@ -1,0 +1,153 @@
+"""Commands about plugins: `opsin plugins [list|show|doctor]` and `opsin plugin new`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from opsin.cli.output import emit, printable, table
+from opsin.cli.shared import json_option, library_option
+
+if TYPE_CHECKING:
+    from opsin.services.plugins import PluginView
+
+
+@click.group(invoke_without_command=True)
+@library_option
+@json_option
+@click.pass_context
+def plugins(context: click.Context, root: Path | None, as_json: bool) -> None:
+    """List the plugins; `show` and `doctor` look closer."""
+    if context.invoked_subcommand is None:
+        _list(root, as_json=as_json)
+
+
+@plugins.command("list")
+@library_option
+@json_option
+def list_(root: Path | None, as_json: bool) -> None:
+    """List the plugins: what each offers, and whether it can be used."""
+    _list(root, as_json=as_json)
+
+
+def _list(root: Path | None, *, as_json: bool) -> None:
+    from opsin.services.plugins import list_plugins
+    from opsin.settings import default_library
+
+    found = list_plugins(root or default_library())
+    if as_json:
+        for plugin in found:
+            emit(plugin)
+        return
+    rows = [
+        (plugin.name, plugin.state, f"{plugin.distribution} {plugin.version}".strip(), plugin.reason or plugin.summary)
+        for plugin in found
+    ]
+    table(("plugin", "state", "from", "summary"), rows)
+
+
+@plugins.command()
+@click.argument("name")
+@library_option
+@json_option
+def show(name: str, root: Path | None, as_json: bool) -> None:
+    """Show one plugin: where it comes from, what it offers, its settings in force."""
+    from opsin.services.plugins import show_plugin
+    from opsin.settings import default_library
+
+    plugin = show_plugin(root or default_library(), name)
+    if as_json:
+        emit(plugin)
+        return
+    facts = [
+        ("plugin", plugin.name),
+        ("summary", plugin.summary),
+        ("state", plugin.state + (f": {plugin.reason}" if plugin.reason else "")),
+        ("to do", plugin.advice),
+        ("from", f"{plugin.distribution} {plugin.version}".strip()),
+        ("module", plugin.module),
+        ("runs", "in a child process" if plugin.isolated else "inside Opsin's process"),
+        ("needs", ", ".join(plugin.requires)),
+        ("encoders", ", ".join(plugin.encoders)),
+        ("vocabularies", ", ".join(plugin.vocabularies)),
+        *((f"[plugins.{plugin.name}]", f"{key} = {value!r}") for key, value in plugin.settings.items()),
+    ]
+    _facts(facts)
+
+
+@plugins.command()
+@library_option
+@json_option
+def doctor(root: Path | None, as_json: bool) -> int:
+    """Load every object of every plugin, and say what works, on what, and what to do where one does not."""
+    from opsin.services.plugins import examine_plugins
+    from opsin.settings import default_library
+
+    found = examine_plugins(root or default_library())
+    for plugin in found:
+        if as_json:
+            emit(plugin)
+        else:
+            _examined(plugin)
+    ill = [plugin.name for plugin in found if not plugin.sound]
+    if not as_json:
+        click.echo(f"Something is wrong with {', '.join(ill)}." if ill else "All plugins work.")
+    return 1 if ill else 0
+
+
+def _examined(plugin: PluginView) -> None:
+    colour = {"ready": "green", "off": None, "loading": None}.get(plugin.state, "red")
+    click.secho(f"{plugin.name}: {plugin.state}", fg=colour, nl=False)
+    click.echo(f", {printable(plugin.reason)}" if plugin.reason else "")
+    for item in plugin.objects:
+        runtime = f" on {item.runtime}" if item.runtime else ""
+        declined = f", {len(item.declines)} labels that it cannot see" if item.declines else ""
+        where = " in a child process" if item.isolated else ""
+        click.echo(f"  {item.kind} {item.name}: {item.state}{runtime}{where}{declined}  ({item.revision})")
+        if item.last_error:
+            click.echo(f"    {printable(item.last_error)}")
+    if plugin.state == "ready" and not plugin.objects:
+        offers = ", ".join(plugin.encoders + plugin.vocabularies)
+        click.echo(f"  nothing in use in this library{f'; it offers {offers}' if offers else ''}")
+    if plugin.advice:
+        click.echo(f"  to do: {printable(plugin.advice)}")
+
+
+@click.group()
+def plugin() -> None:
+    """Write a plugin."""
+
+
+@plugin.command()
+@click.argument("name")
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), help="Where to write it [default: ./opsin-NAME]."
+)
+@json_option
+def new(name: str, folder: Path | None, as_json: bool) -> None:
+    """Write a complete plugin project: a categorizer with its test, ready to install and to publish.
+
+    NAME is lower_snake_case, e.g. warm_light.
+    """
+    from opsin.services.plugin_template import project_name, write
+
+    target = folder or Path(project_name(name))
+    files = write(name, target)
+    if as_json:
+        emit({"plugin": name, "folder": str(target), "files": [str(path.relative_to(target)) for path in files]})
+        return
+    for path in files:
+        click.echo(str(path))
+    click.echo(f"\nNext:\n  pip install -e '{target}[dev]'\n  pytest {target}\n  opsin plugins show {name}")
+
+
+def _facts(facts: list[tuple[str, str]]) -> None:
+    width = max(len(name) for name, _ in facts)
+    for name, value in facts:
+        if value:
+            click.echo(f"{name:<{width}}  {printable(value)}")
+
+
+COMMANDS = (plugins, plugin)

@@ -1,0 +1,161 @@
+"""What is known of the plugins: what they offer, how their objects are, and what to do where one cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from opsin.errors import PluginError, UnknownName
+from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, discover, encoder_cards
+from opsin.services import vocabulary
+from opsin.services.create import choose
+from opsin.services.layout import Layout
+from opsin.services.workspace import Workspace
+from opsin.settings import Settings, cache_folder, load_settings
+
+
+class PluginView(msgspec.Struct, frozen=True, kw_only=True):
+    """One plugin. ``settings`` are those in force; ``advice`` says what to do, "" where nothing is to be done."""
+
+    name: str
+    state: str
+    summary: str
+    distribution: str
+    version: str
+    module: str
+    reason: str
+    isolated: bool
+    requires: tuple[str, ...]
+    settings: Mapping[str, Any]
+    encoders: tuple[str, ...]
+    vocabularies: tuple[str, ...]
+    objects: tuple[ObjectStatus, ...]
+    last_error: str
+    advice: str
+
+    @property
+    def sound(self) -> bool:
+        """Whether it works, or is switched off on purpose."""
+        return not self.advice or (self.state == "off" and not self.objects)
+
+
+def list_plugins(root: Path) -> list[PluginView]:
+    """Return every plugin, sorted by name, with the settings of the library at ``root`` if there is one. Loads nothing."""
+    settings = load_settings(Layout(root).settings)
+    return [_view(plugin, plugin.status()) for plugin in discover(settings)]
+
+
+def show_plugin(root: Path, name: str) -> PluginView:
+    """Return one plugin.
+
+    :raises UnknownName: naming the plugins that there are.
+    """
+    found = list_plugins(root)
+    for plugin in found:
+        if plugin.name == name:
+            return plugin
+    msg = f"there is no plugin {name!r}; there are {', '.join(plugin.name for plugin in found)}"
+    raise UnknownName(msg)
+
+
+def examine_plugins(root: Path) -> list[PluginView]:
+    """Load every object that the library at ``root`` uses, or a new one would use, and return how each plugin is.
+
+    :raises UnknownName: where no plugin has the library's encoder.
+    """
+    settings = load_settings(Layout(root).settings)
+    if Layout(root).catalogue.is_file():
+        workspace = Workspace(root, readonly=True)
+        try:
+            return examine(workspace.host, settings)
+        finally:
+            workspace.close()
+    host = Host(
+        settings,
+        cache=cache_folder(),
+        encoder=choose(None, settings).name,
+        vocabularies=list(vocabulary.shipped(settings).values()),
+    )
+    try:
+        return examine(host, settings)
+    finally:
+        host.close()
+
+
+def examine(host: Host, settings: Settings) -> list[PluginView]:
+    """Load every object of ``host`` and return how each plugin is."""
+    with suppress(PluginError):  # the encoder's own status says why
+        host.start()
+    found = {plugin.name: plugin for plugin in discover(settings)}
+    return [_view(found[status.name], status) for status in host.statuses() if status.name in found]
+
+
+def _view(plugin: Plugin, status: PluginStatus) -> PluginView:
+    settings: Mapping[str, Any] = {} if plugin.config is None else msgspec.to_builtins(plugin.config)
+    return PluginView(
+        name=status.name,
+        state=status.state,
+        summary=status.summary,
+        distribution=status.distribution,
+        version=status.version,
+        module=status.module,
+        reason=status.reason,
+        isolated=status.isolated,
+        requires=tuple(need.install for need in plugin.manifest.requires) if plugin.manifest else (),
+        settings=settings,
+        encoders=_names(plugin, "opsin_encoders"),
+        vocabularies=_names(plugin, "opsin_vocabularies"),
+        objects=status.objects,
+        last_error=status.last_error,
+        advice=advice(status),
+    )
+
+
+def _names(plugin: Plugin, hook: str) -> tuple[str, ...]:
+    if not plugin.usable:
+        return ()
+    try:
+        return tuple(each.name for each in plugin.sequence(hook))
+    except PluginError:
+        return ()
+
+
+def advice(status: PluginStatus) -> str:
+    """Return what to do about a plugin, "" where it works: pure."""
+    name = status.name
+    if status.state == "off" and not status.objects:
+        return f"take `enabled = false` out of [plugins.{name}] in opsin.toml, if it is wanted"
+    if status.state == "unavailable":
+        return status.reason.removeprefix("unavailable: ")
+    if status.state == "broken":
+        return f"mend what is said, upgrade {status.distribution or name}, or switch it off: [plugins.{name}] enabled = false"
+    ill = [item for item in status.objects if item.state in {"quarantined", "off"}]
+    if ill:
+        again = "it is tried again by itself" if ill[0].next_revival is not None else "it stays off until a restart"
+        return f"{ill[0].name} failed, {again}; its author wants to know: {ill[0].last_error or ill[0].reason}"
+    return ""
+
+
+def install_encoder(root: Path, name: str) -> bool:
+    """Fetch the weights of the encoder ``name``; return False where they were here already.
+
+    :raises UnknownName: where no plugin can fetch it.
+    :raises PluginError: where the plugin fails, e.g. without a network.
+    """
+    settings = load_settings(Layout(root).settings)
+    cards = {card.name: card for card in encoder_cards(settings)}
+    if name in cards and cards[name].installed:
+        return False
+    for plugin in discover(settings):
+        if plugin.usable and plugin.hook("opsin_encoder_install", name=name):
+            return True
+    msg = f"no plugin can fetch the encoder {name!r}; there are {', '.join(_fetchable(list(cards.values()))) or 'none'}"
+    raise UnknownName(msg)
+
+
+def _fetchable(cards: Sequence[Any]) -> list[str]:
+    return [card.name for card in cards if not card.installed]
