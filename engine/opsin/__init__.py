@@ -29,6 +29,7 @@ from opsin.plugin import (
     hookimpl,
     read_vocabulary,
 )
+from opsin.version import VERSION
 
 if TYPE_CHECKING:
     from opsin.library import Library, init, open
