@@ -141,12 +141,24 @@ def test_an_encoder_whose_rows_are_not_unit_length_is_found_out(make_host: MakeH
         host.submit([make_frame()]).result(60)
 
 
-def test_a_categorizer_whose_feature_nobody_gives_fails_with_the_name_of_the_feature(make_host: MakeHost) -> None:
+def test_a_categorizer_whose_feature_no_plugin_gives_declines(make_host: MakeHost) -> None:
     host = make_host(extra=extra(PlainCategorizer("reader", lambda _: Matches(), needs=frozenset({"text"}))))
     reports = {each.categorizer: each for each in host.submit([make_frame()]).result(60).reports}
-    assert reports["reader"].status == "failed"
-    assert "'text'" in reports["reader"].reason
+    assert reports["reader"].status == "declined"
+    assert reports["reader"].reason == "it needs the feature 'text', which no plugin in use gives"
     assert reports["fake"].status == "ok"
+
+
+def test_a_categorizer_whose_feature_failed_fails_with_the_reason(make_host: MakeHost) -> None:
+    measuring = PlainCategorizer("measuring", lambda _: Matches(), needs=frozenset({"size"}))
+    broken = {"isolate": False, "extract": "raise"}
+    host = make_host(extra=(*extra(measuring), ("misbehaving", "misbehaving_plugin")), plugins={"misbehaving": broken})
+    analysis = host.submit([make_frame()]).result(60)
+    report = next(each for each in analysis.reports if each.categorizer == "measuring")
+    assert report.status == "failed"
+    assert "'size', which failed: the extractor 'size'" in report.reason
+    (again,) = host.categorize(analysis.features, ["measuring"])
+    assert (again.status, again.reason) == ("failed", "it needs the feature 'size', which is not stored")
 
 
 def test_scoring_again_from_stored_features_gives_the_same_reports(make_host: MakeHost) -> None:

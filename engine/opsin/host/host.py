@@ -59,6 +59,7 @@ class Host:
         lane = maker.make(plugin, item, Recipe("encoder", encoder))
         self.encoder = maker.encoder = EncoderProxy(lane, item)
         self._extractors = [lane, *build_extractors(self._plugins, set(lane.gives), maker.make)]
+        self._given = frozenset(name for each in self._extractors for name in each.gives)
         self._roster = Roster(self._build_categorizers(vocabularies, {}))
 
     def __enter__(self) -> Self:
@@ -258,7 +259,14 @@ class Host:
             self._room.leave(len(features))
             self._leave(roster)
 
-        begun = Pass(frames=frames, features=features, encoder=self._extractors[0], categorizers=chosen, done=done)
+        begun = Pass(
+            frames=frames,
+            features=features,
+            encoder=self._extractors[0],
+            given=self._given,
+            categorizers=chosen,
+            done=done,
+        )
         begun.begin(self._extractors if frames is not None else ())
         return begun.future
 

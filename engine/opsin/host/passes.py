@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ Answer = Matches | Declined | PluginError | None
 
 
 class Pass:
-    """One content's way. ``frames`` is None where stored features are scored again.
+    """One content's way. ``frames`` is None where stored features are scored again; ``given`` names all features.
 
     ``future`` is settled in the thread of the last answer, after ``done`` was called.
     """
@@ -33,7 +33,8 @@ class Pass:
         *,
         frames: Sequence[Frame] | None,
         features: list[dict[str, NDArray[Any]]],
-        encoder: Lane | None,
+        encoder: Lane,
+        given: Collection[str],
         categorizers: Sequence[Lane],
         done: Callable[[], None],
     ) -> None:
@@ -42,6 +43,7 @@ class Pass:
         self._frames = frames
         self._features = features
         self._encoder = encoder
+        self._given = given
         self._categorizers = categorizers
         self._done = done
         self._lock = threading.Lock()
@@ -90,10 +92,9 @@ class Pass:
                 continue
             absent = {name for name in needs for each in self._features if name not in each}
             if absent:
-                name = min(absent)
-                error = self._missing.get(name)
-                why = f": {error}" if error else ""
-                self._refuse(lane, PluginError(f"it needs the feature {name!r}, which is missing{why}"))
+                answer, error = self._without(min(absent))
+                for number in range(len(self._features)):
+                    self._answered(lane, number, answer, error)
             else:
                 self._send(lane, [item_of(each, needs) for each in self._features])
         if not self._answers_left:
@@ -102,9 +103,13 @@ class Pass:
     def _send(self, lane: Lane, items: Sequence[Item]) -> None:
         lane.put([Job(item, partial(self._answered, lane, number)) for number, item in enumerate(items)])
 
-    def _refuse(self, lane: Lane, error: PluginError) -> None:
-        for number in range(len(self._features)):
-            self._answered(lane, number, None, error)
+    def _without(self, name: str) -> tuple[Declined | None, PluginError | None]:
+        """Return what is said for a categorizer whose feature ``name`` is absent: nobody gives it, or it failed."""
+        if name in self._missing:
+            return None, PluginError(f"it needs the feature {name!r}, which failed: {self._missing[name]}")
+        if name not in self._given:
+            return Declined(f"it needs the feature {name!r}, which no plugin in use gives"), None
+        return None, PluginError(f"it needs the feature {name!r}, which is not stored")
 
     def _answered(self, lane: Lane, number: int, answer: Any, error: PluginError | None) -> None:
         with self._lock:
