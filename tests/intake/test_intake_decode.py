@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
-from opsin import View
+from opsin import View, apply_view
 from opsin.errors import LimitExceeded, UnreadablePicture
 from opsin.intake.decode import Decoded, Decoder
 from opsin.settings import DecodeSettings
@@ -195,6 +195,12 @@ def test_a_view_has_torchvisions_geometry(size: tuple[int, int]) -> None:
     off = np.abs(got - reference_view(image, view))
     assert off.max() <= 1
     assert (off > 0).mean() < 0.001
+
+
+def test_a_view_larger_than_the_picture_is_filled_as_torchvision_does() -> None:
+    white = np.full((50, 64, 3), 255, np.uint8)
+    seen = apply_view(white, View(50, 61))[:, 30, 0]
+    assert seen.tolist() == [0] * 5 + [255] * 50 + [0] * 6
 
 
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])

@@ -81,7 +81,7 @@ def view_image(
     top = round((height - view.crop) / 2)
     if left < 0 or top < 0:
         canvas = Image.new("RGB", (max(width, view.crop), max(height, view.crop)), (view.fill,) * 3)
-        canvas.paste(image, (max(0, -left), max(0, -top)))
+        canvas.paste(image, (max(0, (view.crop - width) // 2), max(0, (view.crop - height) // 2)))
         image, left, top = canvas, max(0, left), max(0, top)
     return image.crop((left, top, left + view.crop, top + view.crop))
 
