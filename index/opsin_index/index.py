@@ -42,6 +42,7 @@ class Index:
         self._view: View | None = view
         self._header = header
         self._lock = lock
+        self._private = False
         self._saved: View | None = view
         self._rotation = Rotation(view.dim)
         self._means = find.Means(self._rotation, Workers(threads))
@@ -55,9 +56,7 @@ class Index:
         ``space`` names what the vectors mean; `open` can ask for it. ``threads`` is how many threads one search may
         use. Raises IndexExists, IndexBusy, ValueError, and OSError from the file system.
         """
-        if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= checks.MAX_DIM:
-            message = f"dim must be a whole number from 1 to {checks.MAX_DIM}, not {dim!r}"
-            raise ValueError(message)
+        _check_dim(dim)
         _check_threads(threads)
         lock = lock_file.acquire(path)
         try:
@@ -68,6 +67,23 @@ class Index:
         except BaseException:
             os.close(lock)
             raise
+
+    @classmethod
+    def private(cls, path: Path | None = None, *, dim: int, space: str = "", threads: int = 1) -> Index:
+        """Make an index that lives in this process's memory alone: it may be changed, and is never written anywhere.
+
+        It begins as the snapshot at ``path``, or empty (None). For a reader that knows of rows which the writer's
+        snapshot does not hold yet. Raises what `open` raises; its `snapshot` raises ReadOnly.
+        """
+        if path is not None:
+            index = cls.open(path, readonly=True, dim=dim, space=space, threads=threads)
+        else:
+            _check_dim(dim)
+            _check_threads(threads)
+            header = snapshot.Header(dim, space, mark=0, faiss="", size=0, parts=(), digest=b"")
+            index = cls(Path("(memory)"), View(dim), header, None, threads)
+        index._private = True
+        return index
 
     @classmethod
     def open(
@@ -125,7 +141,7 @@ class Index:
         rows = checks.vectors(vectors, self.dim)
         names = checks.ids(ids, count=len(rows))
         with self._changing:
-            view = self._writable()
+            view = self._changeable()
             if len(names) == 0:
                 return
             halves = rows.astype(np.float16)
@@ -140,7 +156,7 @@ class Index:
         """
         names = checks.ids(ids)
         with self._changing:
-            view, removed = self._writable().without(np.sort(names))
+            view, removed = self._changeable().without(np.sort(names))
             with single_threaded_faiss():
                 self._view = view.compacted(self._rotation)
         return removed
@@ -194,7 +210,7 @@ class Index:
             raise ValueError(message)
         with self._writing:
             with self._changing:
-                view = self._writable()
+                view = self._changeable(on_disk=True)
             self._header = snapshot.write(self._path, view, space=self.space, mark=mark)
             self._saved = view
 
@@ -270,9 +286,9 @@ class Index:
             raise IndexClosed(message)
         return view
 
-    def _writable(self) -> View:
+    def _changeable(self, *, on_disk: bool = False) -> View:
         view = self._state()
-        if self._lock is None:
+        if self._lock is None and (on_disk or not self._private):
             message = f"the index at {self._path} was opened read-only; the writer makes the changes"
             raise ReadOnly(message)
         return view
@@ -299,6 +315,12 @@ def _check_free(path: Path) -> None:
     if path.exists():
         message = f"there is an index at {path} already; open it with Index.open, or choose another path"
         raise IndexExists(message)
+
+
+def _check_dim(dim: int) -> None:
+    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= checks.MAX_DIM:
+        message = f"dim must be a whole number from 1 to {checks.MAX_DIM}, not {dim!r}"
+        raise ValueError(message)
 
 
 def _check_threads(threads: int) -> None:
