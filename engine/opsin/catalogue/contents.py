@@ -190,9 +190,10 @@ def embedding_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.ui
     return pairs[:, 0].copy(), pairs[:, 1].copy()
 
 
-def newest_embedding(connection: Connection) -> int:
-    """Return the highest row number of the embeddings, 0 where there is none."""
-    return int(connection.execute(select(func.max(embedding.c.row))).scalar() or 0)
+def count_up_to(connection: Connection, row: int) -> int:
+    """Return how many embeddings have a row number of at most ``row``."""
+    query = select(func.count()).select_from(embedding).where(embedding.c.row <= row)
+    return int(connection.execute(query).scalar_one())
 
 
 def count(connection: Connection) -> tuple[int, int]:

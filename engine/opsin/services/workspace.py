@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from opsin.catalogue import Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
-from opsin.errors import EncoderMismatch
+from opsin.errors import EncoderMismatch, LibraryError
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.settings import Settings, cache_folder, load_settings
@@ -49,7 +48,6 @@ class Workspace:
         self._host: Host | None = None
         self._decoder: Decoder | None = None
         self._index: Index | None = None
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._declines: dict[str, dict[str, str]] | None = None
         self._labels: Mapping[str, Label] | None = None
         self._scopes: dict[str, Collection[str]] | None = None
@@ -144,34 +142,29 @@ class Workspace:
     def _open_index(self) -> Index:
         from opsin_index import Index, SnapshotDamaged
 
+        path, encoder = self.layout.index, self.host.encoder
         index: Index | None = None
-        if self.layout.index.exists():
+        if path.exists():
             try:
-                index = Index.open(self.layout.index, readonly=self.readonly)
+                # Beside the owner the index is a private copy, which takes up what the snapshot lacks.
+                take = Index.private if self.readonly else Index.open
+                index = take(path, dim=encoder.dim, space=encoder.space)
             except SnapshotDamaged as error:
                 _log.warning("the index is made again from the catalogue: %s", error)
                 if not self.readonly:
-                    self.layout.index.unlink()
-        if index is not None and self.readonly and self._newest() > index.mark:
-            index.close()
-            index = None
-        if index is None:
-            host = self.ready()
-            place = self._scratch() / "index.opsin" if self.readonly else self.layout.index
-            index = Index.create(place, dim=host.encoder.dim, space=host.encoder.space)
+                    path.unlink()
+        if index is None and self.readonly:
+            index = Index.private(dim=encoder.dim, space=encoder.space)
+        elif index is None:
+            try:
+                index = Index.create(path, dim=encoder.dim, space=encoder.space)
+            except OSError as error:
+                msg = f"cannot write the index {path} ({error.strerror or error}): free some space, then do it again"
+                raise LibraryError(msg) from error
         with self.catalogue.read() as connection:
             for rows, vectors in contents.vectors_after(connection, index.mark):
                 index.upsert(rows, vectors)
         return index
-
-    def _newest(self) -> int:
-        with self.catalogue.read() as connection:
-            return contents.newest_embedding(connection)
-
-    def _scratch(self) -> Path:
-        if self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="opsin-")
-        return Path(self._temporary.name)
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -225,11 +218,24 @@ class Workspace:
             self.index.upsert(rows, np.stack([vector for _, vector in vectors]).astype(np.float32))
 
     def snapshot(self) -> int:
-        """Write the index to disk and return the last embedding row that it holds."""
+        """Write the index to disk and return the last embedding row up to which it is complete.
+
+        :raises LibraryError: where it cannot be written; the former snapshot is left as it was.
+        """
         index = self.index
         ids = index.ids()
         mark = int(ids[-1]) if len(ids) else 0
-        index.snapshot(mark=mark)
+        with self.catalogue.read() as connection:
+            if contents.count_up_to(connection, mark) != len(ids):
+                # Something was committed, and what should have made it searchable was interrupted.
+                for rows, vectors in contents.vectors_after(connection, 0):
+                    lacking = ~np.isin(rows, ids)
+                    index.upsert(rows[lacking], vectors[lacking])
+        try:
+            index.snapshot(mark=mark)
+        except OSError as error:
+            msg = f"cannot write the index {self.layout.index} ({error.strerror or error}): free some space"
+            raise LibraryError(msg) from error
         return mark
 
     def forget_index(self) -> None:
@@ -247,7 +253,7 @@ class Workspace:
                 ids = self._index.ids()
                 tail = int((ids > self._index.mark).sum())
                 if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
-                    self.snapshot()
+                    self._try_snapshot()
                 self._index.close()
                 self._index = None
             if self._decoder is not None:
@@ -258,9 +264,13 @@ class Workspace:
                 self._host = None
             self.catalogue.close()
         finally:
-            if self._temporary is not None:
-                self._temporary.cleanup()
             self._release()
+
+    def _try_snapshot(self) -> None:
+        try:
+            self.snapshot()
+        except LibraryError as error:
+            _log.warning("%s; the next use makes up for it from the catalogue", error)
 
     def _release(self) -> None:
         if self._ownership is not None:
