@@ -22,37 +22,52 @@ class Catalogue:
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
         """Open the catalogue at ``path`` and, unless it is read only, migrate it.
 
-        :raises LibraryError: where it was written by a newer Opsin, or is older and opened read only.
+        :raises LibraryError: where it was written by a newer Opsin, is older and opened read only, or cannot be
+            written.
+        :raises Damaged: where it is no database.
         """
         self.path = path
         self.readonly = readonly
         self._engine: Engine = sqlite.connect(path, readonly=readonly)
         self._reader = self._engine.execution_options(opsin_reads_only=True)
+        try:
+            self._prepare()
+        except BaseException:
+            self.close()
+            raise
+
+    def _prepare(self) -> None:
         found = self._schema()
         if found == HEAD:
             return
-        if readonly:
-            self.close()
-            msg = f"{path} has schema {found or 'none'}, this Opsin needs {HEAD}: open it once for writing"
+        if self.readonly:
+            msg = f"{self.path} has schema {found or 'none'}, this Opsin needs {HEAD}: open it once for writing"
             raise LibraryError(msg)
-        migrate(self._engine, path)
+        with sqlite.failures(self.path):
+            migrate(self._engine, self.path)
 
     def _schema(self) -> str | None:
-        with self._reader.connect() as connection:
+        with self.read() as connection:
             if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Yield a connection that sees one consistent state."""
-        with self._reader.connect() as connection:
+        """Yield a connection that sees one consistent state.
+
+        :raises LibraryError: where the disk does not answer; :class:`Damaged` where the database is.
+        """
+        with sqlite.failures(self.path), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
-        """Yield a connection in a transaction that is durable when the block ends without an error."""
-        with self._engine.begin() as connection:
+        """Yield a connection in a transaction that is durable when the block ends without an error.
+
+        :raises LibraryError: where the disk is full or fails; then nothing of the transaction is stored.
+        """
+        with sqlite.failures(self.path), self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:

@@ -3,14 +3,52 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
 from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.exc import DBAPIError
+
+from opsin.errors import Damaged, LibraryError
 
 _BUSY_SECONDS = 30
+
+_TROUBLES: Mapping[int, tuple[type[LibraryError], str]] = {
+    sqlite3.SQLITE_FULL: (LibraryError, "the disk is full: free some space, then do it again"),
+    sqlite3.SQLITE_IOERR: (
+        LibraryError,
+        "reading or writing failed: check the room on the disk, the limit on the size of files and the disk itself",
+    ),
+    sqlite3.SQLITE_CANTOPEN: (LibraryError, "it cannot be opened: check the room on the disk and the permissions"),
+    sqlite3.SQLITE_READONLY: (LibraryError, "it may not be written: check the permissions of its file and folder"),
+    sqlite3.SQLITE_PERM: (LibraryError, "it may not be used: check the permissions of its file and folder"),
+    sqlite3.SQLITE_BUSY: (LibraryError, "another program has it locked: end that program, then do it again"),
+    sqlite3.SQLITE_CORRUPT: (Damaged, "it is damaged: restore it from a backup"),
+    sqlite3.SQLITE_NOTADB: (Damaged, "it is not a database: restore it from a backup"),
+}
+"""What SQLite's primary result codes (https://sqlite.org/rescode.html) mean to whoever uses a library."""
+
+
+@contextmanager
+def failures(path: Path) -> Iterator[None]:
+    """Turn what the disk does to the database at ``path`` into errors that say what to do.
+
+    :raises LibraryError: where the disk is full, fails or may not be written.
+    :raises Damaged: where the file is no whole database.
+    """
+    try:
+        yield
+    except DBAPIError as error:
+        code = getattr(error.orig, "sqlite_errorcode", None)
+        known = _TROUBLES.get(code & 0xFF) if code is not None else None
+        if known is None:
+            raise
+        kind, what = known
+        msg = f"{path}: {what} (SQLite says: {error.orig})"
+        raise kind(msg) from error
 
 
 def connect(path: Path, *, readonly: bool = False) -> Engine:
