@@ -14,6 +14,7 @@ class Blobs:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._synced: set[Path] = set()
 
     def path(self, sha256: bytes) -> Path:
         """Return where the content is or would be."""
@@ -28,9 +29,7 @@ class Blobs:
         target = self.path(sha256)
         temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
-            if not target.parent.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                sync_folder(self.folder)
+            self._make_folder(target.parent)
             if not target.exists():
                 try:
                     with temporary.open("xb") as file:
@@ -45,6 +44,16 @@ class Blobs:
         except OSError as error:
             msg = f"cannot store a copy in {self.folder}: {error.strerror or error}"
             raise LibraryError(msg) from error
+
+    def _make_folder(self, folder: Path) -> None:
+        """Make a subfolder and its name durable; once in each process, as whoever made it may have died before that."""
+        if folder in self._synced:
+            return
+        folder.mkdir(parents=True, exist_ok=True)
+        sync_folder(self.folder)
+        if not self._synced:
+            sync_folder(self.folder.parent)
+        self._synced.add(folder)
 
     def get(self, sha256: bytes) -> bytes:
         """Return the bytes of a content.
