@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from opsin.catalogue.ids import now
 from opsin.errors import LibraryError, UnknownName
 from opsin.host import encoder_cards
 from opsin.plugin import EncoderCard
+from opsin.plugin.vocabulary import read_vocabulary
 from opsin.services import vocabulary
 from opsin.services.layout import Layout
 from opsin.settings import Settings, load_settings
@@ -45,28 +47,47 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     settings = load_settings(layout.settings)
     card = choose(encoder, settings)
     try:
+        place = root.absolute()
+        made = [folder for folder in place.parents if not folder.exists()]
         root.mkdir(parents=True, exist_ok=True)
         layout.blobs.mkdir(exist_ok=True)
         layout.vocabularies.mkdir(exist_ok=True)
-        if not layout.settings.exists():
-            layout.settings.write_text(_SETTINGS, "utf-8")
+        _write_settings(layout.settings)
         for name in vocabularies:
-            vocabulary.add(layout.vocabularies, name, settings)
-        # The catalogue comes last: a library without one is none, so a crash before leaves nothing to repair.
+            _add_vocabulary(layout.vocabularies, name, settings)
+        # The catalogue comes last: a library without one is none, so that after a crash this can be done again.
         unfinished = layout.catalogue.with_suffix(".new")
-        unfinished.unlink(missing_ok=True)
+        for suffix in ("", "-wal", "-shm"):
+            unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
         catalogue = Catalogue(unfinished)
         with catalogue.write() as connection:
             set_meta(connection, "encoder", card.name)
             set_meta(connection, "created_at", now())
         catalogue.close()
         unfinished.replace(layout.catalogue)
-        sync_folder(root)
-        sync_folder(root.absolute().parent)
+        for folder in (place, place.parent, *(folder.parent for folder in made)):
+            sync_folder(folder)
     except OSError as error:
         msg = f"cannot make a library at {root}: {error.strerror or error}"
         raise LibraryError(msg) from error
     return card
+
+
+def _write_settings(path: Path) -> None:
+    if path.exists():
+        return
+    with path.open("x", encoding="utf-8") as file:
+        file.write(_SETTINGS)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _add_vocabulary(folder: Path, name: str, settings: Settings) -> None:
+    """Add a vocabulary, unless there is one of its name: made by an attempt that was cut off, or by a person."""
+    own = name.endswith(".toml") and Path(name).is_file()
+    called = read_vocabulary(Path(name)).name if own else name
+    if called not in {known.name for known in vocabulary.load_all(folder)}:
+        vocabulary.add(folder, name, settings)
 
 
 def choose(encoder: str | None, settings: Settings) -> EncoderCard:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from opsin.errors import LibraryBusy, LibraryMissing
+from opsin.errors import LibraryBusy, LibraryError, LibraryMissing
 
 
 class Layout:
@@ -39,6 +40,7 @@ class Ownership:
         """Take the library.
 
         :raises LibraryBusy: naming the process that has it.
+        :raises LibraryError: where the folder may not be written.
         """
         self._who = layout.root / "owner"
         self._lock = FileLock(layout.root / "owner.lock")
@@ -47,7 +49,12 @@ class Ownership:
         except Timeout:
             msg = f"{layout.root} is in use by process {self._read()}: wait for it, or stop it"
             raise LibraryBusy(msg) from None
-        self._who.write_text(str(os.getpid()), "utf-8")
+        except OSError as error:
+            msg = f"cannot write to {layout.root}: {error.strerror or error}"
+            raise LibraryError(msg) from error
+        # On a full disk the owner stays without its name: what needs no room can still be done.
+        with contextlib.suppress(OSError):
+            self._who.write_text(str(os.getpid()), "utf-8")
 
     def _read(self) -> str:
         try:
