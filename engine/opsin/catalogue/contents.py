@@ -211,6 +211,12 @@ def report_counts(connection: Connection) -> list[tuple[str, str, str, int]]:
     return [(str(a), str(b), str(c), int(n)) for a, b, c, n in connection.execute(query)]
 
 
+def failures(connection: Connection) -> dict[str, str]:
+    """Return for each categorizer that failed on a content the reason of one such report."""
+    query = select(report.c.categorizer, func.max(report.c.reason)).where(report.c.status == "failed")
+    return {str(name): str(reason) for name, reason in connection.execute(query.group_by(report.c.categorizer))}
+
+
 def drop_reports(connection: Connection, categorizer: str) -> int:
     """Forget what a categorizer said, and return of how many contents."""
     return connection.execute(delete(report).where(report.c.categorizer == categorizer)).rowcount

@@ -39,8 +39,15 @@ def _list(root: Path | None, *, as_json: bool) -> None:
     known = speeds()
     cards = encoder_cards(_settings(root))
     if as_json:
+        import msgspec
+
         for card in cards:
-            emit({"card": card, "measured": known.get(card.name)})
+            here = known.get(card.name)
+            emit(
+                card
+                if here is None
+                else msgspec.structs.replace(card, speed=here.images_per_second, measured_on=here.machine)
+            )
         return
     rows = [
         (
@@ -93,6 +100,7 @@ def measure(name: str | None, root: Path | None, as_json: bool) -> None:
     settings = _settings(root)
     names = [name] if name else [card.name for card in encoder_cards(settings) if card.installed]
     for each in names:
+        click.echo(f"Loading {each} ...", err=True)
         found = measure_encoder(settings, each)
         if as_json:
             emit(found)

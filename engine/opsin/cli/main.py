@@ -9,6 +9,7 @@ import click
 from opsin.cli import (
     adding,
     catalogue,
+    doctor,
     finding,
     indexing,
     keeping,
@@ -36,7 +37,20 @@ def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""
 
 
-for module in (making, adding, watching, finding, catalogue, vocabularies, moving, keeping, knowing, plugins, indexing):
+for module in (
+    making,
+    adding,
+    watching,
+    finding,
+    catalogue,
+    vocabularies,
+    moving,
+    keeping,
+    doctor,
+    knowing,
+    plugins,
+    indexing,
+):
     for command in module.COMMANDS:
         cli.add_command(command)
 

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from opsin.errors import LibraryError
 from opsin.model import Vocabulary
-from opsin.services import backup, exporting, filters, importing, people, relabel, sidecars, vocabulary, watching
+from opsin.services import (
+    backup,
+    doctor,
+    exporting,
+    filters,
+    importing,
+    people,
+    relabel,
+    sidecars,
+    vocabulary,
+    watching,
+)
 from opsin.services.commit import AddOptions
 
 if TYPE_CHECKING:
@@ -161,6 +172,10 @@ class Keeping:
         options = AddOptions(owner=owner, tags=tuple(people.clean_tag(tag) for tag in tags), auto_tag=auto_tag)
         places = [Path(folder) for folder in folders]
         return watching.watch(self.workspace, places, options, interval=interval, settle=settle, stop=stop)
+
+    def examine(self, *, quick: bool = False) -> Iterator[doctor.Finding]:
+        """Look everything over, without changing anything, and yield what is found; ``quick`` reads and loads less."""
+        return doctor.examine_library(self.workspace.layout.root, quick=quick)
 
     def back_up(self, target: str | Path) -> Iterator[backup.Step]:
         """Copy the library to a folder, or to one file where the name ends in .tar; yield how far it is.
