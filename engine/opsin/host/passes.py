@@ -147,5 +147,8 @@ def report_of(lane: Lane, answers: Sequence[Answer]) -> Report:
         for match in answer.matches if isinstance(answer, Matches) else ():
             known = best.get(match.label)
             if known is None or match.score > known.score:
-                best[match.label] = Match(match.label, float(match.score), match.attributes, number)
+                as_it_is = match.frame == number and type(match.score) is float
+                best[match.label] = (
+                    match if as_it_is else Match(match.label, float(match.score), match.attributes, number)
+                )
     return Report(**head, status="ok", matches=tuple(best.values()))
