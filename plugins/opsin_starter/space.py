@@ -31,8 +31,11 @@ RIDGE = 5.0
 LINEAR_WEIGHT = 0.5
 # Texts are divided by the spread of each direction to this power: 1 would be full whitening, 0 none.
 WHITENING = 0.5
-# Brings the classifier's inner products to the scale of its logits, where one class leads clearly.
-PSEUDO_SCALE = 4.0
+# Pictures that nobody took: the classifier's inner products at the scale of its logits, with the leading class and the
+# disturbance that make it as unsure as it is of photos (median probability of the likeliest class: 0.37).
+PSEUDO_SCALE = 4.4
+PSEUDO_LEAD = 7.0
+PSEUDO_NOISE = 0.5
 
 
 def unit(rows: NDArray[np.floating[Any]]) -> Array:
@@ -103,7 +106,7 @@ def make_space(weight: Array, class_texts: Array) -> Space:
     """Work the space out from the classifier's rows (1000, 1280) and MiniLM's vectors (1000, 384) of the classes.
 
     The background needs no photos: each class's own row stands for the features of a picture of that class, and its
-    inner products with all rows for that picture's logits.
+    inner products with all rows, disturbed, for that picture's logits.
     """
     if not (np.isfinite(weight).all() and np.isfinite(class_texts).all()):
         raise Damaged("the starter's weights hold values that are not finite")
@@ -125,7 +128,11 @@ def make_space(weight: Array, class_texts: Array) -> Space:
         visual=np.ascontiguousarray(np.linalg.svd(weight, full_matrices=False)[2][:VISUAL_DIM].T, np.float32),
         background=np.zeros((0, DIM), np.float32),
     )
-    return msgspec.structs.replace(space, background=space.images(rows, PSEUDO_SCALE * products))
+    logits = PSEUDO_SCALE * products
+    np.fill_diagonal(logits, PSEUDO_LEAD)
+    # RandomState, because its numbers are promised to stay the same in every version of numpy
+    logits += PSEUDO_NOISE * np.random.RandomState(0).standard_normal(logits.shape)
+    return msgspec.structs.replace(space, background=space.images(rows, logits))
 
 
 def _text_side(rows: Array, mean: Array, axes: Array) -> Array:

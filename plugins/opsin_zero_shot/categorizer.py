@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from opsin_zero_shot import ZeroShotConfig
 
 # Raise it whenever the same texts and embeddings would give other scores.
-ALGORITHM = 2
+ALGORITHM = 3
 # The margin that scores 0.5 where nobody says another: against background pictures, and against background texts.
-PICTURES_THRESHOLD = 2.5
+PICTURES_THRESHOLD = 2.0
 TEXTS_THRESHOLD = 3.0
 SLOPE = 1.0
 LEAST_SCORE = 0.05

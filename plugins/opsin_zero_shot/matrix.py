@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LEAST_SPREAD = 1e-3
 # A match has to come up to this share of what the best background pictures reach; how many are "the best".
 REACH = 0.5
-BEST = 3
+BEST = 2
 
 
 class Matrix(msgspec.Struct, frozen=True):

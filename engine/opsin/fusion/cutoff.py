@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 # From which margin on something matches, by the kind of query.
-TEXT_CUT = 0.8
-PICTURE_CUT = 2.0
+TEXT_CUT = 1.4
+PICTURE_CUT = 2.3
 # How steeply the score rises around the cut-off, per spread.
 SLOPE = 1.0
 # What matches has to come up to this share of what the best background pictures reach.
-REACH = 0.7
+REACH = 0.5
 # How many background pictures are "the best".
 BEST = 2
 _LEAST_SPREAD = 1e-3
