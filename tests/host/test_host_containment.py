@@ -156,6 +156,19 @@ def test_an_isolated_plugin_that_hangs_is_killed_and_revived(make_host: MakeHost
 WRONG_FEATURES = ["short", "shape", "dtype", "infinite", "list", "missing", "extra", "raise"]
 
 
+@pytest.mark.parametrize("isolate", [False, True])
+def test_closing_leaves_a_hung_plugin_behind_and_answers(
+    make_host: MakeHost, monkeypatch: pytest.MonkeyPatch, isolate: bool
+) -> None:
+    monkeypatch.setattr("opsin.host.making.PATIENCE", 0.1)
+    host = misbehaving(make_host, isolate=isolate, categorize="hang")
+    host.start()
+    future = host.submit([make_frame("red")])
+    host.close()
+    error = future.exception(60)
+    assert error is None or "closed" in str(error)
+
+
 @pytest.mark.parametrize(("how", "isolate"), [*((how, False) for how in WRONG_FEATURES), ("shape", True)])
 def test_a_failing_extractor_leaves_its_feature_out(make_host: MakeHost, how: str, isolate: bool) -> None:
     host = misbehaving(make_host, isolate=isolate, extract=how)

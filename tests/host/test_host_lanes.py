@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from typing import Any
@@ -101,12 +102,17 @@ def settler(future: Future[Any]) -> Callable[[Any, PluginError | None], None]:
     return settle
 
 
+def close(bench: Bench) -> None:
+    bench.runner.begin_close()
+    bench.runner.join(time.monotonic() + 60)
+
+
 @pytest.fixture
 def bench(clock: Callable[[], float]) -> Iterator[Bench]:
     made = Bench(clock)
     yield made
     made.target.gate.set()
-    made.runner.close()
+    close(made)
 
 
 def test_what_is_waiting_forms_a_batch_and_nothing_waits_for_a_timer(bench: Bench) -> None:
@@ -197,7 +203,7 @@ def test_a_failed_load_is_tried_again_after_its_back_off(bench: Bench, clock: An
 
 def test_a_closed_lane_settles_what_comes(bench: Bench) -> None:
     bench.run(1)
-    bench.runner.close()
+    close(bench)
     assert "closed" in str(bench.run(2)[0])
 
 

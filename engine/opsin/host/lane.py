@@ -120,13 +120,13 @@ class Lane:
             if errors:
                 self.health.last_error = str(errors[-1])
             if self.health.state in ("quarantined", "off"):
-                waiting = self._drain()
+                waiting = self.drain()
             else:
                 if answered:
                     self.health.answered()
                 else:
                     self.health.raised(str(errors[-1]))
-                waiting = self._drain() if self.health.state == "quarantined" else []
+                waiting = self.drain() if self.health.state == "quarantined" else []
         if self.health.state == "quarantined":
             log.warning("the %s is quarantined: %s", self.title, self.health.reason)
         if waiting:
@@ -148,7 +148,7 @@ class Lane:
         except PluginError as error:
             with self.runner.lock:
                 self.health.quarantine(f"could not be loaded: {error}")
-                waiting = self._drain()
+                waiting = self.drain()
             log.warning("the %s is quarantined: %s", self.title, self.health.reason)
             self.settle_all(waiting, self.out_of_use())
             return False
@@ -187,7 +187,7 @@ class Lane:
             self.health.last_error = str(error)
             if isinstance(error, (ContractBroken, DeadlineExceeded)) and self.health.state == "ready":
                 self.health.quarantine(str(error))
-                waiting = self._drain()
+                waiting = self.drain()
             if isinstance(error, (ProcessLostError, DeadlineExceeded)):
                 self.loaded = False
         self.settle_all(waiting, error)
@@ -230,13 +230,14 @@ class Lane:
 
     def give_up(self, error: DeadlineExceeded) -> list[Job]:
         """Take everything that waits, in hand or queued. The caller holds the runner's lock and settles it."""
-        jobs = [*self.in_hand, *self._drain()]
+        jobs = [*self.in_hand, *self.drain()]
         self.in_hand = []
         self.failed += len(jobs)
         self.health.last_error = str(error)
         return jobs
 
-    def _drain(self) -> list[Job]:
+    def drain(self) -> list[Job]:
+        """Take everything that is queued. The caller holds the runner's lock and settles it."""
         waiting = [*self.calls, *self.waiting]
         self.calls.clear()
         self.waiting.clear()

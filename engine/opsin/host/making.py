@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,10 @@ from opsin.settings import HostSettings
 if TYPE_CHECKING:
     from opsin.host.encoder import EncoderProxy
     from opsin.host.health import Clock
+
+
+PATIENCE = 10.0
+"""Seconds that closing waits for calls that are under way."""
 
 
 class LaneMaker:
@@ -71,9 +76,12 @@ class LaneMaker:
                 lane.runner.finish()
 
     def close(self) -> None:
-        """End every thread: the call under way is finished or given up, objects are closed."""
+        """End every thread: the call under way may take up to ``PATIENCE`` to finish, objects are closed."""
+        for runner in self.runners():
+            runner.begin_close()
+        until = time.monotonic() + PATIENCE
         for runner in reversed(self.runners()):
-            runner.close()
+            runner.join(until)
         self._watch.close()
 
     def _runner(self, plugin: Plugin, lane: Lane) -> Runner:

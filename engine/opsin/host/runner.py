@@ -17,6 +17,9 @@ log = logging.getLogger("opsin.host")
 
 Answer = TypeVar("Answer")
 
+_AFTER_KILL = 5.0
+"""Seconds that a thread is given to notice that its process was killed."""
+
 
 class _Abandoned(BaseException):
     """Unwinds a thread that was given up while it was inside a plugin."""
@@ -222,20 +225,45 @@ class Runner:
         self._spawn()
         return jobs
 
-    def close(self) -> None:
-        """Let the thread finish the call it is in, settle what waits, and close the objects in their thread."""
+    def begin_close(self) -> None:
+        """Settle what waits, and let the thread finish the call it is in and close the objects."""
         with self.lock:
             self._closing = True
-            dropped = [job for lane in self.lanes for job in lane._drain()]  # noqa: SLF001 - one unit with Lane
+            dropped = [job for lane in self.lanes for job in lane.drain()]
             self.lock.notify()
             if self._thread is None and any(lane.loaded for lane in self.lanes):
                 self._spawn()
-            thread = self._thread
         for job in dropped:
             job.settle(None, PluginError("the plugin host is closed"))
-        while thread is not None and thread.is_alive() and thread is not threading.current_thread():
-            thread.join(1.0)
-            thread = self._thread
+
+    def join(self, until: float) -> None:
+        """Wait for the end of the thread, but no longer than ``until`` (``time.monotonic``): then leave it behind."""
+        while self._alive() and time.monotonic() < until:
+            time.sleep(0.005)
+        if not self._alive():
+            return
+        for lane in self.lanes:
+            lane.target.kill()
+        killed = time.monotonic() + _AFTER_KILL
+        while any(lane.target.isolated for lane in self.lanes) and self._alive() and time.monotonic() < killed:
+            time.sleep(0.005)
+        self._leave_behind()
+
+    def _alive(self) -> bool:
+        thread = self._thread
+        return thread is not None and thread.is_alive() and thread is not threading.current_thread()
+
+    def _leave_behind(self) -> None:
+        """Settle what a thread has in hand that does not end; it unwinds if it ever comes back."""
+        with self.lock:
+            if not self._alive():
+                return
+            self._ident = None
+            error = DeadlineExceeded("the plugin host was closed while this was under way")
+            jobs = [job for lane in self.lanes for job in lane.give_up(error)]
+        log.warning("the thread %r is still inside a plugin and is left behind", self.name)
+        for job in jobs:
+            job.settle(None, error)
 
 
 class Watch:
