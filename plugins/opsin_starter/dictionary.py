@@ -30,7 +30,7 @@ _SILENT = frozenset(
 )
 _LONGEST = 4
 _MOST_SENSES = 6
-_PLURALS = (("ies", "y"), ("ves", "f"), ("es", ""), ("s", ""))
+_PLURALS = (("ies", "y"), ("ves", "fe"), ("ves", "f"), ("es", ""), ("s", ""))
 
 
 class Meaning(msgspec.Struct, frozen=True):

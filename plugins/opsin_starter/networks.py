@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,8 +36,9 @@ def read_image_weights(path: Path) -> dict[str, Tensor]:
     """
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
-        msg = f"{path} is not an EfficientNet-Lite2 checkpoint: {error}"
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError, OSError) as error:
+        # torch's own message recommends to load the file unsafely: leave it out
+        msg = f"{path} is not an EfficientNet-Lite2 checkpoint: it cannot be read as a table of tensors"
         raise Damaged(msg) from error
     tensors = cast("dict[str, Tensor]", loaded)
     if "classifier.weight" not in tensors:
