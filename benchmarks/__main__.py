@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
 QUICK = (
     "index_search.py",
@@ -20,11 +19,10 @@ QUICK = (
 def main() -> None:
     """Run all, or those that are named on the command line."""
     failed = []
-    for name in sys.argv[1:] or QUICK:
-        script = Path(__file__).with_name(name)
-        print(f"\n== {script.name}", flush=True)
-        if subprocess.run([sys.executable, script], check=False).returncode:
-            failed.append(script.name)
+    for name in sys.argv[1:] or ALL:
+        print(f"\n== {name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+            failed.append(name)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")
 

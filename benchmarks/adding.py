@@ -1,7 +1,7 @@
 """How many photos of 640x480 Opsin adds per second, with the starter and every built-in categorizer; and its memory.
 
-python benchmarks/adding.py            # 1,000 photos, and the ratio to the target of 80 images/s
-python benchmarks/adding.py --memory   # 10,000 photos: the PSS of the whole process tree, every 1,000
+python -m benchmarks.adding            # 1,000 photos, and the ratio to the target of 80 images/s
+python -m benchmarks.adding --memory   # 10,000 photos: the PSS of the whole process tree, every 1,000
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from inputs import photos
+from benchmarks.inputs import photos
 
 import opsin
 

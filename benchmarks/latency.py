@@ -1,6 +1,6 @@
 """How long one photo takes to be searchable, and one text search over 50,000 assets, in a warm process.
 
-    python benchmarks/latency.py
+    python -m benchmarks.latency
 
 Targets: add 60 ms, search 25 ms (medians). The floor of a search is the bare text encoding plus a bare index search.
 """
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from inputs import photos
+from benchmarks.inputs import photos
 
 import opsin
 from opsin.catalogue import assets, contents
