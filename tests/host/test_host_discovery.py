@@ -10,7 +10,7 @@ from textwrap import dedent
 import pytest
 
 from opsin.errors import PluginError, UnknownName
-from opsin.host import Host, Plugin, discover, encoder_cards
+from opsin.host import Host, Plugin, discover, encoder_cards, shipped_vocabularies
 from opsin.plugin import EncoderCard
 from opsin.settings import HostSettings, Settings
 
@@ -176,6 +176,15 @@ def test_one_plugins_hook_that_raises_does_not_end_the_chain(install: Install) -
     settings = Settings(host=HostSettings(extra_plugins=("opsin.testing.plugin",)))
     cards = {card.name: card for card in encoder_cards(settings)}
     assert isinstance(cards["fake"], EncoderCard)
+
+
+def test_a_plugin_that_cannot_list_its_vocabularies_does_not_hide_the_others(install: Install) -> None:
+    install("aaa", "@hookimpl\ndef opsin_vocabularies(config): raise ValueError('no words')")
+    install("bbb", "@hookimpl\ndef opsin_vocabularies(config): return ['everyday']")
+    install(
+        "ccc", "from opsin import Vocabulary\n@hookimpl\ndef opsin_vocabularies(config): return [Vocabulary(name='c')]"
+    )
+    assert "c" in {vocabulary.name for vocabulary in shipped_vocabularies(Settings())}
 
 
 def test_a_plugin_can_be_named_in_the_settings_without_being_installed() -> None:

@@ -24,7 +24,7 @@ from opsin import (
     Matches,
     hookimpl,
 )
-from opsin.errors import Overloaded, PluginError, UnknownName, UsageError
+from opsin.errors import DeadlineExceeded, Overloaded, PluginError, UnknownName, UsageError
 from opsin.host import Host
 from opsin.model import Vocabulary
 from opsin.plugin.rules import EMBEDDING
@@ -129,6 +129,23 @@ def test_an_encoder_that_fails_on_one_content_fails_that_content_only(make_host:
     assert [error is None for error in errors] == [True, True, False, True]
     assert isinstance(errors[2], PluginError)
     assert "black" in str(errors[2])
+
+
+def test_an_encoder_that_hangs_fails_what_waits_for_it(make_host: MakeHost) -> None:
+    release = threading.Event()
+
+    class Stuck(FakeEncoder):
+        def extract(self, frames: Sequence[Frame]) -> list[Mapping[str, Any]]:
+            release.wait()
+            return super().extract(frames)
+
+    host = make_host(extra=extra(encoder=Stuck()), encoder="mine", host={"deadline": 1.0})
+    futures = [host.submit([make_frame()]) for _ in range(20)]
+    assert all(isinstance(future.exception(60), DeadlineExceeded) for future in futures)
+    assert "quarantined" in str(host.submit([make_frame()]).exception(60))
+    with pytest.raises(PluginError, match="quarantined"):
+        host.encoder.encode_texts(["red"])
+    release.set()
 
 
 def test_an_encoder_whose_rows_are_not_unit_length_is_found_out(make_host: MakeHost) -> None:

@@ -1,7 +1,16 @@
 """The plugin host: finds plugins, runs their objects, and keeps what goes wrong with a plugin to itself."""
 
-from opsin.host.discovery import Plugin, discover, encoder_cards
+from opsin.host.discovery import Plugin, discover, encoder_cards, shipped_vocabularies
 from opsin.host.host import Host
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
-__all__ = ["Analysis", "Host", "ObjectStatus", "Plugin", "PluginStatus", "discover", "encoder_cards"]
+__all__ = [
+    "Analysis",
+    "Host",
+    "ObjectStatus",
+    "Plugin",
+    "PluginStatus",
+    "discover",
+    "encoder_cards",
+    "shipped_vocabularies",
+]

@@ -7,7 +7,7 @@ import importlib.util
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pluggy
@@ -15,6 +15,7 @@ import pluggy
 from opsin.errors import PluginError, PluginUnavailable, SettingError
 from opsin.host.describe import describe
 from opsin.host.values import PluginState, PluginStatus
+from opsin.model import Vocabulary
 from opsin.plugin import API_VERSION, EncoderCard, Manifest, hookspecs
 from opsin.settings import Settings
 
@@ -24,6 +25,8 @@ GROUP = "opsin"
 OWN = "opsin"
 _HOST_KEYS = {"enabled": True, "isolate": None}
 """The keys of ``[plugins.<name>]`` that belong to the host and never reach the plugin."""
+
+Declared = TypeVar("Declared")
 
 Extra = tuple[str, object]
 """A plugin that is not installed: its name, and the module (or another object with hooks) or where to import it from."""
@@ -220,19 +223,32 @@ def _own_name(source: str) -> str:
 
 def encoder_cards(settings: Settings, extra: Iterable[Extra] = ()) -> list[EncoderCard]:
     """Return the cards of all encoders that usable plugins offer; a plugin that fails is logged and left out."""
-    cards: list[EncoderCard] = []
-    for plugin in discover(settings, extra):
-        cards.extend(cards_of(plugin))
-    return cards
+    return [card for plugin in discover(settings, extra) for card in cards_of(plugin)]
 
 
 def cards_of(plugin: Plugin) -> list[EncoderCard]:
     """Return the encoder cards of one plugin; none where it cannot be used or fails."""
+    return _declared(plugin, "opsin_encoders", EncoderCard)
+
+
+def shipped_vocabularies(settings: Settings, extra: Iterable[Extra] = ()) -> list[Vocabulary]:
+    """Return the vocabularies that usable plugins ship; a plugin that fails is logged and left out."""
+    return [
+        vocabulary
+        for plugin in discover(settings, extra)
+        for vocabulary in _declared(plugin, "opsin_vocabularies", Vocabulary)
+    ]
+
+
+def _declared(plugin: Plugin, hook: str, kind: type[Declared]) -> list[Declared]:
     if not plugin.usable:
         return []
     try:
-        cards = plugin.sequence("opsin_encoders")
+        answers = plugin.sequence(hook)
     except PluginError as error:
         log.warning("%s", error)
         return []
-    return [card for card in cards if isinstance(card, EncoderCard)]
+    if wrong := [each for each in answers if not isinstance(each, kind)]:
+        plugin.fail("broken", f"{hook} must return opsin.{kind.__name__} objects, not {type(wrong[0]).__name__}")
+        log.warning("the plugin %r: %s", plugin.name, plugin.reason)
+    return [each for each in answers if isinstance(each, kind)]
