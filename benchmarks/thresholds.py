@@ -1,6 +1,6 @@
 """Measures where the labels of a shipped vocabulary begin to mean something with an encoder, and sets their thresholds.
 
-    python -m benchmarks.thresholds [--encoder starter] [--photos FOLDER] [--write]
+    python -m benchmarks.thresholds [--encoder starter] [--photos FOLDER] [--unseen] [--write]
 
 A label's threshold is the margin that a given share (``--rate``) of background pictures that do not show it pass. The
 background is the encoder's own; that of the starter stands for ImageNet's 1,000 classes, so it is known which of them
@@ -25,9 +25,9 @@ from opsin.plugin.vocabulary import ancestors, label_id, merge_labels
 from opsin.services.vocabulary_text import with_changes
 from opsin.settings import Settings, cache_folder
 from opsin_objects.categorizer import CLASSES, Objects, implied_labels
-from opsin_zero_shot import ZeroShotConfig, vocabularies
+from opsin_zero_shot import vocabularies
 from opsin_zero_shot.matrix import make_matrix
-from opsin_zero_shot.prompts import TEMPLATES
+from opsin_zero_shot.prompts import templates_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -129,13 +129,15 @@ class Measured:
         )
 
 
-def measure(host: Host, vocabulary: Vocabulary, photos: Path | None, rate: float, alone: float) -> list[Measured]:
-    """Return the measurements of every label that the encoder is not said to be blind for."""
+def measure(
+    host: Host, vocabulary: Vocabulary, photos: Path | None, rate: float, alone: float, *, unseen: bool
+) -> list[Measured]:
+    """Return the measurements of every label that the encoder is said to see, or (``unseen``) of those it is not."""
     from opsin_objects import Config
 
     space = host.encoder.space.partition(":")[0]
-    labels = [label for label in vocabulary.labels if space not in label.unseen]
-    matrix = make_matrix(host.encoder, labels, ZeroShotConfig().templates or TEMPLATES)
+    labels = [label for label in vocabulary.labels if (space in label.unseen) == unseen]
+    matrix = make_matrix(host.encoder, labels, templates_for(host.encoder.space))
     background = host.encoder.background()
     shows = np.zeros((len(background), len(labels)), bool)
     known: set[str] = {label.id for label in labels}
@@ -173,6 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--photos", type=Path, help="a folder of pictures that show nothing in particular")
     parser.add_argument("--rate", type=float, default=0.005, help="false positives on background (default 0.005)")
     parser.add_argument("--alone", type=float, default=0.001, help="the same, for labels that nobody else judges")
+    parser.add_argument("--unseen", action="store_true", help="measure the labels that are marked as unseen instead")
     parser.add_argument("--write", action="store_true", help="write the thresholds into the vocabulary's file")
     given = parser.parse_args(arguments)
     vocabulary = next(each for each in vocabularies.shipped() if each.name == given.vocabulary)
@@ -180,11 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         host.encoder.ensure()
         space = host.encoder.space.partition(":")[0]
-        measured = measure(host, vocabulary, given.photos, given.rate, given.alone)
+        measured = measure(host, vocabulary, given.photos, given.rate, given.alone, unseen=given.unseen)
     finally:
         host.close()
     print(*measured, summary(measured), sep="\n")
-    if given.write:
+    if given.write and not given.unseen:
         path = FILES / f"{vocabulary.name}.toml"
         changes = {each.label.id: {"threshold": {**each.label.threshold, space: each.threshold}} for each in measured}
         path.write_text(with_changes(path.read_text("utf-8"), changes), "utf-8")
