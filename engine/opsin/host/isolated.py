@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from opsin.host.child import main; main()"
 _LAST_WORDS = 20
 _GRACE = 5.0
+_PIPE = 1024 * 1024  # bytes, where the system can: a picture goes through in one piece instead of fifteen
 
 
 class ProcessTarget:
@@ -89,6 +90,7 @@ class ProcessTarget:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            pipesize=_PIPE,
         )
         self._listener = threading.Thread(
             target=self._listen, args=(self._process,), name=f"opsin-words-{self._opening.plugin}", daemon=True

@@ -74,7 +74,7 @@ def make_noise(seed: int, size: int | tuple[int, int] = 64) -> NDArray[np.uint8]
     patches = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     rows = np.arange(height) * 8 // height
     columns = np.arange(width) * 8 // width
-    return patches[rows][:, columns]
+    return np.ascontiguousarray(patches[rows][:, columns])
 
 
 def jpeg_bytes(pixels: NDArray[np.uint8], *, quality: int = 90) -> bytes:
