@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Match, Report
@@ -37,11 +37,13 @@ REPORTS = st.lists(
 SCOPES = {"a": {"dog", "cat"}, "b": {"car", "dog"}, "c": {"cat"}}
 
 
+@settings(deadline=None)
 @given(INSIDE)
 def test_a_single_score_stays_as_it_is(score: float) -> None:
     assert score_of(fuse([report("a", {"dog": score})]), "dog") == score
 
 
+@settings(deadline=None)
 @given(REPORTS)
 def test_fused_scores_lie_between_the_lowest_and_the_highest_source(reports: list[Report]) -> None:
     for entry in fuse(reports, scopes=SCOPES):
@@ -50,6 +52,7 @@ def test_fused_scores_lie_between_the_lowest_and_the_highest_source(reports: lis
         assert 0 <= entry.score <= 1
 
 
+@settings(deadline=None)
 @given(REPORTS)
 def test_the_sources_are_enough_to_compute_the_score_again(reports: list[Report]) -> None:
     for entry in fuse(reports, scopes=SCOPES):
@@ -58,6 +61,7 @@ def test_the_sources_are_enough_to_compute_the_score_again(reports: list[Report]
         assert math.isclose(log_odds(entry.score), pooled, abs_tol=1e-9)
 
 
+@settings(deadline=None)
 @given(REPORTS.flatmap(lambda reports: st.tuples(st.just(reports), st.permutations(reports))))
 def test_the_order_of_reports_does_not_matter(both: tuple[list[Report], list[Report]]) -> None:
     reports, shuffled = both
@@ -67,6 +71,7 @@ def test_the_order_of_reports_does_not_matter(both: tuple[list[Report], list[Rep
         assert math.isclose(first.score, second.score, abs_tol=1e-12)
 
 
+@settings(deadline=None)
 @given(INSIDE, INSIDE, INSIDE)
 def test_a_higher_score_never_lowers_the_result(one: float, other: float, third: float) -> None:
     low, high = sorted((one, other))
@@ -75,6 +80,7 @@ def test_a_higher_score_never_lowers_the_result(one: float, other: float, third:
     assert results[0] <= results[1] + 1e-12
 
 
+@settings(deadline=None)
 @given(INSIDE, INSIDE)
 def test_two_reports_of_one_family_count_once(one: float, other: float) -> None:
     alone = fuse([report("a", {"dog": one}, family="net"), report("b", {"dog": other})])

@@ -1,6 +1,6 @@
 """From fused scores to tags, and the last word of people."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Label, Tag
@@ -84,6 +84,7 @@ def test_an_id_is_never_taken_for_a_synonym() -> None:
     assert synonyms_of(labels[:1]) == {"notebook": "laptop"}
 
 
+@settings(deadline=None)
 @given(st.dictionaries(IDS, st.floats(0, 1)), st.floats(0, 1))
 def test_tags_are_sorted_unique_above_the_threshold_and_closed_under_parents(
     scores: dict[str, float], threshold: float
@@ -118,6 +119,7 @@ def test_an_implied_tag_falls_with_the_last_tag_that_implies_it() -> None:
     assert list(scores_of(merge_person(both, [], ["golden_retriever"], labels=LABELS))) == ["animal", "cat"]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(IDS, st.floats(0, 1)), st.sets(IDS), st.sets(IDS))
 def test_people_always_have_the_last_word(scores: dict[str, float], added: set[str], removed: set[str]) -> None:
     merged = merge_person(tags(fused(**scores), LABELS, PLAIN), added, removed, labels=LABELS)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Label, Vocabulary, read_vocabulary
@@ -150,6 +150,7 @@ def test_a_shipped_vocabulary_survives_being_written_as_toml() -> None:
 WORDS = st.text(min_size=1).filter(lambda text: text.strip() != "")
 
 
+@settings(deadline=None)
 @given(WORDS, st.lists(WORDS, max_size=3), st.floats(allow_nan=False, allow_infinity=False), WORDS)
 def test_any_text_survives_being_written_as_toml(name: str, prompts: list[str], threshold: float, german: str) -> None:
     label = Label(id="a", name=name, prompts=tuple(prompts), threshold={"default": threshold}, names={"de": german})
