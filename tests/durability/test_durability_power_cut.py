@@ -58,6 +58,7 @@ class _Traced:
     before: Path
     root: Path
     output: bytes
+    log: Path
     calls: list[Call] = field(default_factory=list)
 
     def cuts(self, disk: CrashDisk) -> Iterator[tuple[Call, bytes]]:
@@ -82,7 +83,7 @@ def _trace(root: Path, log: Path, *arguments: str | Path, before: Path) -> _Trac
     running = Running(*arguments, before=tracing(log))
     status = running.wait()
     assert status == 0, running.errors
-    return _Traced(before, root, running.output, list(calls(log)))
+    return _Traced(before, root, running.output, log, list(calls(log)))
 
 
 @pytest.fixture(scope="module")
@@ -174,18 +175,19 @@ def _check_order(added: _Traced, data: bytes) -> None:
 
 
 def test_what_a_killed_run_left_unsynced_is_synced_by_the_next(
-    fresh_library: FreshLibrary, empty_library: Path, few_photos: Path, tmp_path: Path
+    added: _Traced, fresh_library: FreshLibrary, empty_library: Path, few_photos: Path, tmp_path: Path
 ) -> None:
     root = fresh_library("library")
     arguments = ("add", "--json", "--copy", "--library", root, few_photos)
-    # The third folder of blobs is made and not yet synced.
-    killed = Running(*arguments, before=tracing(tmp_path / "killed", "-e", "inject=mkdir:signal=SIGKILL:when=3"))
-    killed.wait()
+    # Killed when the last subfolder of blobs was made and not yet synced: no other one brings its name to the disk.
+    moment = f"inject=fsync:signal=SIGKILL:when={_syncs_until_the_last_folder(added.log)}"
+    killed = Running(*arguments, before=tracing(tmp_path / "killed", "-e", moment))
+    assert killed.wait() != 0
     assert killed.left_behind() == []
     before = list(calls(tmp_path / "killed"))
-    made = [call for call in before if call.name == "mkdir"]
-    assert made, killed.errors
-    assert made[-1].paths[0].startswith(f"{root}/blobs/")
+    made = [call for call in before if call.name == "mkdir" and call.paths[0].startswith(f"{root}/blobs/")]
+    assert len(made) == len({hashlib.sha256(path.read_bytes()).hexdigest()[:2] for path in few_photos.iterdir()})
+    assert not any(call.name == "fsync" and call.begin > made[-1].end for call in before)
     again = _trace(root, tmp_path / "again", *arguments, before=empty_library)
     disk = CrashDisk(root, empty_library)
     for _ in disk.replay(before):
@@ -198,6 +200,20 @@ def test_what_a_killed_run_left_unsynced_is_synced_by_the_next(
             disk.write_to(tmp_path / f"cut-{counted}")
             assert problems(tmp_path / f"cut-{counted}", lines) == []
     assert counted == _PICTURES
+
+
+def _syncs_until_the_last_folder(log: Path) -> int:
+    """Return how many times the main thread called fsync up to the first time after it made its last folder."""
+    main, count, found = "", 0, 0
+    for line in log.read_text("ascii").splitlines():
+        process, _, call = line.partition(" ")
+        main = main or process
+        if process == main and call.lstrip().startswith("fsync("):
+            count += 1
+            found = found or count
+        elif process == main and call.lstrip().startswith("mkdir("):
+            found = 0
+    return found
 
 
 def test_a_made_library_outlasts_a_power_cut(tmp_path: Path, settings_text: str) -> None:
