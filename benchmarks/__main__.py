@@ -5,15 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-QUICK = (
-    "index_search.py",
-    "decode.py",
-    "encode_throughput.py",
-    "adding.py",
-    "latency.py",
-    "zero_shot.py",
-    "refusal.py",
-)
+ALL = ("index_search", "decode", "encode_throughput", "adding", "latency", "zero_shot", "refusal")
 
 
 def main() -> None:

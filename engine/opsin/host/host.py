@@ -24,6 +24,7 @@ from opsin.host.status import plugin_status
 from opsin.host.values import Analysis, PluginStatus
 from opsin.model import Label, Report, Vocabulary
 from opsin.plugin import Categorizer, Extractor, Feature, Frame, Frames, Item, View
+from opsin.plugin.vocabulary import merge_labels
 from opsin.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,9 +76,9 @@ class Host:
 
         :raises PluginError: where the encoder cannot be loaded; any other failure shows in ``statuses``.
         """
-        self.encoder.ensure()
         for load in [ask(lane, "ready") for lane in (*self._extractors, *self._roster.lanes) if not lane.loaded]:
             load.exception()
+        self.encoder.ensure()
 
     def close(self) -> None:
         """Finish the batch under way, settle what waits with an error, give memory back."""
@@ -222,12 +223,8 @@ class Host:
 
     @property
     def labels(self) -> Mapping[str, Label]:
-        """Every label that a categorizer may answer with, by id; where two describe one, the first categorizer's."""
-        found: dict[str, Label] = {}
-        for vocabulary in self.vocabularies.values():
-            for label in vocabulary.labels:
-                found.setdefault(label.id, label)
-        return found
+        """Every label that a categorizer may answer with, by id; where two describe one, joined."""
+        return merge_labels(self.vocabularies.values())
 
     def statuses(self) -> list[PluginStatus]:
         """Return how each plugin and its objects are, by name."""

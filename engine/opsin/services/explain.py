@@ -9,7 +9,7 @@ import msgspec
 
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
-from opsin.fusion import Source, fuse, log_odds
+from opsin.fusion import Source, fuse, log_odds, synonyms_of
 from opsin.model import Report
 from opsin.plugin.vocabulary import ancestors, label_id
 from opsin.services.reanalyse import read_again
@@ -58,6 +58,8 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     """Return the whole reckoning behind ``name`` on one asset."""
     host = workspace.ready()
     label = label_id(name)
+    if label not in workspace.labels:
+        label = synonyms_of(workspace.labels.values()).get(label, label)
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
