@@ -308,6 +308,18 @@ def test_an_encoder_whose_features_change_while_it_loads_is_refused(make_host: M
         host.start()
 
 
+def test_starting_with_an_encoder_that_cannot_be_loaded_says_why_and_loads_the_others(make_host: MakeHost) -> None:
+    class Weightless(FakeEncoder):
+        def load(self, context: Any) -> None:
+            raise OSError("no weights here")
+
+    host = make_host(extra=extra(PlainCategorizer("plain", brightness), encoder=Weightless()), encoder="mine")
+    with pytest.raises(PluginError, match="could not be loaded: .*no weights here"):
+        host.start()
+    mine = next(each for each in host.statuses() if each.name == "mine")
+    assert [item.state for item in mine.objects] == ["quarantined", "ready"]
+
+
 def test_start_loads_everything_and_statuses_say_so(make_host: MakeHost) -> None:
     host = make_host()
     states = {each.name: [item.state for item in each.objects] for each in host.statuses()}
