@@ -59,11 +59,13 @@ def watch(
     :raises UsageError: where a folder is none, or holds the library itself.
     """
     places = [_checked(workspace, folder) for folder in folders]
-    ending = stop or threading.Event()
-    watcher = _Watcher(workspace, places, options, settle)
-    while not ending.is_set():
-        yield from watcher.look(ending)
-        ending.wait(max(interval, _SPACING * watcher.took))
+    return _follow(_Watcher(workspace, places, options, settle), interval, stop or threading.Event())
+
+
+def _follow(watcher: _Watcher, interval: float, stop: threading.Event) -> Generator[Watched, None, None]:
+    while not stop.is_set():
+        yield from watcher.look(stop)
+        stop.wait(max(interval, _SPACING * watcher.took))
 
 
 def _checked(workspace: Workspace, folder: Path) -> Path:
@@ -87,6 +89,7 @@ class _Watcher:
         self._settle = settle
         self._done: dict[str, _Look] = {}
         self._waiting: dict[str, tuple[_Look, float]] = {}
+        self._gone: dict[str, float] = {}
         self._unreachable: set[Path] = set()
         self._present = {location for place in places for location in _known_below(workspace, place)}
         self.took = 0.0
@@ -143,14 +146,18 @@ class _Watcher:
                 return
 
     def _mark(self, sources: Mapping[str, Source]) -> Iterator[Watched]:
-        """Mark the assets whose files were there and are no longer."""
-        gone = [
-            location
+        """Mark the assets whose files were there and have been gone for long enough to appear under another name."""
+        self._present |= sources.keys()
+        at = time.monotonic()
+        gone = {
+            location: self._gone.get(location, at)
             for location in self._present - sources.keys()
             if not any(Path(location).is_relative_to(place) for place in self._unreachable)
             and not Path(location).exists()
-        ]
-        for location in sorted(gone):
+        }
+        ripe = sorted(location for location, since in gone.items() if at - since >= self._settle)
+        self._gone = {location: since for location, since in gone.items() if location not in ripe}
+        for location in ripe:
             with self._workspace.catalogue.write() as connection:
                 row = assets.at_location(connection, location)
                 vanished = row is not None and row.vanished_at is None and not row.copied
@@ -160,7 +167,6 @@ class _Watcher:
             self._present.discard(location)
             if row is not None and vanished:
                 yield Watched(event="vanished", location=location, id=row.id)
-        self._present |= sources.keys()
 
 
 def _told(source: Source, added: Added) -> Watched:

@@ -1,0 +1,134 @@
+"""`opsin plugins`, `opsin plugin` and `opsin encoders`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from opsin.services.speed import speeds
+
+EXTRA = """\
+import opsin
+
+INSTALLED = []
+
+
+@opsin.hookimpl
+def opsin_manifest():
+    return opsin.Manifest(name="{name}", summary="A test", requires={requires})
+
+
+@opsin.hookimpl
+def opsin_encoder_install(name, config):
+    if name.startswith("{name}:"):
+        INSTALLED.append(name)
+        return True
+"""
+
+
+@pytest.fixture
+def with_plugin(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """Return a function that gives the library one more plugin, from a module of this name."""
+
+    def add(name: str, text: str) -> Path:
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        settings = home / "opsin.toml"
+        old = 'extra_plugins = ["opsin.testing.plugin"'
+        settings.write_text(settings.read_text("utf-8").replace(old, f'{old}, "{name}"'), "utf-8")
+        return home
+
+    return add
+
+
+def test_every_plugin_is_listed_with_its_state(home: Path, run: Callable[..., Any]) -> None:
+    states = {entry["name"]: entry["state"] for entry in run("plugins", "--json").lines}
+    assert states["fake"] == "ready"
+    assert states["zero_shot"] == "ready"
+    assert states["starter"] == "off"
+    assert run("plugins", "list", "--json").out == run("plugins", "--json").out
+    assert "zero_shot" in run("plugins").out
+
+
+def test_a_plugin_is_shown_with_its_settings(home: Path, run: Callable[..., Any]) -> None:
+    ran = run("plugins", "show", "zero_shot")
+    assert ran.status == 0
+    assert "[plugins.zero_shot]" in ran.out
+    assert "everyday" in ran.out
+    ran = run("plugins", "show", "nothing")
+    assert ran.status == 2
+    assert "zero_shot" in ran.err
+
+
+def test_the_doctor_loads_every_object_and_says_what_it_runs_on(home: Path, run: Callable[..., Any]) -> None:
+    ran = run("plugins", "doctor", "--json")
+    assert ran.status == 0
+    fake = next(entry for entry in ran.lines if entry["name"] == "fake")
+    assert {item["state"] for item in fake["objects"]} == {"ready"}
+    assert [item["runtime"] for item in fake["objects"] if item["kind"] == "encoder"] == ["numpy"]
+    assert "All plugins work." in run("plugins", "doctor").out
+
+
+def test_a_plugin_that_lacks_something_names_what_to_install(
+    with_plugin: Callable[..., Path], run: Callable[..., Any]
+) -> None:
+    requires = '(opsin.Requirement("no_such_module", "no-such-package"),)'
+    with_plugin("needy", EXTRA.format(name="needy", requires=requires))
+    ran = run("plugins", "doctor")
+    assert ran.status == 1
+    assert "pip install 'no-such-package'" in ran.out
+    assert "Something is wrong with needy" in ran.out
+
+
+def test_a_plugin_that_cannot_be_imported_is_broken_and_the_others_work(
+    with_plugin: Callable[..., Path], run: Callable[..., Any]
+) -> None:
+    with_plugin("wreck", "raise RuntimeError('sunk')\n")
+    ran = run("plugins", "doctor", "--json")
+    assert ran.status == 1
+    assert {entry["name"] for entry in ran.lines if entry["state"] == "broken"} == {"wreck"}
+    assert run("search", "red", "--all").status == 0
+
+
+def test_an_encoder_is_fetched_by_the_plugin_that_has_it(
+    with_plugin: Callable[..., Path], run: Callable[..., Any]
+) -> None:
+    with_plugin("fetcher", EXTRA.format(name="fetcher", requires="()"))
+    ran = run("encoders", "install", "fetcher:big", "--json")
+    assert ran.status == 0
+    assert ran.lines == [{"encoder": "fetcher:big", "fetched": True}]
+    assert run("encoders", "install", "fake", "--json").lines[0]["fetched"] is False
+    ran = run("encoders", "install", "nothing")
+    assert ran.status == 2
+    assert "nothing" in ran.err
+
+
+def test_a_measured_speed_is_kept_and_shown(
+    home: Path, run: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
+    assert run("encoders", "--json").lines[0].get("speed") is None
+    ran = run("encoders", "measure", "fake", "--json")
+    assert ran.status == 0
+    assert ran.lines[0]["images_per_second"] > 0
+    assert speeds()["fake"].images_per_second == ran.lines[0]["images_per_second"]
+    card = next(entry for entry in run("encoders", "list", "--json").lines if entry["name"] == "fake")
+    assert card["speed"] == ran.lines[0]["images_per_second"]
+    assert run("encoders", "measure", "nothing").status == 2
+
+
+def test_a_new_plugin_project_is_written_once(
+    tmp_path: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run("plugin", "new", "warm_light")
+    assert ran.status == 0
+    assert (tmp_path / "opsin-warm-light" / "pyproject.toml").exists()
+    assert "pip install -e" in ran.out
+    assert run("plugin", "new", "warm_light").status == 2
+    assert run("plugin", "new", "Warm-Light").status == 2
+    ran = run("plugin", "new", "cold_light", "--folder", tmp_path / "there", "--json")
+    assert "pyproject.toml" in ran.lines[0]["files"]

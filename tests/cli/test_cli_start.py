@@ -1,0 +1,57 @@
+"""Starting is light: `import opsin` and `opsin --help` load nothing heavy and are done at once."""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {
+    "torch",
+    "faiss",
+    "openvino",
+    "sqlalchemy",
+    "litestar",
+    "numpy",
+    "PIL",
+    "rich",
+    "opsin_index",
+    "timm",
+    "open_clip",
+}
+HELP = "import sys; sys.argv = ['opsin', *{arguments!r}]; from opsin.cli import main; main()"
+LOADED = "import atexit, sys; atexit.register(lambda: print(*{{n.split('.')[0] for n in sys.modules}}, file=sys.stderr)); {code}"
+LEAST_OF = 5
+
+
+def loaded_by(code: str) -> set[str]:
+    ran = subprocess.run([sys.executable, "-c", LOADED.format(code=code)], capture_output=True, text=True, check=True)
+    return set(ran.stderr.split())
+
+
+def cpu_seconds(code: str) -> float:
+    """Return the least CPU time (user and system) of several runs: other load only ever adds to it."""
+    used = []
+    for _ in range(LEAST_OF):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-c", code], stdout=subprocess.DEVNULL, check=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        used.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    return min(used)
+
+
+def test_importing_opsin_loads_nothing_heavy() -> None:
+    assert not loaded_by("import opsin") & HEAVY
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["search", "--help"], ["vocabulary", "edit", "--help"]]
+)
+def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
+    assert not loaded_by(HELP.format(arguments=arguments)) & HEAVY
+
+
+def test_help_takes_less_than_a_fifth_of_a_second_of_cpu() -> None:
+    assert cpu_seconds(HELP.format(arguments=["--help"])) < 0.2

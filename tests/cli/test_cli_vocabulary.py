@@ -1,0 +1,168 @@
+"""`opsin vocabulary`: what is changed is scored at once, from stored features."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import opsin
+
+VOCABULARY = """\
+name = "shapes"
+summary = "What the test pictures show"
+
+[labels]
+# the only one
+red_thing = { prompts = ["red"], threshold = { default = 0.5 } }
+"""
+
+
+def tagged(home: Path, label: str) -> list[str]:
+    with opsin.open(home, readonly=True) as library:
+        listed = [asset.name for asset in library.list(where=[f"tag={label}"])]
+        assert listed == [asset.name for asset in library.list() if label in [tag.label for tag in asset.tags]]
+        return listed
+
+
+@pytest.fixture
+def shapes(home: Path, tmp_path: Path, run: Callable[..., Any]) -> Path:
+    """Return the file of a vocabulary that the library has taken in."""
+    path = tmp_path / "shapes.toml"
+    path.write_text(VOCABULARY, "utf-8")
+    ran = run("vocabulary", "add", path)
+    assert ran.status == 0, ran.err
+    assert "6 pictures scored again" in ran.out
+    return home / "vocabularies" / "shapes.toml"
+
+
+def test_an_added_vocabulary_tags_what_is_there_already(home: Path, shapes: Path) -> None:
+    assert tagged(home, "red_thing") == ["red-circle.jpg", "red-square.jpg"]
+
+
+def test_an_edit_scores_the_library_again_and_opens_no_picture(
+    home: Path, shapes: Path, photos: Path, run: Callable[..., Any]
+) -> None:
+    for path in photos.iterdir():
+        path.unlink()
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99", "--json")
+    assert ran.status == 0
+    assert ran.lines[0]["rescored"] == 6
+    assert ran.lines[0]["changed"] == 2
+    assert ran.lines[0]["problems"] == 0
+    assert tagged(home, "red_thing") == []
+
+
+def test_an_edit_makes_a_label_that_is_not_there_and_keeps_the_files_comments(
+    home: Path, shapes: Path, run: Callable[..., Any]
+) -> None:
+    ran = run(
+        "vocabulary", "edit", "shapes", "Blue Thing", "--prompt", "blue", "--threshold", "0.5", "--name", "de=Blaues"
+    )
+    assert "Made the label blue_thing" in ran.out
+    assert {"blue-circle.jpg", "blue-square.jpg"} <= set(tagged(home, "blue_thing"))
+    assert "# the only one" in shapes.read_text("utf-8")
+    shown = run("vocabulary", "show", "shapes", "blue_thing", "--json").lines[0]
+    assert shown["names"] == {"de": "Blaues"}
+
+
+def test_what_is_given_is_added_and_cleared_only_when_asked(shapes: Path, run: Callable[..., Any]) -> None:
+    run("vocabulary", "edit", "shapes", "red_thing", "--synonym", "crimson", "--no-rescore")
+    run("vocabulary", "edit", "shapes", "red_thing", "--synonym", "scarlet", "--threshold", "starter=2", "--no-rescore")
+    shown = run("vocabulary", "show", "shapes", "red_thing", "--json").lines[0]
+    assert shown["synonyms"] == ["crimson", "scarlet"]
+    assert shown["threshold"] == {"default": 0.5, "starter": 2.0}
+    run("vocabulary", "edit", "shapes", "red_thing", "--clear", "synonyms", "--clear", "threshold", "--no-rescore")
+    shown = run("vocabulary", "show", "shapes", "red_thing", "--json").lines[0]
+    assert "synonyms" not in shown
+    assert "threshold" not in shown
+
+
+def test_without_rescoring_the_tags_stay_until_stale_reports_are_asked_for(
+    home: Path, shapes: Path, run: Callable[..., Any]
+) -> None:
+    run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99", "--no-rescore")
+    assert tagged(home, "red_thing") != []
+    assert run("reanalyse", "--stale").status == 0
+    assert tagged(home, "red_thing") == []
+
+
+def test_a_removed_label_is_no_tag_any_more(home: Path, shapes: Path, run: Callable[..., Any]) -> None:
+    run("vocabulary", "edit", "shapes", "other", "--prompt", "other")
+    assert run("vocabulary", "remove", "shapes", "red_thing").status == 0
+    assert tagged(home, "red_thing") == []
+
+
+def test_a_removed_vocabulary_takes_its_reports_and_tags_along(
+    home: Path, shapes: Path, run: Callable[..., Any]
+) -> None:
+    assert run("vocabulary", "remove", "shapes").status == 0
+    assert not shapes.exists()
+    assert tagged(home, "red_thing") == []
+    assert [entry["name"] for entry in run("vocabulary", "list", "--json").lines] == ["everyday"]
+    assert run("doctor").status == 0
+
+
+def test_a_person_keeps_a_tag_whose_vocabulary_is_removed(home: Path, shapes: Path, run: Callable[..., Any]) -> None:
+    run("label", "red-circle.jpg", "--add", "red_thing")
+    run("vocabulary", "remove", "shapes")
+    assert tagged(home, "red_thing") == ["red-circle.jpg"]
+
+
+def test_an_empty_vocabulary_can_be_begun_and_filled(home: Path, run: Callable[..., Any]) -> None:
+    assert run("vocabulary", "add", "mine", "--empty").status == 0
+    assert run("vocabulary", "edit", "mine", "green", "--threshold", "0.5", "--prompt", "green").status == 0
+    assert "green-circle.jpg" in tagged(home, "green")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["edit", "nothing", "dog", "--prompt", "x"], "it has everyday"),
+        (["edit", "everyday", "dog"], "say what to change"),
+        (["edit", "everyday", "dog", "--parent", "no_such_label"], "no_such_label"),
+        (["edit", "everyday", "dog", "--threshold", "high"], "is no number"),
+        (["edit", "everyday", "dog", "--name", "de="], "lacks a value"),
+        (["edit", "everyday", "dog", "--name", "deutsch=Hund"], "language code"),
+        (["remove", "everyday", "no_such_label"], "no_such_label"),
+        (["remove", "nothing"], "it has everyday"),
+        (["add", "nothing"], "there is no vocabulary 'nothing'"),
+        (["add", "no-such-file.toml"], "there is no file"),
+        (["add", "everyday"], "already"),
+        (["add", "Bad Name", "--empty"], "lower_snake_case"),
+        (["show", "everyday", "no_such_label"], "no_such_label"),
+    ],
+)
+def test_a_change_that_cannot_be_made_says_why_and_changes_nothing(
+    home: Path, run: Callable[..., Any], arguments: list[str], says: str
+) -> None:
+    before = (home / "vocabularies" / "everyday.toml").read_bytes()
+    ran = run("vocabulary", *arguments)
+    assert ran.status == 2
+    assert says in ran.err
+    assert (home / "vocabularies" / "everyday.toml").read_bytes() == before
+
+
+def test_a_broken_vocabulary_is_named_with_its_line_and_can_be_mended(
+    home: Path, shapes: Path, run: Callable[..., Any]
+) -> None:
+    shapes.write_text(VOCABULARY + 'other = { parents = ["nowhere"] }\n', "utf-8")
+    ran = run("vocabulary", "check")
+    assert ran.status == 1
+    assert "nowhere" in ran.out
+    assert run("search", "red").status == 2
+    ran = run("doctor", "--quick", "--json")
+    assert ran.status == 1
+    assert [entry["area"] for entry in ran.lines if entry["state"] == "problem"] == ["vocabularies"]
+    assert run("vocabulary", "remove", "shapes").status == 0
+    assert run("vocabulary", "check").status == 0
+
+
+def test_a_file_can_be_checked_without_a_library(tmp_path: Path, run: Callable[..., Any]) -> None:
+    path = tmp_path / "broken.toml"
+    path.write_text("name = 3\n", "utf-8")
+    ran = run("vocabulary", "check", path, "--json")
+    assert ran.status == 1
+    assert "broken.toml" in ran.lines[0]["problems"][0]
