@@ -314,7 +314,7 @@ def test_starting_with_an_encoder_that_cannot_be_loaded_says_why_and_loads_the_o
             raise OSError("no weights here")
 
     host = make_host(extra=extra(PlainCategorizer("plain", brightness), encoder=Weightless()), encoder="mine")
-    with pytest.raises(PluginError, match="could not be loaded: .*no weights here"):
+    with pytest.raises(PluginError, match=r"could not be loaded: .*no weights here"):
         host.start()
     mine = next(each for each in host.statuses() if each.name == "mine")
     assert [item.state for item in mine.objects] == ["quarantined", "ready"]
