@@ -88,16 +88,22 @@ class OpenClipEncoder(Encoder):
         return [{"embedding": row} for row in _unit(rows)]
 
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        if self._recipe is None:
+            raise _not_loaded(self.name)
+        if self._tokenizer is None:
+            self._tokenizer = Tokenizer(self._recipe.tokens)
+        parts = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
+        rows = [self.encode_ids(self._tokenizer(part)) for part in parts]
+        return np.concatenate([np.zeros((0, self.dim), np.float32), *rows])
+
+    def encode_ids(self, ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return unit rows, float32 (n, dim), for token ids (n, length) of the model's own tokenizer."""
         if self._maker is None or self._recipe is None:
             raise _not_loaded(self.name)
         if self._texts is None:
             self._texts = self._maker.texts(self._recipe)
             self._maker.forget()
-        if self._tokenizer is None:
-            self._tokenizer = Tokenizer(self._recipe.tokens)
-        parts = [texts[start : start + CHUNK] for start in range(0, len(texts), CHUNK)]
-        rows = [self._texts(self._tokenizer(part))[0] for part in parts]
-        return _unit(np.concatenate([np.zeros((0, self.dim), np.float32), *rows]))
+        return _unit(self._texts(ids)[0])
 
     def close(self) -> None:
         self._pictures = self._texts = self._tokenizer = self._maker = None

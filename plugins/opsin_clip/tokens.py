@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # CLIP's byte-pair encoding (Radford et al. 2021): 256 bytes, each also as the end of a word, and this many merges
 MERGES = 49152 - 256 - 2
 START, END = "<start_of_text>", "<end_of_text>"
-PIECES = r"<start_of_text>|<end_of_text>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 STEP = 8  # shortened texts are padded to a multiple of this, so that the runtime meets few lengths
 
 
@@ -77,6 +77,7 @@ def _clip(tokens: Tokens) -> Callable[[list[str]], NDArray[np.int64]]:
     # the pieces are what the expression matches; the rest (whitespace) is dropped, as CLIP drops it
     pieces = Split(Regex(PIECES), "removed", invert=True)
     engine.pre_tokenizer = Sequence([pieces, ByteLevel(add_prefix_space=False, use_regex=False)])
+    engine.add_special_tokens([START, END])
     start, end = ids[START], ids[END]
 
     def encode(texts: list[str]) -> NDArray[np.int64]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import importlib
 import logging
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import safetensors
 
 from opsin.errors import PluginUnavailable, UnknownName
 from opsin_clip import recipe as recipes
@@ -150,10 +153,19 @@ def _create(
                 force_preprocess_cfg=options,
                 **({"force_quick_gelu": True} if quick else {}),
             )
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError, EOFError) as error:
-        msg = f"{source.name} cannot be loaded from {path}: {error}"
+    except (pickle.UnpicklingError, safetensors.SafetensorError, EOFError) as error:
+        msg = f"{path} is not a checkpoint that can be read safely (a state_dict or safetensors): {_first(error)}"
+        raise PluginUnavailable(msg) from error
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        msg = f"{path} does not hold the weights of {source.name}: {_first(error)}"
         raise PluginUnavailable(msg) from error
     return model.eval().float()
+
+
+def _first(error: Exception) -> str:
+    """Return the first line of an error, at most 200 characters: torch lists every key of a model that differs."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{lines[0]:.200}"
 
 
 def _tokens(source: Source, structure: Architecture) -> Tokens:
