@@ -106,7 +106,8 @@ def product(left: Array, right: Array) -> Array:
 def load_space(path: Path) -> Space | None:
     """Return the space in ``path``, or None where there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, because np.load leaves a damaged file open
+        with path.open("rb") as stored, np.load(stored, allow_pickle=False) as file:
             return Space(**{name: np.asarray(file[name], np.float32) for name in Space.__struct_fields__})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

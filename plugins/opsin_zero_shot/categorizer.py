@@ -122,7 +122,7 @@ class ZeroShot(Categorizer):
         if matrix is None:
             return {}
         near = float((vector @ matrix.rows[place])[0])
-        if len(matrix.middle):
+        if not matrix.against_texts:
             middle, spread, reach = (float(each[place]) for each in (matrix.middle, matrix.spread, matrix.reach))
         else:
             middle, spread = (float(each) for each in matrix.other_statistics(vector)[:, 0])
@@ -141,7 +141,7 @@ class ZeroShot(Categorizer):
         for name in (*_space_names(encoder.space), "default"):
             if name in label.threshold:
                 return label.threshold[name]
-        return self._config.threshold or (PICTURES_THRESHOLD if len(matrix.middle) else TEXTS_THRESHOLD)
+        return self._config.threshold or (TEXTS_THRESHOLD if matrix.against_texts else PICTURES_THRESHOLD)
 
     def _settings_digest(self) -> str:
         text = "|".join([str(self._config.threshold), *self._config.templates])

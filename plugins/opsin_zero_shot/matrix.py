@@ -48,6 +48,11 @@ class Matrix(msgspec.Struct, frozen=True):
         """How many labels there are."""
         return len(self.rows) - len(self.owner)
 
+    @property
+    def against_texts(self) -> bool:
+        """Whether the encoder brings no background pictures, so that similarities are compared with other texts."""
+        return len(self.others) > 0
+
     def standardised(self, vectors: Array) -> Array:
         """Return for each unit vector (b, dim) by how many spreads every row stands out: float32 (b, n + r).
 
@@ -55,7 +60,7 @@ class Matrix(msgspec.Struct, frozen=True):
         the mean of the picture's similarities with other texts.
         """
         near = product(vectors, self.rows.T)
-        if len(self.middle):
+        if not self.against_texts:
             return np.asarray((near - self.middle - REACH * (self.reach - self.middle)) / self.spread, np.float32)
         middle, spread = self.other_statistics(vectors)
         return np.asarray((near - middle[:, None]) / spread[:, None], np.float32)
@@ -105,7 +110,8 @@ def product(left: Array, right: Array) -> Array:
 def load_matrix(path: Path) -> Matrix | None:
     """Return the matrix in ``path``, or None where there is none that can be read."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # opened here, because np.load leaves a damaged file open
+        with path.open("rb") as stored, np.load(stored, allow_pickle=False) as file:
             return Matrix(**{name: file[name] for name in Matrix.__struct_fields__})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
@@ -116,7 +122,8 @@ def make_matrix(encoder: TextEncoder, labels: Sequence[Label], templates: Sequen
     groups = [label_texts(label, templates) for label in labels]
     groups += [[negative] for label in labels for negative in label.negatives]
     owner = [number for number, label in enumerate(labels) for _ in label.negatives]
-    vectors = encoder.encode_texts([text for group in groups for text in group])
+    texts = [text for group in groups for text in group]
+    vectors = encoder.encode_texts(texts) if texts else np.zeros((0, encoder.dim), np.float32)
     rows = np.zeros((len(groups), encoder.dim), np.float32)
     start = 0
     for row, group in zip(rows, groups, strict=True):
@@ -135,7 +142,7 @@ def make_matrix(encoder: TextEncoder, labels: Sequence[Label], templates: Sequen
 
 def background_statistics(rows: Array, background: Array) -> tuple[Array, Array, Array]:
     """Return mean, standard deviation and reach of each row's similarities with ``background``, float32 (n,) each."""
-    near = rows @ background.T
+    near = rows @ background.T  # (n, m)
     best = np.sort(near, axis=1)[:, -BEST:]
     spread = np.maximum(near.std(axis=1), LEAST_SPREAD)
     return near.mean(axis=1), np.asarray(spread, np.float32), best.mean(axis=1)
