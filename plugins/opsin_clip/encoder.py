@@ -9,7 +9,7 @@ import numpy as np
 
 from opsin import Compiled, Context, Encoder, Feature, Frame, View
 from opsin.errors import PluginUnavailable
-from opsin_clip import hub, recipe
+from opsin_clip import recipe
 from opsin_clip.architecture import architecture
 from opsin_clip.cards import languages
 from opsin_clip.tokens import Tokenizer
@@ -48,10 +48,6 @@ class OpenClipEncoder(Encoder):
         self._pictures: Compiled | None = None
         self._texts: Compiled | None = None
         self._tokenizer: Tokenizer | None = None
-
-    def install(self) -> None:
-        """Download what is missing of the weights and the tokenizer; the only thing here that uses the network."""
-        hub.install(self._source, self._extra)
 
     def load(self, context: Context) -> None:
         """Compile the towers, or take them from the cache; then the text tower waits for the first text.

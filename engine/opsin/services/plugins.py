@@ -11,6 +11,7 @@ import msgspec
 
 from opsin.errors import PluginError, UnknownName
 from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, discover, encoder_cards
+from opsin.host.torch_repair import watch_torchvision
 from opsin.services import vocabulary
 from opsin.services.create import choose
 from opsin.services.layout import Layout
@@ -146,6 +147,7 @@ def install_encoder(root: Path, name: str) -> bool:
     :raises UnknownName: where no plugin can fetch it.
     :raises PluginError: where the plugin fails, e.g. without a network.
     """
+    watch_torchvision()
     settings = load_settings(Layout(root).settings)
     cards = {card.name: card for card in encoder_cards(settings)}
     if name in cards and cards[name].installed:
