@@ -61,16 +61,3 @@ def opsin_encoder_install(name: str, config: Config) -> bool | None:
 
     install(parse(name), config.model_configs)
     return True
-
-
-@hookimpl
-def opsin_encoder_install(name: str, config: Config) -> bool | None:
-    """Download the weights and the tokenizer of ``open_clip:...``; None where the name is another plugin's."""
-    from opsin_clip.names import FAMILY, parse
-
-    if name != FAMILY and not name.startswith(f"{FAMILY}:"):
-        return None
-    from opsin_clip.hub import install
-
-    install(parse(name), config.model_configs)
-    return True
