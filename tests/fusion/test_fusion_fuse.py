@@ -168,3 +168,14 @@ def test_what_nobody_judged_is_told_with_the_reason() -> None:
         "text": "broken failed",
         "violence": "the encoder cannot see it",
     }
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 1)), max_size=12), st.floats(0, 1))
+@settings(deadline=None)
+def test_leaving_out_what_cannot_pass_changes_nothing_above(scores: list[tuple[str, float]], bar: float) -> None:
+    reports = [
+        Report(categorizer=f"c{n}", revision="1", family=f"f{n % 2}", status="ok", matches=(Match(label, score),))
+        for n, (label, score) in enumerate(scores)
+    ]
+    everything = [entry for entry in fuse(reports) if entry.score > max(bar, 0.001)]
+    assert [entry for entry in fuse(reports, above=bar) if entry.score > max(bar, 0.001)] == everything

@@ -50,6 +50,7 @@ def fuse(
     scopes: Mapping[str, Collection[str]] | None = None,
     weights: Mapping[str, float] | None = None,
     synonyms: Mapping[str, str] | None = None,
+    above: float = 0.0,
 ) -> list[Fused]:
     """Return every label that a report scores, sorted by label.
 
@@ -61,7 +62,8 @@ def fuse(
     :data:`FLOOR`, like a score where others of its family scored the label, else with :data:`SILENT_WEIGHT`. Labels that
     a categorizer declines do not belong into its scope.
     ``weights`` maps a categorizer to its weight (default 1; 0 leaves it out). ``synonyms`` maps other names to label
-    ids; of two names of one label in one report the higher score counts.
+    ids; of two names of one label in one report the higher score counts. Labels of which no score is higher than
+    ``above`` are left out: a mean is never higher than its highest member.
     """
     heard = [
         _Heard(report, _by_label(report.matches, synonyms or {}), (scopes or {}).get(report.categorizer, ()), weight)
@@ -70,7 +72,8 @@ def fuse(
     ]
     shares: dict[tuple[bool | None, ...], list[float]] = {}  # most labels are spoken of in one of a few ways
     fused = []
-    for label in sorted({label for each in heard for label in each.matches}):
+    spoken = {label for each in heard for label, match in each.matches.items() if match.score > above or not above}
+    for label in sorted(spoken):
         silence = tuple(each.silent_about(label) for each in heard)
         if silence not in shares:
             shares[silence] = _shares(heard, silence)

@@ -39,7 +39,9 @@ class AssetView(msgspec.Struct, frozen=True, kw_only=True):
 
 def model_tags(workspace: Workspace, reports: Sequence[Report], auto_tag: float | None) -> list[Tag]:
     """Return the tags that follow from the reports alone, sorted by label."""
-    return tags(fuse(reports, scopes=workspace.scopes), workspace.labels, workspace.settings.tags, auto_tag)
+    limits = workspace.settings.tags
+    lowest = auto_tag if auto_tag is not None else min(limits.threshold, *limits.labels.values(), 1.0)
+    return tags(fuse(reports, scopes=workspace.scopes, above=lowest), workspace.labels, limits, auto_tag)
 
 
 def joined(workspace: Workspace, found: Sequence[Tag], said: Mapping[str, bool]) -> list[Tag]:
