@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from opsin import Compiled, Context, Frame
     from opsin_starter import StarterConfig
 
+# Raise it whenever the networks are built otherwise: their compiled forms are kept under it.
+NETWORKS = 1
 # Raise it whenever the same weights would give other numbers.
 ALGORITHM = 5
 # 297 x 0.875 = 260: EfficientNet-Lite2's input and centre crop.
@@ -47,19 +50,30 @@ class StarterEncoder(Encoder):
 
     def __init__(self, config: StarterConfig) -> None:
         self._config = config
-        self._weights: Weights | None
-        try:
-            self._weights = locate(config)
-            digest = revision_of(self._weights)
-        except PluginUnavailable:
-            self._weights, digest = None, "missing"
-        self.revision = f"{ALGORITHM}-{digest}"
-        own = self._weights is not None and any(source is None for source in self._weights.sources)
-        self.space = f"starter:{digest}" if own else "starter"
+        self._weights: Weights | None = None
+        self._digest = ""
+        self.revision, self.space = f"{ALGORITHM}-missing", "starter"
+        with contextlib.suppress(PluginUnavailable):
+            self._find()
         self._image: Compiled | None = None
         self._text: TextSide | None = None
         self._space: Space | None = None
         self._dictionary: Dictionary | None = None
+
+    def _find(self) -> Weights:
+        """Find the weights; they give the revision and, where they are the user's own, a space of their own."""
+        weights = self._weights = locate(self._config)
+        self._digest = revision_of(weights)
+        self.revision = f"{ALGORITHM}-{self._digest}"
+        self.space = f"starter:{self._digest}" if None in weights.sources else "starter"
+        return weights
+
+    @property
+    def text_side(self) -> TextSide:
+        """The text network, once loaded."""
+        if self._text is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        return self._text
 
     def load(self, context: Context) -> None:
         """Check and load the weights; the first time, also compile them and work the space out (seconds).
@@ -67,9 +81,9 @@ class StarterEncoder(Encoder):
         :raises PluginUnavailable: where a weight file is missing.
         :raises Damaged: where one is not what was published.
         """
-        weights = self._weights or locate(self._config)
+        weights = self._weights or self._find()
         verify(weights, context.cache)
-        key = self.revision
+        key = f"{NETWORKS}-{self._digest}"
         text = TextSide(weights.text, weights.tokenizer, key, context)
 
         def build() -> object:
@@ -80,7 +94,7 @@ class StarterEncoder(Encoder):
         example = (np.zeros((2, VIEW.crop, VIEW.crop, 3), np.uint8),)
         self._image = context.compile(build, example, key=f"efficientnet-lite2-{key}")
         folder = class_info_folder()
-        path = context.cache / f"space-{key}.npz"
+        path = context.cache / f"space-{self.revision}.npz"
         space = load_space(path)
         if space is None:
             space = _work_out(weights.image, folder, text)
@@ -91,22 +105,33 @@ class StarterEncoder(Encoder):
 
     def extract(self, frames: Sequence[Frame]) -> list[Mapping[str, NDArray[Any]]]:
         """Return ``embedding`` and ``classes`` of each frame, from one forward pass."""
-        if self._image is None or self._space is None:
-            raise PluginUnavailable("the starter encoder was used before it was loaded")
         if not frames:
             return []
-        pooled, logits = self._image(np.stack([frame.view(VIEW) for frame in frames]))
-        vectors = self._space.images(pooled, logits)
+        pooled, logits = self.look(frames)
+        vectors = self.place(pooled, logits)
         top = top_classes(logits)
         return [{"embedding": vector, "classes": pairs} for vector, pairs in zip(vectors, top, strict=True)]
 
-    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return unit rows, float32 (n, 512).
+    def look(self, frames: Sequence[Frame]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return pooled features, float32 (n, 1280), and logits, float32 (n, 1000), of at least one frame."""
+        if self._image is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        pooled, logits = self._image(np.stack([frame.view(VIEW) for frame in frames]))
+        return pooled, logits
+
+    def place(self, pooled: NDArray[np.float32], logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return unit rows, float32 (n, 512), of what ``look`` returned."""
+        if self._space is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        return self._space.images(pooled, logits)
+
+    def read(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit rows, float32 (n, 384): texts with the definitions of their nouns, before they are projected.
 
         A text is helped by the dictionary: "gerenuk" says little to a text encoder, its definition "slender East African
         antelope with slim neck" much.
         """
-        if self._text is None or self._space is None or self._dictionary is None:
+        if self._text is None or self._dictionary is None:
             raise PluginUnavailable("the starter encoder was used before it was loaded")
         subjects = [subject(text) for text in texts]
         meanings = [self._dictionary.meaning(text) for text in subjects]
@@ -120,7 +145,13 @@ class StarterEncoder(Encoder):
             for noun in meaning.nouns:
                 said = vectors[[places[sense] for sense in noun]].mean(axis=0)
                 rows[place] += DEFINITION_WEIGHT * meaning.share / len(meaning.nouns) * unit(said)
-        return self._space.texts(unit(rows))
+        return unit(rows)
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return unit rows, float32 (n, 512): the visual side is zero."""
+        if self._space is None:
+            raise PluginUnavailable("the starter encoder was used before it was loaded")
+        return self._space.texts(self.read(texts))
 
     def background(self) -> NDArray[np.float32]:
         """Return unit rows, float32 (1000, 512): what pictures of each ImageNet class would look like."""
@@ -141,8 +172,18 @@ def top_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _work_out(image_weights: Path, folder: Path, text: TextSide) -> Space:
+    return make_space(classifier_rows(image_weights), class_vectors(folder, text))
+
+
+def classifier_rows(image_weights: Path) -> NDArray[np.float32]:
+    """Return the rows of the image network's last layer, float32 (1000, 1280). This imports torch."""
     from opsin_starter.networks import read_image_weights
 
-    weight = read_image_weights(image_weights)["classifier.weight"].float().numpy()
+    rows: NDArray[np.float32] = read_image_weights(image_weights)["classifier.weight"].float().numpy()
+    return rows
+
+
+def class_vectors(folder: Path, text: TextSide) -> NDArray[np.float32]:
+    """Return MiniLM's unit vectors of the classes, float32 (1000, 384): of their names and of their definitions."""
     names, definitions = zip(*class_texts(folder), strict=True)
-    return make_space(weight, unit(text.encode(names) + text.encode(definitions)))
+    return unit(text.encode(names) + text.encode(definitions))

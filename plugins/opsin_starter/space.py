@@ -63,9 +63,8 @@ class Space(msgspec.Struct, frozen=True):
 
     def texts(self, rows: Array) -> Array:
         """Return unit rows, float32 (n, DIM), of MiniLM vectors (n, 384): the visual side is zero."""
-        out = np.zeros((len(rows), DIM), np.float32)
-        out[:, :TEXT_DIM] = _text_side(rows, self.mean, self.axes)
-        return out
+        said = _text_side(rows, self.mean, self.axes)
+        return np.concatenate((said, np.zeros((len(rows), self.visual.shape[1]), np.float32)), axis=1)
 
     def images(self, features: Array, logits: Array) -> Array:
         """Return unit rows, float32 (n, DIM), of pooled features (n, 1280) and logits (n, 1000).
@@ -122,7 +121,7 @@ def class_weights(logits: Array) -> Array:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), np.float32)
 
 
-def make_space(weight: Array, class_texts: Array) -> Space:
+def make_space(weight: Array, class_texts: Array, *, text_dim: int = TEXT_DIM, visual_dim: int = VISUAL_DIM) -> Space:
     """Work the space out from the classifier's rows (1000, 1280) and MiniLM's vectors (1000, 384) of the classes.
 
     The background needs no photos: each class's own row stands for the features of a picture of that class, and its
@@ -133,8 +132,8 @@ def make_space(weight: Array, class_texts: Array) -> Space:
     mean = class_texts.mean(axis=0)
     centred = unit(class_texts - mean)
     _, spread, directions = np.linalg.svd(centred, full_matrices=False)
-    scale = (spread[:TEXT_DIM] / len(centred) ** 0.5) ** WHITENING
-    axes = np.asarray(directions[:TEXT_DIM].T / scale, np.float32)
+    scale = (spread[:text_dim] / len(centred) ** 0.5) ** WHITENING
+    axes = np.asarray(directions[:text_dim].T / scale, np.float32)
     mean = np.asarray(mean, np.float32)
     classes = _text_side(class_texts, mean, axes)
     rows = np.asarray(weight - weight.mean(axis=0), np.float32)
@@ -145,8 +144,8 @@ def make_space(weight: Array, class_texts: Array) -> Space:
         axes=axes,
         classes=classes,
         linear=np.asarray(np.linalg.solve(ridge, classes), np.float32),
-        visual=np.ascontiguousarray(np.linalg.svd(weight, full_matrices=False)[2][:VISUAL_DIM].T, np.float32),
-        background=np.zeros((0, DIM), np.float32),
+        visual=np.ascontiguousarray(np.linalg.svd(weight, full_matrices=False)[2][:visual_dim].T, np.float32),
+        background=np.zeros((0, text_dim + visual_dim), np.float32),
     )
     logits = PSEUDO_SCALE * products
     np.fill_diagonal(logits, PSEUDO_LEAD)
