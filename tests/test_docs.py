@@ -44,7 +44,10 @@ def commands() -> dict[str, click.Command]:
             for name, each in command.commands.items():
                 walk(each, f"{path} {name}")
 
-    for name, command in cli.commands.items():
+    context = click.Context(cli)
+    for name in cli.list_commands(context):
+        command = cli.get_command(context, name)
+        assert command is not None
         walk(command, f"opsin {name}")
     return found
 

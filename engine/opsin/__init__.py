@@ -32,7 +32,7 @@ from opsin.plugin import (
 from opsin.version import VERSION
 
 if TYPE_CHECKING:
-    from opsin.library import Library, init, open
+    from opsin.library import Library, init, open, restore
 
 __version__ = VERSION
 
@@ -66,9 +66,10 @@ __all__ = [
     "init",
     "open",
     "read_vocabulary",
+    "restore",
 ]
 
-_LIBRARY = frozenset({"Library", "init", "open"})
+_LIBRARY = frozenset({"Library", "init", "open", "restore"})
 
 
 def __getattr__(name: str) -> Any:

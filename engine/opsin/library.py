@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from opsin.catalogue import assets
 from opsin.errors import LibraryError
 from opsin.plugin import EncoderCard
+from opsin.services import backup as backup_service
 from opsin.services import duplicates as duplicates_service
 from opsin.services import explain as explain_service
 from opsin.services import filters, people, upkeep
@@ -60,6 +61,18 @@ def open(path: str | Path | None = None, *, readonly: bool = False, encoder: str
     :raises EncoderMismatch: where ``encoder`` is given and is not the one that it was made with.
     """
     return Library(Path(path) if path is not None else default_library(), readonly=readonly, encoder=encoder)
+
+
+def restore(backup: str | Path, path: str | Path | None = None) -> Library:
+    """Make a library from a backup, comparing every file with the backup's list, and open it.
+
+    :raises UsageError: where ``backup`` is none, or there is something at ``path``.
+    :raises Damaged: where a file of the backup is missing or has other bytes; nothing is left behind then.
+    """
+    root = Path(path) if path is not None else default_library()
+    for _ in backup_service.restore(Path(backup), root):
+        pass
+    return Library(root)
 
 
 class Library(Keeping):
@@ -280,4 +293,4 @@ class Library(Keeping):
             return search_service.one_asset(assets.resolve(connection, asset), asset)
 
 
-__all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open"]
+__all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open", "restore"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Literal
 
@@ -46,6 +45,8 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
     @property
     def revision(self) -> str:
         """The first 12 hex digits of the SHA-256 of the canonical JSON of this vocabulary."""
+        import hashlib  # not on the way of `import opsin`
+
         return hashlib.sha256(msgspec.json.encode(self, order="sorted")).hexdigest()[:12]
 
     @property

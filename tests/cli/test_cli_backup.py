@@ -80,9 +80,7 @@ def test_pictures_added_meanwhile_are_in_the_backup_or_not_but_whole(copied: ops
         adding.join()
     counts = []
     for number in range(3):
-        for _ in restore(tmp_path / f"backup{number}", tmp_path / f"new{number}"):
-            pass
-        with opsin.open(tmp_path / f"new{number}") as again:
+        with opsin.restore(tmp_path / f"backup{number}", tmp_path / f"new{number}") as again:
             counts.append(again.count())
             assert not again.verify_index()
             assert all(

@@ -5,8 +5,16 @@ from __future__ import annotations
 import resource
 import subprocess
 import sys
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
+import click
 import pytest
+
+from opsin import cli
+from opsin.cli.main import COMMANDS
 
 HEAVY = {
     "torch",
@@ -55,3 +63,21 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 
 def test_help_takes_less_than_a_fifth_of_a_second_of_cpu() -> None:
     assert cpu_seconds(HELP.format(arguments=["--help"])) < 0.2
+
+
+def test_help_lists_every_command_that_the_modules_have() -> None:
+    found = {command.name for path in Path(cli.__file__).parent.glob("*.py") for command in commands_of(path.stem)}
+    assert found == set(COMMANDS)
+
+
+def commands_of(module: str) -> tuple[click.Command, ...]:
+    if module in {"main", "__init__"}:
+        return ()
+    commands: tuple[click.Command, ...] = getattr(import_module(f"opsin.cli.{module}"), "COMMANDS", ())
+    return commands
+
+
+def test_an_unknown_command_is_answered_with_what_is_near(run: Callable[..., Any]) -> None:
+    ran = run("serch")
+    assert ran.status == 2
+    assert "Did you mean 'search'?" in ran.err

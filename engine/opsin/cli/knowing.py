@@ -51,18 +51,21 @@ def _list(root: Path | None, *, as_json: bool) -> None:
         return
     rows = [
         (
-            card.name + ("  (default)" if card.default else ""),
+            card.name,
             "yes" if card.installed else "no",
             size(card.size),
             f"{known[card.name].images_per_second:.0f}/s" if card.name in known else "-",
             card.licence + ("" if card.commercial else "  (no commercial use)"),
             ", ".join(card.languages),
-            card.summary,
+            ("The default. " if card.default else "") + card.summary,
         )
         for card in cards
     ]
     table(
-        ("encoder", "here", "size", "speed here", "licence", "languages", "summary"), rows, right=("size", "speed here")
+        ("encoder", "here", "size", "speed here", "licence", "languages", "summary"),
+        rows,
+        right=("size", "speed here"),
+        whole=("encoder", "size", "speed here"),
     )
     if unmeasured := [card.name for card in cards if card.installed and card.name not in known]:
         click.echo(f"`opsin encoders measure {unmeasured[0]}` measures how fast that is here.")

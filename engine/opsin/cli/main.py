@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 
 import click
 
-from opsin.cli import (
-    adding,
-    catalogue,
-    doctor,
-    finding,
-    indexing,
-    keeping,
-    knowing,
-    making,
-    moving,
-    plugins,
-    vocabularies,
-    watching,
-)
 from opsin.version import VERSION
+
+COMMANDS = {
+    "init": ("making", "Make a new library."),
+    "add": ("adding", "Add pictures: files, folders, URLs, buckets, lists."),
+    "watch": ("watching", "Add what appears or changes in folders, until Ctrl-C."),
+    "tag": ("adding", "Show the tags of pictures without storing anything."),
+    "search": ("finding", "Find pictures by words, by example, or both."),
+    "duplicates": ("finding", "Show groups of pictures that look nearly the same."),
+    "list": ("catalogue", "List pictures with their tags."),
+    "show": ("catalogue", "Show one picture, its tags, and what looks like it."),
+    "tags": ("catalogue", "Show every tag in use, most frequent first."),
+    "label": ("catalogue", "Attach and remove tags by hand, for good."),
+    "explain": ("catalogue", "Show why a picture carries a tag, or does not."),
+    "reanalyse": ("adding", "Ask the categorizers again."),
+    "vocabulary": ("vocabularies", "Show and change the labels that this library tags with."),
+    "export": ("moving", "Write what is known as JSON lines, Parquet or XMP."),
+    "import": ("moving", "Bring back owners, captions and people's tags."),
+    "backup": ("keeping", "Copy the library, also while it is in use."),
+    "restore": ("keeping", "Make a library from a backup."),
+    "doctor": ("doctor", "Look everything over, and say what to do."),
+    "index": ("indexing", "Look after the vector index."),
+    "encoders": ("knowing", "List, fetch and measure encoders."),
+    "plugins": ("plugins", "List plugins, and see whether they work."),
+    "plugin": ("plugins", "Write a plugin."),
+    "completion": ("making", "Print the completion script of a shell."),
+}
+"""Each command: its module, which is imported when it is used, and its line in `opsin --help`."""
 
 _EPILOG = """\b
 Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `index verify` found damage),
@@ -31,28 +45,40 @@ The library is --library, else OPSIN_HOME, else ./opsin-library.
 """
 
 
-@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Commands(click.Group):
+    """The commands of ``COMMANDS``, each imported only when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"opsin.cli.{COMMANDS[cmd_name][0]}")
+        commands: tuple[click.Command, ...] = module.COMMANDS
+        return next(command for command in commands if command.name == cmd_name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], COMMANDS, 1)
+            ctx.fail(f"No such command {args[0]!r}." + (f" Did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.command(
+    cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(VERSION, prog_name="opsin")
 def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""
-
-
-for module in (
-    making,
-    adding,
-    watching,
-    finding,
-    catalogue,
-    vocabularies,
-    moving,
-    keeping,
-    doctor,
-    knowing,
-    plugins,
-    indexing,
-):
-    for command in module.COMMANDS:
-        cli.add_command(command)
 
 
 def main() -> None:

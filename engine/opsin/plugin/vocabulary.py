@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -116,6 +115,8 @@ def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
 
 
 def _parse(text: str, origin: str) -> Vocabulary:
+    import tomllib  # not on the way of `import opsin`
+
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -68,8 +68,8 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
         yield from _index(workspace, quick=quick)
         if not quick:
             yield from _tags(workspace)
-            yield from _reports(workspace)
             yield from _plugins(workspace)
+            yield from _reports(workspace)
     except OpsinError as error:
         yield Finding(area="library", state="problem", message=str(error), remedy=_remedy(error, root))
     finally:
