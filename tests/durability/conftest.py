@@ -31,8 +31,18 @@ def settings_text() -> str:
 
 @pytest.fixture(scope="session")
 def empty_library(tmp_path_factory: pytest.TempPathFactory, settings_text: str) -> Path:
-    """Return a library that is never changed."""
+    """Return a library that is never changed; without vocabularies, as hundreds of labels only take time here."""
     root = tmp_path_factory.mktemp("empty") / "library"
+    root.mkdir()
+    (root / "opsin.toml").write_text(settings_text, "utf-8")
+    opsin.init(root, encoder="fake", vocabularies=()).close()
+    return root
+
+
+@pytest.fixture(scope="session")
+def wordy_library(tmp_path_factory: pytest.TempPathFactory, settings_text: str) -> Path:
+    """Return a library that is never changed, whose vocabulary makes the catalogue grow faster."""
+    root = tmp_path_factory.mktemp("wordy") / "library"
     root.mkdir()
     (root / "opsin.toml").write_text(settings_text, "utf-8")
     opsin.init(root, encoder="fake").close()

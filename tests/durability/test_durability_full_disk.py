@@ -22,7 +22,6 @@ from opsin.testing import jpeg_bytes, make_noise
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
-    from tests.durability.conftest import FreshLibrary
     from tests.durability.durable_check import parse, problems
     from tests.durability.durable_process import OPSIN, opsin_command
 else:
@@ -48,9 +47,9 @@ def _add_the_rest(root: Path, photos: Path) -> None:
 
 
 def test_a_catalogue_that_cannot_grow_ends_with_status_4_and_loses_nothing(
-    fresh_library: FreshLibrary, many_photos: Path
+    wordy_library: Path, many_photos: Path, tmp_path: Path
 ) -> None:
-    root = fresh_library("library")
+    root = Path(shutil.copytree(wordy_library, tmp_path / "library"))
     # The write-ahead log of the catalogue grows by some hundred kB for these pictures.
     done = _add_with_limit(root, many_photos, (root / "catalogue.sqlite").stat().st_size + 200 * _KIB)
     assert done.returncode == 4, done.stderr
@@ -78,7 +77,7 @@ def tiny_disk(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("large", [False, True], ids=["catalogue", "copy"])
 def test_a_full_file_system_ends_with_status_4_and_loses_nothing(
-    empty_library: Path, many_photos: Path, tmp_path: Path, tiny_disk: Path, large: bool
+    wordy_library: Path, many_photos: Path, tmp_path: Path, tiny_disk: Path, large: bool
 ) -> None:
     photos, disk, kept = tmp_path / "photos", tmp_path / "disk", tmp_path / "kept"
     disk.mkdir()
@@ -87,11 +86,11 @@ def test_a_full_file_system_ends_with_status_4_and_loses_nothing(
         for path in sorted(photos.iterdir())[3:]:
             path.unlink()
         (photos / "99.jpg").write_bytes(jpeg_bytes(make_noise(99, 64)) + bytes(1024 * _KIB))
-    room = sum(path.stat().st_size for path in empty_library.rglob("*") if path.is_file()) + 600 * _KIB
+    room = sum(path.stat().st_size for path in wordy_library.rglob("*") if path.is_file()) + 600 * _KIB
     arguments = ["add", "--json", "--copy", "--library", f"{disk}/library", str(photos)]
     # The file system goes with the last process that sees it, so that the library is copied out of it before.
     script = 'cp -r "$1" "$2/library"; disk=$2; kept=$3; shift 3; "$@"; status=$?; cp -r "$disk/library" "$kept"; exit $status'
-    steps = ["sh", "-c", script, "sh", str(empty_library), str(disk), str(kept), *OPSIN, *arguments]
+    steps = ["sh", "-c", script, "sh", str(wordy_library), str(disk), str(kept), *OPSIN, *arguments]
     done = subprocess.run(
         ["unshare", "-Urm", "sh", str(tiny_disk), str(room), str(disk), *steps],
         capture_output=True,
