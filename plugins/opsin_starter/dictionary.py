@@ -1,4 +1,4 @@
-"""What words mean: ImageNet's 21,843 WordNet nouns with their definitions, and which of them a text speaks of."""
+"""What words mean: ImageNet's 21,844 WordNet nouns with their definitions, and which of them a text speaks of."""
 
 from __future__ import annotations
 
