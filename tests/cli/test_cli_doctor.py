@@ -117,10 +117,11 @@ def test_originals_that_are_gone_are_a_warning(home: Path, photos: Path, run: Ca
     assert findings(ran)["originals"][0] == "warning"
 
 
-def test_a_damaged_catalogue_is_found(home: Path, run: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("start", [0, 100, 8192])
+def test_a_damaged_catalogue_is_found(home: Path, run: Callable[..., Any], start: int) -> None:
     path = home / "catalogue.sqlite"
     data = bytearray(path.read_bytes())
-    data[8192:12288] = b"\xff" * 4096
+    data[start : start + 2048] = b"\xff" * 2048
     path.write_bytes(data)
     ran = run("doctor", "--quick")
     assert ran.status == 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +99,5 @@ def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any
 
 def backup(source: Path, target: Path) -> None:
     """Copy the database at ``source`` to ``target`` as one consistent state, while others go on using it."""
-    with sqlite3.connect(source) as origin, sqlite3.connect(target) as copy:
+    with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
         origin.backup(copy)
-    origin.close()
-    copy.close()
