@@ -153,6 +153,9 @@ def test_a_broken_vocabulary_is_named_with_its_line_and_can_be_mended(
     assert ran.status == 1
     assert "nowhere" in ran.out
     assert run("search", "red").status == 2
+    before = (home / "vocabularies" / "everyday.toml").read_bytes()
+    assert run("vocabulary", "edit", "everyday", "dog", "--synonym", "doggy").status == 2
+    assert (home / "vocabularies" / "everyday.toml").read_bytes() == before
     ran = run("doctor", "--quick", "--json")
     assert ran.status == 1
     assert [entry["area"] for entry in ran.lines if entry["state"] == "problem"] == ["vocabularies"]

@@ -11,7 +11,7 @@ import msgspec
 from opsin.catalogue import contents
 from opsin.errors import SettingError
 from opsin.model import Label, Vocabulary
-from opsin.plugin.vocabulary import label_id
+from opsin.plugin.vocabulary import label_id, read_vocabulary
 from opsin.services import vocabulary
 from opsin.services.reanalyse import Plan, Reanalysed, plan, reanalyse
 from opsin.services.upkeep import rebuild_tags
@@ -25,6 +25,7 @@ def add_vocabulary(workspace: Workspace, source: str | Path) -> Vocabulary:
     :raises UsageError: where there is a vocabulary of that name.
     :raises SettingError: where the file cannot be used.
     """
+    _require_sound(workspace)
     added = vocabulary.add(workspace.layout.vocabularies, source, workspace.settings)
     workspace.set_vocabularies()
     return added
@@ -36,6 +37,7 @@ def create_vocabulary(workspace: Workspace, name: str) -> Vocabulary:
     :raises UsageError: where there is a vocabulary of that name.
     :raises SettingError: where the name is not lower_snake_case.
     """
+    _require_sound(workspace)
     made = vocabulary.create(workspace.layout.vocabularies, name)
     workspace.set_vocabularies()
     return made
@@ -46,6 +48,7 @@ def remove_vocabulary(workspace: Workspace, name: str) -> None:
 
     :raises UnknownName: naming the vocabularies that there are.
     """
+    _require_sound(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name))
     vocabulary.remove(workspace.layout.vocabularies, name)
     workspace.set_vocabularies()
     with workspace.catalogue.write() as connection:
@@ -65,6 +68,7 @@ def edit_label(workspace: Workspace, name: str, label: str, changes: Mapping[str
     :raises UnknownName: where there is no such vocabulary or field.
     :raises SettingError: where the result cannot be used; nothing is written then.
     """
+    _require_sound(workspace)
     folder = workspace.layout.vocabularies
     identity = label_id(label)
     new = identity not in vocabulary.show(folder, name).by_id
@@ -88,6 +92,7 @@ def remove_label(workspace: Workspace, name: str, label: str) -> Vocabulary:
     :raises UnknownName: where there is no such vocabulary or label.
     :raises SettingError: where other labels name it as their parent; nothing is written then.
     """
+    _require_sound(workspace)
     changed = vocabulary.remove_label(workspace.layout.vocabularies, name, label_id(label))
     workspace.set_vocabularies()
     return changed
@@ -104,3 +109,13 @@ def plan_rescore(workspace: Workspace, name: str) -> Plan:
 def rescore(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
     """Carry out a plan of :func:`plan_rescore`; each content is yielded when its new tags are stored."""
     return reanalyse(workspace, todo)
+
+
+def _require_sound(workspace: Workspace, *, but: Path | None = None) -> None:
+    """Check that every vocabulary of the library can be used, ``but`` one: otherwise nothing could be scored afterwards.
+
+    :raises SettingError: naming the file, the line and the label of what is wrong.
+    """
+    for path in sorted(workspace.layout.vocabularies.glob("*.toml")):
+        if path != but and not path.name.startswith("."):
+            read_vocabulary(path)
