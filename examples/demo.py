@@ -60,7 +60,7 @@ def main() -> None:
     opsin("list")
     opsin("search", "a cat", "-n", "3")
     opsin("search", "motorbike", "-n", "3")
-    opsin("search", "a cup of coffee", "-n", "3")
+    opsin("search", "coffee", "-n", "3")
     print("\nBy example, the other half of a stereo pair comes first:")
     opsin("search", "--like", str(PHOTOS / "motorcycle_left.jpg"), "-n", "3")
     print("\nWords and an example together:")

@@ -177,5 +177,5 @@ def test_leaving_out_what_cannot_pass_changes_nothing_above(scores: list[tuple[s
         Report(categorizer=f"c{n}", revision="1", family=f"f{n % 2}", status="ok", matches=(Match(label, score),))
         for n, (label, score) in enumerate(scores)
     ]
-    everything = [entry for entry in fuse(reports) if entry.score > max(bar, 0.001)]
-    assert [entry for entry in fuse(reports, above=bar) if entry.score > max(bar, 0.001)] == everything
+    everything = [entry for entry in fuse(reports) if entry.score > max(bar, 0.001) + 1e-9]
+    assert [entry for entry in fuse(reports, above=bar) if entry.score > max(bar, 0.001) + 1e-9] == everything

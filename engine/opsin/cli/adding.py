@@ -71,13 +71,14 @@ def _follow(library: Library, pictures: Sequence[str], outcomes: Iterator[Added]
     counts: Counter[str] = Counter()
     begun = time.monotonic()
     with progress(show=isinstance(show, _Lines)) as bar:
-        task = bar.add_task("Adding", total=None, rate="")
+        task = bar.add_task("Loading models (the first time takes longer)", total=None, rate="")
         if not bar.disable and "-" not in pictures:
             count = threading.Thread(
                 target=lambda: bar.update(task, total=library.count_sources(*pictures)), daemon=True
             )
             count.start()
         for added in outcomes:
+            bar.update(task, description="Adding")
             counts[added.status] += 1
             done = counts.total()
             bar.update(task, completed=done, rate=f"{done / (time.monotonic() - begun):.0f}/s")

@@ -68,12 +68,8 @@ def search(
 
 def _show(page: Page) -> None:
     if not page.hits:
-        more = (
-            f" ({page.cut_off} pictures are only as near as any picture would be; --all shows them)"
-            if page.cut_off
-            else ""
-        )
-        click.echo(f"Nothing matches{more}.", err=True)
+        near = "" if page.nearest is None else f" (the nearest scores {page.nearest:.2f}, a match 0.50; --all shows it)"
+        click.echo(f"Nothing matches{near}.", err=True)
         return
     rows = [
         (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:13])

@@ -30,12 +30,12 @@ def init(root: Path | None, encoder: str | None, vocabularies: tuple[str, ...], 
     from opsin.settings import default_library, load_settings
 
     target = root or default_library()
-    card = create(target, encoder=encoder, vocabularies=vocabularies)
-    better = None if encoder else better_than(card, encoder_cards(load_settings(target / "opsin.toml")))
+    chosen = create(target, encoder=encoder, vocabularies=vocabularies)
+    better = None if encoder else better_than(chosen, encoder_cards(load_settings(target / "opsin.toml")))
     if as_json:
-        emit({"library": str(target.absolute()), "encoder": card.name, "better": better.name if better else None})
+        emit({"library": str(target.absolute()), "encoder": chosen, "better": better.name if better else None})
         return
-    click.echo(f"Made a library at {target} with the encoder {card.name}.")
+    click.echo(f"Made a library at {target} with the encoder {chosen}.")
     if better is not None:
         click.echo(
             f"A better encoder: `{better.install}` fetches {better.name} ({size(better.size)}), then `opsin init --encoder {better.name}`."

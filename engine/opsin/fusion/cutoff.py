@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float32]
 
 # From which margin on something matches, by the kind of query.
-TEXT_CUT = 1.6
+TEXT_CUT = 1.4
 PICTURE_CUT = 2.3
 # How steeply the score rises around the cut-off, per spread.
 SLOPE = 1.0

@@ -2,6 +2,7 @@
 
 from opsin.host.discovery import Plugin, discover, encoder_cards, shipped_vocabularies
 from opsin.host.host import Host
+from opsin.host.roster import name_encoder
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "PluginStatus",
     "discover",
     "encoder_cards",
+    "name_encoder",
     "shipped_vocabularies",
 ]

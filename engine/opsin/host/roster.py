@@ -6,14 +6,15 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from opsin.errors import ContractBroken, PluginError, UnknownName, UsageError
-from opsin.host.discovery import Plugin, cards_of
+from opsin.errors import ContractBroken, PluginError, PluginUnavailable, UnknownName, UsageError
+from opsin.host.discovery import Plugin, cards_of, discover
 from opsin.host.lane import Lane
 from opsin.host.local import PluginObject, check_object
 from opsin.host.recipe import Recipe
 from opsin.host.values import ObjectKind
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer, Encoder, Extractor, Frames
+from opsin.settings import Settings
 
 log = logging.getLogger("opsin.host")
 
@@ -45,6 +46,21 @@ def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]
         f". Plugins out of use: {unusable}" if unusable else ""
     )
     raise UnknownName(msg)
+
+
+def name_encoder(settings: Settings, name: str) -> str:
+    """Return the full name of the encoder that ``name`` means; a card's name, or a form that its plugin documents.
+
+    :raises UnknownName: naming the encoders that there are.
+    :raises PluginUnavailable: where its weights are not on this machine, naming the command that fetches them.
+    """
+    plugins = discover(settings)
+    known = find_encoder(plugins, name)[1].name
+    for card in (card for plugin in plugins for card in cards_of(plugin)):
+        if card.name in {known, name} and not card.installed:
+            msg = f"the weights of {card.name} are not on this machine: `{card.install}` fetches them"
+            raise PluginUnavailable(msg)
+    return known
 
 
 def build_extractors(plugins: Sequence[Plugin], taken: set[str], make_lane: MakeLane) -> list[Lane]:

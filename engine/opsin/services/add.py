@@ -50,20 +50,20 @@ def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) ->
                 if source is None:
                     exhausted = True
                     break
-                unchanged = _unchanged(workspace, source)
+                unchanged = _unchanged(workspace, source, options)
                 waiting.append((source, unchanged or pool.submit(under_way.prepare, source)))
             yield from commit(workspace, _take_done(waiting), options)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _unchanged(workspace: Workspace, source: Source) -> AssetRow | None:
+def _unchanged(workspace: Workspace, source: Source, options: AddOptions) -> AssetRow | None:
     """Return the asset that is at this source and looks as it did, without reading the source."""
     if source.size is None or (source.mtime_ns is None and source.etag is None):
         return None
     with workspace.catalogue.read() as connection:
         known = assets.at_location(connection, source.location)
-    if known is None or known.vanished_at is not None:
+    if known is None or known.vanished_at is not None or (options.copy and not known.copied):
         return None
     same = (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)
     return known if same else None

@@ -9,8 +9,8 @@ from pathlib import Path
 from opsin.catalogue import Catalogue, set_meta
 from opsin.catalogue.blobs import sync_folder
 from opsin.catalogue.ids import now
-from opsin.errors import LibraryError, UnknownName
-from opsin.host import encoder_cards
+from opsin.errors import LibraryError
+from opsin.host import encoder_cards, name_encoder
 from opsin.plugin import EncoderCard
 from opsin.plugin.vocabulary import read_vocabulary
 from opsin.services import vocabulary
@@ -28,8 +28,8 @@ _SETTINGS = """\
 """
 
 
-def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str] = ("everyday",)) -> EncoderCard:
-    """Make a library at ``root`` and return the card of its encoder.
+def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str] = ("everyday",)) -> str:
+    """Make a library at ``root`` and return the name of its encoder.
 
     Without ``encoder`` it is the best one whose weights are on this machine; nothing is fetched.
 
@@ -45,7 +45,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
         msg = f"{root} is a file: name a folder"
         raise LibraryError(msg)
     settings = load_settings(layout.settings)
-    card = choose(encoder, settings)
+    chosen = choose(encoder, settings)
     try:
         place = root.absolute()
         made = [folder for folder in place.parents if not folder.exists()]
@@ -61,7 +61,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
             unfinished.with_name(unfinished.name + suffix).unlink(missing_ok=True)
         catalogue = Catalogue(unfinished)
         with catalogue.write() as connection:
-            set_meta(connection, "encoder", card.name)
+            set_meta(connection, "encoder", chosen)
             set_meta(connection, "created_at", now())
         catalogue.close()
         unfinished.replace(layout.catalogue)
@@ -70,7 +70,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     except OSError as error:
         msg = f"cannot make a library at {root}: {error.strerror or error}"
         raise LibraryError(msg) from error
-    return card
+    return chosen
 
 
 def _write_settings(path: Path) -> None:
@@ -90,30 +90,18 @@ def _add_vocabulary(folder: Path, name: str, settings: Settings) -> None:
         vocabulary.add(folder, name, settings)
 
 
-def choose(encoder: str | None, settings: Settings) -> EncoderCard:
-    """Return the card of the encoder that ``opsin init`` takes.
+def choose(encoder: str | None, settings: Settings) -> str:
+    """Return the name of the encoder that ``opsin init`` takes.
 
     :raises UnknownName: naming the encoders that there are.
+    :raises PluginUnavailable: where its weights are not here, naming the command that fetches them.
     """
-    cards = encoder_cards(settings)
-    if encoder is not None:
-        return find_card(cards, encoder)
-    ready = next((card for card in cards if card.default and card.installed), None)
-    return ready or find_card(cards, FALLBACK)
+    if encoder is None:
+        cards = encoder_cards(settings)
+        encoder = next((card.name for card in cards if card.default and card.installed), FALLBACK)
+    return name_encoder(settings, encoder)
 
 
-def better_than(chosen: EncoderCard, cards: Sequence[EncoderCard]) -> EncoderCard | None:
+def better_than(chosen: str, cards: Sequence[EncoderCard]) -> EncoderCard | None:
     """Return the default encoder where it is not the chosen one and not installed, else None."""
-    return next((card for card in cards if card.default and not card.installed and card.name != chosen.name), None)
-
-
-def find_card(cards: Sequence[EncoderCard], name: str) -> EncoderCard:
-    """Return the card called ``name``.
-
-    :raises UnknownName: naming the encoders that there are.
-    """
-    for card in cards:
-        if card.name == name:
-            return card
-    msg = f"there is no encoder {name!r}; there are {', '.join(card.name for card in cards)}"
-    raise UnknownName(msg)
+    return next((card for card in cards if card.default and not card.installed and card.name != chosen), None)

@@ -78,7 +78,7 @@ def examine_plugins(root: Path) -> list[PluginView]:
     host = Host(
         settings,
         cache=cache_folder(),
-        encoder=choose(None, settings).name,
+        encoder=choose(None, settings),
         vocabularies=list(vocabulary.shipped(settings).values()),
     )
     try:

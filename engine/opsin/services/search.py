@@ -56,11 +56,11 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Hits, best first. ``cursor`` continues, None at the end. ``cut_off`` counts near misses that were held back."""
+    """Hits, best first. ``cursor`` continues, None at the end. ``nearest`` is the best score, also of what was cut off."""
 
     hits: tuple[Hit, ...]
     cursor: str | None
-    cut_off: int
+    nearest: float | None
 
 
 class _Found(msgspec.Struct, frozen=True):
@@ -91,7 +91,11 @@ def search(workspace: Workspace, query: Query) -> Page:
         for ((f, _), score), view in zip(shown, views, strict=True)
     )
     more = keep > seen + query.limit
-    return Page(hits=hits, cursor=_write_cursor(query, seen + query.limit) if more else None, cut_off=len(found) - keep)
+    return Page(
+        hits=hits,
+        cursor=_write_cursor(query, seen + query.limit) if more else None,
+        nearest=float(scores[0]) if len(scores) else None,
+    )
 
 
 def similar(workspace: Workspace, row: AssetRow, limit: int) -> tuple[Hit, ...]:
