@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-FORMAT = 1  # raise it when the numbers of an encoder would change, or the fields below
+FORMAT = 2  # raise it when the numbers of an encoder would change, or the fields below
 
 
 class Tokens(msgspec.Struct, frozen=True):

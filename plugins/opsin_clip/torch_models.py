@@ -76,7 +76,7 @@ class TorchModel:
             fill=int(preprocess.get("fill_color") or 0),
             scale=float(self.model.logit_scale.detach().exp()),
             bias=0.0 if bias is None else float(bias.detach()),
-            tokens=_tokens(source, structure),
+            tokens=_tokens(source, structure, cuttable=_cuttable(self.model)),
         )
 
     def image_tower(self) -> Any:
@@ -168,7 +168,7 @@ def _first(error: Exception) -> str:
     return f"{lines[0]:.200}"
 
 
-def _tokens(source: Source, structure: Architecture) -> Tokens:
+def _tokens(source: Source, structure: Architecture, *, cuttable: bool) -> Tokens:
     text = structure.model.get("text_cfg", {})
     options = text.get("tokenizer_kwargs", {})
     hub = text.get("hf_tokenizer_name", "")
@@ -183,7 +183,7 @@ def _tokens(source: Source, structure: Architecture) -> Tokens:
         mode=text.get("tokenizer_mode") or "",
         strip_separator=bool(options.get("strip_sep_token", False)),
         language=options.get("language") or "",
-        trim=causal and first_end and not hub,
+        trim=cuttable and causal and first_end and not hub,
     )
 
 
@@ -239,6 +239,10 @@ def _text_tower(model: Any) -> Any:
                 return x
             return projection(x) if isinstance(projection, nn.Linear) else x @ projection
 
-    # a text tower of its own (CustomTextCLIP) takes short texts as it is
-    tower = ShortEncode() if type(model).__name__ == "CLIP" else Encode()
+    tower = ShortEncode() if _cuttable(model) else Encode()
     return tower.eval()
+
+
+def _cuttable(model: Any) -> bool:
+    """Whether ``ShortEncode`` is this model's text tower. Towers of their own (CustomTextCLIP, CoCa) want all."""
+    return type(model).__name__ == "CLIP"
