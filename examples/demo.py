@@ -64,7 +64,7 @@ def main() -> None:
     print("\nBy example, the other half of a stereo pair comes first:")
     opsin("search", "--like", str(PHOTOS / "motorcycle_left.jpg"), "-n", "3")
     print("\nWords and an example together:")
-    opsin("search", "flower", "--like", f"{PHOTOS / 'china.jpg'}:0.5", "-n", "3")
+    opsin("search", "a cat", "--like", f"{PHOTOS / 'motorcycle_left.jpg'}:0.5", "-n", "3")
     print("\nNothing in these photos matches this:")
     opsin("search", "grand piano", expected=(1,))
     print(
