@@ -164,3 +164,18 @@ def test_copying_a_file_that_was_only_referenced_copies_it(library: opsin.Librar
     (photos / "red-square.jpg").unlink()
     assert library.get("red-square.jpg").copied
     assert library.preview("red-square.jpg", width=32)[8:12] == b"WEBP"
+
+
+def test_a_file_that_is_named_twice_is_one_asset(library: opsin.Library, photos: Path) -> None:
+    path = photos / "red-square.jpg"
+    assert {outcome.status for outcome in library.add(path, path, path)} <= {"added", "known", "unchanged"}
+    assert library.count() == 1
+
+
+def test_the_threshold_of_an_asset_stays_when_it_is_added_again(library: opsin.Library) -> None:
+    data = jpeg_bytes(make_picture("red", "bar"))
+    library.add(data, auto_tag=0.999)
+    library.add(data)
+    counts = {entry.label: entry.count for entry in library.tags()}
+    shown = [tag.label for tag in next(library.list()).tags]
+    assert sorted(counts) == sorted(shown)

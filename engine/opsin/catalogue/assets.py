@@ -64,9 +64,14 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
 _CONTENT = ("sha256", "bytes", "format", "width", "height", "frames", "transparent", "taken_at")
 
 
+_ASSETS: Select[Any] = select(asset, *(content.c[name] for name in _CONTENT)).join(
+    content, content.c.id == asset.c.content_id
+)
+
+
 def select_assets() -> Select[Any]:
     """Return the query of all assets joined with their contents; add conditions to it."""
-    return select(asset, *(content.c[name] for name in _CONTENT)).join(content, content.c.id == asset.c.content_id)
+    return _ASSETS
 
 
 def _asset(row: Row[Any]) -> AssetRow:
@@ -90,6 +95,16 @@ def at_location(connection: Connection, location: str) -> AssetRow | None:
     """Return the asset that is at ``location``, else None."""
     row = connection.execute(select_assets().where(asset.c.location == location)).first()
     return None if row is None else _asset(row)
+
+
+def at_locations(connection: Connection, locations: Collection[str]) -> dict[str, AssetRow]:
+    """Return the assets that are at these locations, by location."""
+    found: dict[str, AssetRow] = {}
+    wanted = sorted(set(locations))
+    for start in range(0, len(wanted), _PAGE):
+        query = select_assets().where(asset.c.location.in_(wanted[start : start + _PAGE]))
+        found.update((row.location, _asset(row)) for row in connection.execute(query))
+    return found
 
 
 def of_content(connection: Connection, content_id: int) -> list[AssetRow]:
@@ -171,11 +186,15 @@ def count(connection: Connection) -> tuple[int, int]:
     return int(total), int(vanished)
 
 
-def set_person_tags(connection: Connection, row: int, labels: Mapping[str, bool]) -> None:
-    """Store a person's word about labels: True = present, False = removed for good."""
+def set_person_tags(connection: Connection, rows: Collection[int], labels: Mapping[str, bool]) -> None:
+    """Store a person's word about labels of some assets: True = present, False = removed for good."""
     at = now()
-    rows = [{"asset_row": row, "label": label, "present": present, "at": at} for label, present in labels.items()]
-    sqlite.upsert(connection, person_tag, rows)
+    said = [
+        {"asset_row": row, "label": label, "present": present, "at": at}
+        for row in rows
+        for label, present in labels.items()
+    ]
+    sqlite.upsert(connection, person_tag, said)
 
 
 def person_tags(connection: Connection, rows: Collection[int]) -> dict[int, dict[str, bool]]:

@@ -42,24 +42,33 @@ def add(connection: Connection, new: NewContent) -> int:
     return int(connection.execute(statement).scalar_one())
 
 
-def put_embeddings(connection: Connection, content_id: int, vectors: Sequence[NDArray[Any]], encoder: str) -> list[int]:
-    """Store one vector a frame as float16 and return their row numbers."""
-    rows = []
-    for frame, vector in enumerate(vectors):
-        values = {
-            "content_id": content_id,
-            "frame": frame,
-            "encoder": encoder,
-            "vector": np.asarray(vector, "<f2").tobytes(),
-        }
-        rows.append(int(connection.execute(insert(embedding).values(**values).returning(embedding.c.row)).scalar_one()))
-    return rows
+def find_all(connection: Connection, digests: Collection[bytes]) -> dict[bytes, int]:
+    """Return the ids of the contents that are known, by their digest."""
+    found: dict[bytes, int] = {}
+    wanted = sorted(set(digests))
+    for start in range(0, len(wanted), _PAGE):
+        query = select(content.c.sha256, content.c.id).where(content.c.sha256.in_(wanted[start : start + _PAGE]))
+        found.update((digest, number) for digest, number in connection.execute(query))
+    return found
 
 
-def put_features(connection: Connection, content_id: int, frames: Sequence[Mapping[str, NDArray[Any]]]) -> None:
-    """Store every feature but the embedding; arrays come in their declared type."""
+def put_embeddings(connection: Connection, frames: Sequence[tuple[int, int, NDArray[Any]]], encoder: str) -> list[int]:
+    """Store vectors as float16 and return their row numbers; ``frames``: (content id, frame, vector)."""
     rows = [
-        {"content_id": content_id, "frame": frame, "name": name, "data": np.ascontiguousarray(array).tobytes()}
+        {"content_id": number, "frame": frame, "encoder": encoder, "vector": np.asarray(vector, "<f2").tobytes()}
+        for number, frame, vector in frames
+    ]
+    if not rows:
+        return []
+    statement = insert(embedding).returning(embedding.c.row, sort_by_parameter_order=True)
+    return [int(row) for row in connection.execute(statement, rows).scalars()]
+
+
+def put_features(connection: Connection, found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]]) -> None:
+    """Store every feature but the embedding: content id -> one mapping a frame, arrays in their declared type."""
+    rows = [
+        {"content_id": number, "frame": frame, "name": name, "data": np.ascontiguousarray(array).tobytes()}
+        for number, frames in found.items()
         for frame, features in enumerate(frames)
         for name, array in features.items()
         if name != "embedding"
@@ -67,12 +76,12 @@ def put_features(connection: Connection, content_id: int, frames: Sequence[Mappi
     sqlite.upsert(connection, feature, rows)
 
 
-def put_reports(connection: Connection, content_id: int, reports: Sequence[Report]) -> None:
-    """Store reports; a newer one of the same categorizer replaces the older."""
+def put_reports(connection: Connection, found: Mapping[int, Sequence[Report]]) -> None:
+    """Store reports, content id -> reports; a newer one of the same categorizer replaces the older."""
     at = now()
     rows = [
         {
-            "content_id": content_id,
+            "content_id": number,
             "categorizer": r.categorizer,
             "revision": r.revision,
             "family": r.family,
@@ -81,6 +90,7 @@ def put_reports(connection: Connection, content_id: int, reports: Sequence[Repor
             "matches": msgspec.json.encode(r.matches),
             "at": at,
         }
+        for number, reports in found.items()
         for r in reports
     ]
     sqlite.upsert(connection, report, rows)

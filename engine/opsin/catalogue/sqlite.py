@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
 from opsin.errors import Damaged, LibraryError
@@ -89,12 +90,17 @@ def _reads_only(connection: Connection) -> bool:
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert ``rows``; where the primary key exists, replace its other columns."""
-    if not rows:
-        return
+    if rows:
+        connection.execute(_upsert(table, tuple(sorted(rows[0]))), list(rows))
+
+
+@cache
+def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
+    """Build the statement once: building it takes longer than carrying it out."""
     statement = insert(table)
     keys = [column.name for column in table.primary_key]
-    others = {c.name: statement.excluded[c.name] for c in table.columns if c.name not in keys and c.name in rows[0]}
-    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=others), list(rows))
+    others = {name: statement.excluded[name] for name in names if name not in keys}
+    return statement.on_conflict_do_update(index_elements=keys, set_=others)
 
 
 def backup(source: Path, target: Path) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
-from opsin.model import Report, Tag
+from opsin.model import Tag
 from opsin.services.analyse import Analysed
 from opsin.services.views import AssetView, asset_view, joined, model_tags
 from opsin.services.workspace import Workspace
@@ -85,10 +85,7 @@ def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], option
     if ready:
         with workspace.catalogue.write() as connection:
             group = _Group(workspace, connection, options)
-            named = {place: group.store(prepared) for place, prepared in ready.items()}
-            tags.put(
-                connection, {row: [t.label for t in given] for row, given in group.given.items()}, before=group.before
-            )
+            named = dict(zip(ready, group.store(list(ready.values())), strict=True))
             found = group.given
         workspace.upsert(group.vectors)
     views = _views(workspace, found)
@@ -105,39 +102,60 @@ class _Group:
         self._workspace = workspace
         self._connection = connection
         self._options = options
+        self._ids: dict[bytes, int] = {}
+        self._here: dict[str, AssetRow] = {}
+        self._added: dict[str, int] = {}
+        self._before: dict[int, list[str]] = {}
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
         self.given: dict[int, list[Tag]] = {}
-        self.before: dict[int, list[str]] = {}
 
-    def store(self, prepared: Prepared) -> tuple[AddStatus, int]:
-        """Write one picture and return its status and its asset's row."""
-        content_id = contents.find(self._connection, prepared.sha256)
-        known = content_id is not None
-        if content_id is None:
-            content_id = self._store_content(prepared)
-        status, row = self._store_name(prepared.source, content_id, known=known)
-        if known or prepared.analysed is None:
-            reports: Sequence[Report] = contents.reports_of(self._connection, {content_id})[content_id]
-        else:
-            reports = prepared.analysed.analysis.reports
-        self.given[row] = model_tags(self._workspace, reports, self._options.auto_tag)
-        assets.set_person_tags(self._connection, row, dict.fromkeys(self._options.tags, True))
-        return status, row
+    def store(self, group: Sequence[Prepared]) -> list[tuple[AddStatus, int]]:
+        """Write the pictures and return the status and the asset row of each."""
+        connection = self._connection
+        self._ids = contents.find_all(connection, {prepared.sha256 for prepared in group})
+        self._here = assets.at_locations(connection, {prepared.source.location for prepared in group})
+        older = contents.reports_of(connection, set(self._ids.values()))
+        fresh = self._store_contents(group)
+        reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
+        named = []
+        met = set(older)
+        for prepared in group:
+            number = self._ids[prepared.sha256]
+            status, row, auto_tag = self._store_name(prepared.source, number, known=number in met)
+            met.add(number)
+            self.given[row] = model_tags(self._workspace, reports[number], auto_tag)
+            named.append((status, row))
+        labels = {row: [tag.label for tag in given] for row, given in self.given.items()}
+        tags.put(connection, labels, before=self._before)
+        assets.set_person_tags(connection, labels, dict.fromkeys(self._options.tags, True))
+        return named
 
-    def _store_content(self, prepared: Prepared) -> int:
-        if prepared.analysed is None:
-            message = f"{prepared.source.name} was known and is known no more: add it again"
-            raise LookupError(message)
-        analysis = prepared.analysed.analysis
-        content_id = contents.add(self._connection, prepared.analysed.content)
-        vectors = [features["embedding"] for features in analysis.features]
-        rows = contents.put_embeddings(self._connection, content_id, vectors, self._workspace.encoder)
-        self.vectors += zip(rows, vectors, strict=True)
-        contents.put_features(self._connection, content_id, analysis.features)
-        contents.put_reports(self._connection, content_id, analysis.reports)
-        return content_id
+    def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
+        """Write the contents that are new and return them by their ids."""
+        connection = self._connection
+        fresh: dict[int, Analysed] = {}
+        for prepared in group:
+            if prepared.sha256 in self._ids:
+                continue
+            if prepared.analysed is None:
+                message = f"{prepared.source.name} was known and is known no more: add it again"
+                raise LookupError(message)
+            number = self._ids[prepared.sha256] = contents.add(connection, prepared.analysed.content)
+            fresh[number] = prepared.analysed
+        features = {number: analysed.analysis.features for number, analysed in fresh.items()}
+        frames = [
+            (number, place, frame["embedding"])
+            for number, found in features.items()
+            for place, frame in enumerate(found)
+        ]
+        rows = contents.put_embeddings(connection, frames, self._workspace.encoder)
+        self.vectors = [(row, vector) for row, (_, _, vector) in zip(rows, frames, strict=True)]
+        contents.put_features(connection, features)
+        contents.put_reports(connection, {number: each.analysis.reports for number, each in fresh.items()})
+        return fresh
 
-    def _store_name(self, source: Source, content_id: int, *, known: bool) -> tuple[AddStatus, int]:
+    def _store_name(self, source: Source, content_id: int, *, known: bool) -> tuple[AddStatus, int, float | None]:
+        """Write one name and return its status, its row and the threshold of its tags."""
         options = self._options
         new = NewAsset(
             name=source.name,
@@ -151,12 +169,21 @@ class _Group:
             context=msgspec.json.encode(options.context).decode() if options.context else None,
             auto_tag=options.auto_tag,
         )
-        here = assets.at_location(self._connection, source.location)
-        if here is None and (here := self._moved_from(source, content_id)) is not None:
-            return self._rename(here, content_id, new, "moved")
+        status: AddStatus = "known" if known else "added"
+        if source.location in self._added:  # named twice in one group
+            row = self._added[source.location]
+            assets.change(self._connection, row, content_id=content_id)
+            return "known", row, options.auto_tag
+        here = self._here.get(source.location)
+        if here is None and known and (here := self._moved_from(source, content_id)) is not None:
+            status = "moved"
+        elif here is not None and here.content_id != content_id:
+            status = "changed"
         if here is None:
-            return ("known" if known else "added"), assets.add(self._connection, content_id, new)
-        return self._rename(here, content_id, new, "known" if here.content_id == content_id else "changed")
+            row = self._added[source.location] = assets.add(self._connection, content_id, new)
+            return status, row, options.auto_tag
+        self._rename(here, content_id, new)
+        return status, here.row, here.auto_tag if options.auto_tag is None else options.auto_tag
 
     def _moved_from(self, source: Source, content_id: int) -> AssetRow | None:
         """Return an asset of the same bytes whose file is no longer where it was, if there is one."""
@@ -167,12 +194,11 @@ class _Group:
                 return other
         return None
 
-    def _rename(self, here: AssetRow, content_id: int, new: NewAsset, status: AddStatus) -> tuple[AddStatus, int]:
+    def _rename(self, here: AssetRow, content_id: int, new: NewAsset) -> None:
         """Give an existing asset its new place or bytes; what was said of it before stays unless said anew."""
-        self.before.update(tags.tags_of(self._connection, [here.row]))
+        self._before.update(tags.tags_of(self._connection, [here.row]))
         said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
         assets.change(self._connection, here.row, content_id=content_id, vanished_at=None, **said)
-        return status, here.row
 
 
 def _is_copied(source: Source, options: AddOptions) -> bool:

@@ -121,7 +121,7 @@ def _apply(connection: Connection, row: AssetRow, record: Incoming) -> list[str]
     known = assets.person_tags(connection, {row.row})[row.row]
     said = {label: present for label, present in _said(record).items() if known.get(label) != present}
     if said:
-        assets.set_person_tags(connection, row.row, said)
+        assets.set_person_tags(connection, [row.row], said)
     return [*values, *(["tags"] if said else [])]
 
 

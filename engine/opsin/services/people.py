@@ -22,7 +22,7 @@ def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (
         raise UsageError(msg)
     with workspace.catalogue.write() as connection:
         said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
-        assets.set_person_tags(connection, row.row, said)
+        assets.set_person_tags(connection, [row.row], said)
 
 
 def clean_tag(text: str) -> str:

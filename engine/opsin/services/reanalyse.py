@@ -135,7 +135,7 @@ def _store(
             # What a categorizer said before outlives its failure now; the report stays stale and is asked for again.
             good = {report.categorizer for report in former[number] if report.status == "ok"}
             kept = [report for report in reports if report.status != "failed" or report.categorizer not in good]
-            contents.put_reports(connection, number, kept)
+            contents.put_reports(connection, {number: kept})
         stored = contents.reports_of(connection, fresh)
         rows = [row for number in fresh for row in named[number]]
         before = tags.tags_of(connection, [row.row for row in rows])
