@@ -43,11 +43,11 @@ def fill(library: opsin.Library, count: int) -> None:
             made = NewContent(
                 sha256=digest, bytes=1, format="jpeg", width=640, height=480, frames=1, transparent=False, taken_at=None
             )
-            content_id = contents.add(connection, made)
+            (content_id,) = contents.add(connection, [made])
             contents.put_embeddings(connection, [(content_id, 0, vector)], "made")
             contents.put_reports(connection, {content_id: real[number % len(real)]})
             new = NewAsset(name=f"{number}.jpg", location=f"/made/{number}.jpg", copied=False)
-            assets.add(connection, content_id, new)
+            assets.add(connection, [(content_id, new)])
 
 
 def main() -> None:

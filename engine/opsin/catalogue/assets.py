@@ -78,12 +78,17 @@ def _asset(row: Row[Any]) -> AssetRow:
     return AssetRow(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
 
 
-def add(connection: Connection, content_id: int, new: NewAsset) -> int:
-    """Store an asset and return its row number."""
+def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int]:
+    """Store assets, pairs of content id and name, and return their row numbers, in order."""
+    if not new:
+        return []
     at = now()
-    values = msgspec.structs.asdict(new)
-    statement = insert(asset).values(id=new_id(), content_id=content_id, added_at=at, updated_at=at, **values)
-    return int(connection.execute(statement.returning(asset.c.row)).scalar_one())
+    statement = insert(asset).returning(asset.c.row, sort_by_parameter_order=True)
+    rows = [
+        {**msgspec.structs.asdict(each), "id": new_id(), "content_id": number, "added_at": at, "updated_at": at}
+        for number, each in new
+    ]
+    return [int(row) for row in connection.execute(statement, rows).scalars()]
 
 
 def change(connection: Connection, row: int, **values: Any) -> None:

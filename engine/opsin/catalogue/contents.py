@@ -36,10 +36,14 @@ def find(connection: Connection, sha256: bytes) -> int | None:
     return connection.execute(select(content.c.id).where(content.c.sha256 == sha256)).scalar()
 
 
-def add(connection: Connection, new: NewContent) -> int:
-    """Store a content and return its id."""
-    statement = insert(content).values(**msgspec.structs.asdict(new), added_at=now()).returning(content.c.id)
-    return int(connection.execute(statement).scalar_one())
+def add(connection: Connection, new: Sequence[NewContent]) -> list[int]:
+    """Store contents and return their ids, in order."""
+    if not new:
+        return []
+    at = now()
+    statement = insert(content).returning(content.c.id, sort_by_parameter_order=True)
+    rows = [{**msgspec.structs.asdict(each), "added_at": at} for each in new]
+    return [int(number) for number in connection.execute(statement, rows).scalars()]
 
 
 def find_all(connection: Connection, digests: Collection[bytes]) -> dict[bytes, int]:

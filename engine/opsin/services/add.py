@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,8 @@ from opsin.services.workspace import Workspace
 if TYPE_CHECKING:
     from opsin.intake.sources import Source
 
+_LOOK = 16
+"""So many sources are looked up in the catalogue at once."""
 _WINDOW = 48
 """Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
 
@@ -46,27 +49,31 @@ def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) ->
         exhausted = False
         while waiting or not exhausted:
             while not exhausted and len(waiting) < _WINDOW * 2:
-                source = next(upcoming, None)
-                if source is None:
-                    exhausted = True
-                    break
-                unchanged = _unchanged(workspace, source, options)
-                waiting.append((source, unchanged or pool.submit(under_way.prepare, source)))
+                group = list(islice(upcoming, _LOOK))
+                exhausted = len(group) < _LOOK
+                unchanged = _unchanged(workspace, group, options)
+                for source in group:
+                    known = unchanged.get(source.location)
+                    waiting.append((source, known or pool.submit(under_way.prepare, source)))
             yield from commit(workspace, _take_done(waiting), options)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _unchanged(workspace: Workspace, source: Source, options: AddOptions) -> AssetRow | None:
-    """Return the asset that is at this source and looks as it did, without reading the source."""
-    if source.size is None or (source.mtime_ns is None and source.etag is None):
-        return None
+def _unchanged(workspace: Workspace, group: Sequence[Source], options: AddOptions) -> dict[str, AssetRow]:
+    """Return the assets, by location, that are at these sources and look as they did, without reading any."""
     with workspace.catalogue.read() as connection:
-        known = assets.at_location(connection, source.location)
-    if known is None or known.vanished_at is not None or (options.copy and not known.copied):
-        return None
-    same = (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)
-    return known if same else None
+        here = assets.at_locations(connection, {source.location for source in group})
+    return {
+        source.location: known
+        for source in group
+        if (known := here.get(source.location)) is not None
+        and known.vanished_at is None
+        and (known.copied or not options.copy)
+        and source.size is not None
+        and (source.mtime_ns is not None or source.etag is not None)
+        and (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)
+    }
 
 
 def _take_done(waiting: deque[tuple[Source, _State]]) -> list[tuple[Source, Outcome]]:

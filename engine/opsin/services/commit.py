@@ -104,7 +104,6 @@ class _Group:
         self._options = options
         self._ids: dict[bytes, int] = {}
         self._here: dict[str, AssetRow] = {}
-        self._added: dict[str, int] = {}
         self._before: dict[int, list[str]] = {}
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
         self.given: dict[int, list[Tag]] = {}
@@ -117,14 +116,11 @@ class _Group:
         older = contents.reports_of(connection, set(self._ids.values()))
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
-        named = []
-        met = set(older)
-        for prepared in group:
-            number = self._ids[prepared.sha256]
-            status, row, auto_tag = self._store_name(prepared.source, number, known=number in met)
-            met.add(number)
-            self.given[row] = model_tags(self._workspace, reports[number], auto_tag)
-            named.append((status, row))
+        named = self._store_names(group, set(older))
+        for prepared, (_, row) in zip(group, named, strict=True):
+            here = self._here.get(prepared.source.location)
+            auto_tag = self._options.auto_tag if self._options.auto_tag is not None or here is None else here.auto_tag
+            self.given[row] = model_tags(self._workspace, reports[self._ids[prepared.sha256]], auto_tag)
         labels = {row: [tag.label for tag in given] for row, given in self.given.items()}
         tags.put(connection, labels, before=self._before)
         assets.set_person_tags(connection, labels, dict.fromkeys(self._options.tags, True))
@@ -133,15 +129,17 @@ class _Group:
     def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
         """Write the contents that are new and return them by their ids."""
         connection = self._connection
-        fresh: dict[int, Analysed] = {}
+        new: dict[bytes, Analysed] = {}
         for prepared in group:
-            if prepared.sha256 in self._ids:
-                continue
-            if prepared.analysed is None:
+            if prepared.analysed is not None:
+                new.setdefault(prepared.sha256, prepared.analysed)
+            elif prepared.sha256 not in self._ids:
                 message = f"{prepared.source.name} was known and is known no more: add it again"
                 raise LookupError(message)
-            number = self._ids[prepared.sha256] = contents.add(connection, prepared.analysed.content)
-            fresh[number] = prepared.analysed
+        new = {digest: analysed for digest, analysed in new.items() if digest not in self._ids}
+        numbers = contents.add(connection, [analysed.content for analysed in new.values()])
+        self._ids.update(zip(new, numbers, strict=True))
+        fresh = dict(zip(numbers, new.values(), strict=True))
         features = {number: analysed.analysis.features for number, analysed in fresh.items()}
         frames = [
             (number, place, frame["embedding"])
@@ -154,10 +152,32 @@ class _Group:
         contents.put_reports(connection, {number: each.analysis.reports for number, each in fresh.items()})
         return fresh
 
-    def _store_name(self, source: Source, content_id: int, *, known: bool) -> tuple[AddStatus, int, float | None]:
-        """Write one name and return its status, its row and the threshold of its tags."""
+    def _store_names(self, group: Sequence[Prepared], known: set[int]) -> list[tuple[AddStatus, int]]:
+        """Write the names and return the status and the row of each; ``known`` are the contents that were here."""
+        new: dict[str, tuple[int, NewAsset]] = {}
+        statuses: list[AddStatus] = []
+        for prepared in group:
+            source, number = prepared.source, self._ids[prepared.sha256]
+            status: AddStatus = "known" if number in known else "added"
+            here = self._here.get(source.location)
+            if here is None and number in known and (here := self._moved_from(source, number)) is not None:
+                self._here[source.location] = here
+                status = "moved"
+            elif here is not None and here.content_id != number:
+                status = "changed"
+            if here is not None:
+                self._rename(here, number, self._asset(source))
+            else:
+                new[source.location] = number, self._asset(source)
+            known.add(number)
+            statuses.append(status)
+        rows = dict(zip(new, assets.add(self._connection, list(new.values())), strict=True))
+        rows |= {location: here.row for location, here in self._here.items()}
+        return [(status, rows[prepared.source.location]) for status, prepared in zip(statuses, group, strict=True)]
+
+    def _asset(self, source: Source) -> NewAsset:
         options = self._options
-        new = NewAsset(
+        return NewAsset(
             name=source.name,
             location=source.location,
             copied=_is_copied(source, options),
@@ -169,21 +189,6 @@ class _Group:
             context=msgspec.json.encode(options.context).decode() if options.context else None,
             auto_tag=options.auto_tag,
         )
-        status: AddStatus = "known" if known else "added"
-        if source.location in self._added:  # named twice in one group
-            row = self._added[source.location]
-            assets.change(self._connection, row, content_id=content_id)
-            return "known", row, options.auto_tag
-        here = self._here.get(source.location)
-        if here is None and known and (here := self._moved_from(source, content_id)) is not None:
-            status = "moved"
-        elif here is not None and here.content_id != content_id:
-            status = "changed"
-        if here is None:
-            row = self._added[source.location] = assets.add(self._connection, content_id, new)
-            return status, row, options.auto_tag
-        self._rename(here, content_id, new)
-        return status, here.row, here.auto_tag if options.auto_tag is None else options.auto_tag
 
     def _moved_from(self, source: Source, content_id: int) -> AssetRow | None:
         """Return an asset of the same bytes whose file is no longer where it was, if there is one."""
