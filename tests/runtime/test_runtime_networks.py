@@ -205,8 +205,8 @@ def test_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path: Path
     """
     root = Path(__file__).parents[2]
     command = [sys.executable, "-c", textwrap.dedent(code)]
-    running = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    assert [process.communicate()[0] for process in running] == ["(2, 24)\n"] * 3
+    running = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.communicate()[0] for process in running] == ["(2, 24)\n"] * 2
     assert [path.name[:3] for path in tmp_path.iterdir()] == ["ir-"]
 
 
