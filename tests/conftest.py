@@ -6,8 +6,9 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import opsin
 import pytest
+
+import opsin
 from opsin.testing import jpeg_bytes, make_picture
 
 FAKE_SETTINGS = """\

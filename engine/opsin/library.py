@@ -21,7 +21,7 @@ from opsin.services.add import add as add_sources
 from opsin.services.add import mark_vanished
 from opsin.services.commit import Added, AddOptions
 from opsin.services.create import create
-from opsin.services.given import from_bytes
+from opsin.services.given import existing_path, from_bytes
 from opsin.services.keeping import Keeping
 from opsin.services.listing import TagCount, count_assets, list_assets, tag_counts
 from opsin.services.preview import preview as make_preview
@@ -131,9 +131,8 @@ class Library(Keeping):
             auto_tag=auto_tag,
         )
         yield from add_sources(self.workspace, self._sources(pictures, listed, skipped), options)
-        mark_vanished(
-            self.workspace, [Path(p).absolute() for p in pictures if not isinstance(p, bytes) and Path(p).is_dir()]
-        )
+        paths = [existing_path(picture) for picture in pictures if not isinstance(picture, bytes)]
+        mark_vanished(self.workspace, [path for path in paths if path is not None and path.is_dir()])
 
     def count_sources(self, *pictures: Picture) -> int:
         """Return how many sources ``pictures`` name, without reading any."""
@@ -192,10 +191,11 @@ class Library(Keeping):
         picture, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
         if isinstance(picture, bytes):
             return search_service.Part("picture", picture, weight)
-        with self.workspace.catalogue.read() as connection:
-            known = assets.resolve(connection, str(picture))
-        if known:
-            return search_service.Part("asset", search_service.one_asset(known, str(picture)).id, weight)
+        if existing_path(picture) is None:
+            with self.workspace.catalogue.read() as connection:
+                known = assets.resolve(connection, str(picture))
+            if known:
+                return search_service.Part("asset", search_service.one_asset(known, str(picture)).id, weight)
         return search_service.Part("picture", self._read(picture), weight)
 
     def _read(self, picture: Picture) -> bytes:
@@ -290,7 +290,9 @@ class Library(Keeping):
 
     def _row(self, asset: str) -> assets.AssetRow:
         with self.workspace.catalogue.read() as connection:
-            return search_service.one_asset(assets.resolve(connection, asset), asset)
+            path = existing_path(asset)
+            here = assets.at_location(connection, str(path)) if path is not None else None
+            return here or search_service.one_asset(assets.resolve(connection, asset), asset)
 
 
 __all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open", "restore"]

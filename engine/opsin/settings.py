@@ -95,6 +95,9 @@ def load_settings(path: Path) -> Settings:
     except msgspec.ValidationError as error:
         msg = f"{path}: {error}"
         raise SettingError(msg) from error
+    except OSError as error:
+        msg = f"{path} cannot be read: {error.strerror or error}"
+        raise SettingError(msg) from error
 
 
 def default_library() -> Path:

@@ -179,3 +179,41 @@ def test_the_threshold_of_an_asset_stays_when_it_is_added_again(library: opsin.L
     counts = {entry.label: entry.count for entry in library.tags()}
     shown = [tag.label for tag in next(library.list()).tags]
     assert sorted(counts) == sorted(shown)
+
+
+def test_what_is_said_of_an_unchanged_file_is_stored(library: opsin.Library, photos: Path) -> None:
+    library.add(photos)
+    again = library.add(photos, owner="ann", tags=["Holiday"], caption="ours")
+    assert statuses(again) == ["unchanged"] * 6
+    asset = library.get("red-square.jpg")
+    assert (asset.owner, asset.caption) == ("ann", "ours")
+    assert "holiday" in [tag.label for tag in asset.tags]
+
+
+def test_a_copied_asset_stays_copied_whatever_becomes_of_its_file(library: opsin.Library, photos: Path) -> None:
+    path = photos / "red-square.jpg"
+    library.add(path, copy=True)
+    path.touch()
+    library.add(path)
+    assert library.get("red-square.jpg").copied
+    path.write_bytes(jpeg_bytes(make_picture("blue", "ring", 80)))
+    library.add(path)
+    path.unlink()
+    asset = library.get("red-square.jpg")
+    assert asset.copied
+    assert library.preview(asset.id, width=32)[8:12] == b"WEBP"
+
+
+def test_a_fault_of_ours_ends_the_call_instead_of_hanging_it(
+    library: opsin.Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fault(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr("opsin.services.add.analyse", fault)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"{number}.jpg").write_bytes(jpeg_bytes(make_picture("purple")))
+    with pytest.raises(RuntimeError, match="a fault"):
+        library.add(folder)

@@ -102,3 +102,37 @@ def test_a_catalogue_of_a_newer_opsin_is_refused(tmp_path: Path) -> None:
     catalogue.close()
     with pytest.raises(LibraryError, match="another version"):
         Catalogue(tmp_path / "catalogue.sqlite")
+
+
+def test_a_closed_library_answers_and_writes_nothing(make_library: MakeLibrary, photos: Path) -> None:
+    library = make_library()
+    library.add(photos)
+    library.close()
+    for call in (library.count, lambda: library.add(photos), lambda: library.tag("red-square.jpg", add=["x"])):
+        with pytest.raises(LibraryError, match="closed"):
+            call()
+
+
+def test_a_library_stays_where_it_is_when_the_process_changes_its_folder(
+    make_library: MakeLibrary, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_library().close()
+    monkeypatch.chdir(tmp_path)
+    with opsin.open("library") as library:
+        monkeypatch.chdir(photos)
+        library.add(photos, copy=True)
+        library.preview("red-square.jpg", width=32)
+        library.rebuild_index()
+    assert not (photos / "library").exists()
+    with opsin.open(tmp_path / "library") as again:
+        assert again.count() == 6
+        assert not again.verify_index()
+
+
+def test_a_reader_takes_up_what_the_owner_adds(library: opsin.Library, photos: Path) -> None:
+    with opsin.open(library.path, readonly=True) as reader:
+        assert reader.search("red", everything=True).hits == ()
+        library.add(photos)
+        assert reader.search("red", everything=True).hits[0].asset.name.startswith("red")
+        assert len(reader.similar("red-square.jpg", limit=2)) == 2
+        assert not reader.verify_index()

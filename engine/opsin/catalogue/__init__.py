@@ -1,5 +1,5 @@
 """The catalogue: what a library knows, in SQLite through SQLAlchemy Core."""
 
-from opsin.catalogue.database import Catalogue, get_meta, set_meta
+from opsin.catalogue.database import CLOSED, Catalogue, get_meta, set_meta
 
-__all__ = ["Catalogue", "get_meta", "set_meta"]
+__all__ = ["CLOSED", "Catalogue", "get_meta", "set_meta"]

@@ -16,6 +16,9 @@ HEAD = "0001"
 """The schema revision that this code speaks; a test compares it with the newest migration."""
 
 
+CLOSED = "this library was closed: open it again"
+
+
 class Catalogue:
     """One open catalogue. Writers share one transaction at a time; readers see the last commit."""
 
@@ -28,6 +31,7 @@ class Catalogue:
         """
         self.path = path
         self.readonly = readonly
+        self._closed = False
         self._engine: Engine = sqlite.connect(path, readonly=readonly)
         self._reader = self._engine.execution_options(opsin_reads_only=True)
         try:
@@ -58,6 +62,7 @@ class Catalogue:
 
         :raises LibraryError: where the disk does not answer; :class:`Damaged` where the database is.
         """
+        self._require_open()
         with sqlite.failures(self.path), self._reader.connect() as connection:
             yield connection
 
@@ -67,11 +72,18 @@ class Catalogue:
 
         :raises LibraryError: where the disk is full or fails; then nothing of the transaction is stored.
         """
+        self._require_open()
         with sqlite.failures(self.path), self._engine.begin() as connection:
             yield connection
 
     def close(self) -> None:
+        """Give the connections back; whoever comes later is told so."""
+        self._closed = True
         self._engine.dispose()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LibraryError(CLOSED)
 
 
 def migrate(engine: Engine, path: Path) -> None:

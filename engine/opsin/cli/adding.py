@@ -112,7 +112,9 @@ class _Lines:
         if counts:
             seconds = time.monotonic() - self._begun
             parts = ", ".join(f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status])
-            click.echo(f"{counts.total()} pictures in {seconds:.1f} s ({counts.total() / seconds:.0f}/s): {parts}.")
+            rate = f" ({counts.total() / seconds:.0f}/s)" if counts.total() > _SHOWN else ""
+            noun = "picture" if counts.total() == 1 else "pictures"
+            click.echo(f"{counts.total()} {noun} in {seconds:.1f} s{rate}: {parts}.")
         if skipped:
             click.echo(f"Left out: {', '.join(f'{count} {reason}' for reason, count in skipped.most_common())}.")
 

@@ -49,7 +49,7 @@ def tag_line(tags: Iterable[Tag]) -> str:
 
 def printable(text: str) -> str:
     """Return text without control characters, which a file's name could smuggle into a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def size(count: int) -> str:

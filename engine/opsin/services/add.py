@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.ids import now
 from opsin.catalogue.tables import asset
-from opsin.errors import OpsinError, PluginError, Refused
+from opsin.errors import PluginError, Refused
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
 from opsin.services.workspace import Workspace
@@ -28,7 +28,7 @@ _WINDOW = 48
 """Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
 
 
-_State = Future[Prepared] | AssetRow
+_State = Future[Prepared] | Prepared | AssetRow
 
 
 def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) -> Iterator[Added]:
@@ -54,7 +54,12 @@ def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) ->
                 unchanged = _unchanged(workspace, group, options)
                 for source in group:
                     known = unchanged.get(source.location)
-                    waiting.append((source, known or pool.submit(under_way.prepare, source)))
+                    if known is None:
+                        waiting.append((source, pool.submit(under_way.prepare, source)))
+                    elif options.say_something:
+                        waiting.append((source, Prepared(source, known.sha256, None, None)))
+                    else:
+                        waiting.append((source, known))
             yield from commit(workspace, _take_done(waiting), options)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
@@ -123,8 +128,10 @@ class _UnderWay:
     def _fill(self, shared: Future[Analysed], sha256: bytes, data: bytes) -> None:
         try:
             shared.set_result(analyse(self._workspace, data))
-        except (OpsinError, CancelledError) as error:
+        except BaseException as error:
+            # Whatever it was, those who wait for the same content must not wait for ever.
             shared.set_exception(error)
+            raise
         finally:
             # Whoever comes later finds the content in the catalogue, or analyses it again with the same outcome.
             with self._lock:

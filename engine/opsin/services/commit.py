@@ -14,7 +14,7 @@ from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
 from opsin.model import Tag
-from opsin.services.analyse import Analysed
+from opsin.services.analyse import Analysed, digest
 from opsin.services.views import AssetView, asset_view, joined, model_tags
 from opsin.services.workspace import Workspace
 
@@ -33,6 +33,11 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: Mapping[str, Any] = {}
     copy: bool = False
     auto_tag: float | None = None
+
+    @property
+    def say_something(self) -> bool:
+        """Whether something is said of each picture that an unchanged one has to be told, too."""
+        return bool(self.owner or self.tags or self.caption or self.context) or self.auto_tag is not None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -59,11 +64,14 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Prepared(msgspec.Struct, frozen=True):
-    """One source, read and ready to commit. ``analysed`` is None where the content was known already."""
+    """One source, ready to commit. ``analysed`` is None where the content was known already.
+
+    ``data`` is None where the source was not even read, because its asset is here and it looks unchanged.
+    """
 
     source: Source
     sha256: bytes
-    data: bytes
+    data: bytes | None
     analysed: Analysed | None
 
 
@@ -78,7 +86,7 @@ def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], option
     """
     ready = {place: outcome for place, (_, outcome) in enumerate(batch) if isinstance(outcome, Prepared)}
     for prepared in ready.values():
-        if _is_copied(prepared.source, options):
+        if prepared.data is not None and _is_copied(prepared.source, options):
             workspace.blobs.put(prepared.sha256, prepared.data)
     named: dict[int, tuple[AddStatus, int]] = {}
     found: dict[int, list[Tag]] = {}
@@ -159,6 +167,8 @@ class _Group:
         for prepared in group:
             source, number = prepared.source, self._ids[prepared.sha256]
             status: AddStatus = "known" if number in known else "added"
+            if prepared.data is None:
+                status = "unchanged"
             here = self._here.get(source.location)
             if here is None and number in known and (here := self._moved_from(source, number)) is not None:
                 self._here[source.location] = here
@@ -166,7 +176,7 @@ class _Group:
             elif here is not None and here.content_id != number:
                 status = "changed"
             if here is not None:
-                self._rename(here, number, self._asset(source))
+                self._rename(here, number, self._asset(source), prepared.data)
             else:
                 new[source.location] = number, self._asset(source)
             known.add(number)
@@ -199,8 +209,15 @@ class _Group:
                 return other
         return None
 
-    def _rename(self, here: AssetRow, content_id: int, new: NewAsset) -> None:
-        """Give an existing asset its new place or bytes; what was said of it before stays unless said anew."""
+    def _rename(self, here: AssetRow, content_id: int, new: NewAsset, data: bytes | None) -> None:
+        """Give an existing asset its new place or bytes; what was said of it before stays unless said anew.
+
+        A copied asset stays a copied one: its new bytes are copied, too.
+        """
+        if here.copied and not new.copied:
+            if data is not None:
+                self._workspace.blobs.put(digest(data), data)
+            new = msgspec.structs.replace(new, copied=True)
         self._before.update(tags.tags_of(self._connection, [here.row]))
         said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
         assets.change(self._connection, here.row, content_id=content_id, vanished_at=None, **said)

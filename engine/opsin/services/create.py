@@ -39,7 +39,9 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     """
     layout = Layout(root)
     if layout.catalogue.exists():
-        msg = f"there is a library at {root} already: use it as it is, or name another folder with --library"
+        msg = (
+            f"there is a library at {root} already: open it (opsin.open, or any other command), or name another folder"
+        )
         raise LibraryError(msg)
     if root.exists() and not root.is_dir():
         msg = f"{root} is a file: name a folder"

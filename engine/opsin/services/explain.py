@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import msgspec
 
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
+from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, fuse, log_odds, synonyms_of
 from opsin.model import Report
 from opsin.plugin.vocabulary import ancestors, label_id
@@ -74,13 +76,20 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
             source.weight,
             source.frame,
             silent=source.silent,
-            details=_details(workspace, row, source, features, label),
+            details=_details(workspace, row, source, features, label, by_categorizer[source.categorizer].revision),
         )
         for source in (fused.sources if fused else ())
     )
+    if fused is None and label not in workspace.labels and label not in said:
+        near = difflib.get_close_matches(label, workspace.labels, n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        msg = f"no vocabulary, categorizer or person knows the label {name!r}{hint}"
+        raise UnknownName(msg)
     limits = workspace.settings.tags
     threshold = row.auto_tag if row.auto_tag is not None else limits.labels.get(label, limits.threshold)
-    children = tuple(tag.label for tag in tags.values() if label in ancestors(tag.label, workspace.labels))
+    children = tuple(
+        tag.label for tag in tags.values() if tag.by == "model" and label in ancestors(tag.label, workspace.labels)
+    )
     person: Literal["added", "removed"] | None = None
     if label in said:
         person = "added" if said[label] else "removed"
@@ -108,16 +117,29 @@ def recompute(explanation: Explanation) -> float:
 
 
 def _details(
-    workspace: Workspace, row: AssetRow, source: Source, features: Sequence[Mapping[str, Any]], label: str
+    workspace: Workspace,
+    row: AssetRow,
+    source: Source,
+    features: Sequence[Mapping[str, Any]],
+    label: str,
+    revision: str,
 ) -> Mapping[str, Any]:
-    """Ask the categorizer; one that looks at pixels gets the picture again."""
+    """Ask the categorizer; one that looks at pixels gets the picture again.
+
+    Where it cannot tell any more, or has another revision than when it reported, ``unavailable`` says why.
+    """
     host = workspace.host
     frame = None
-    if not host.can_categorize(features, source.categorizer):
-        with workspace.catalogue.read() as connection:
-            named = assets.of_content(connection, row.content_id)
-        frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[source.frame]
-    return host.explain(source.categorizer, features[source.frame], label, frame=frame)
+    try:
+        if (now := host.revisions.get(source.categorizer)) != revision:
+            return {"unavailable": f"reported at another revision than the present {now}: `opsin reanalyse --stale`"}
+        if not host.can_categorize(features, source.categorizer):
+            with workspace.catalogue.read() as connection:
+                named = assets.of_content(connection, row.content_id)
+            frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[source.frame]
+        return host.explain(source.categorizer, features[source.frame], label, frame=frame)
+    except (UnknownName, Refused, PluginError) as error:
+        return {"unavailable": str(error)}
 
 
 def _evidence(

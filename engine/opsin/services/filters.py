@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
-from sqlalchemy import ColumnElement, Connection, false, func, not_, or_
+from sqlalchemy import Column, ColumnElement, Connection, false, func, not_, or_
 
 from opsin.catalogue import assets, tags
 from opsin.catalogue.tables import asset, content
@@ -113,13 +113,12 @@ def _clause(condition: Condition) -> ColumnElement[bool] | None:
         return or_(*(_COMPARE[operator](_NUMBERS[field], _number(value)) for value in values))
     if field in _TIMES:
         return or_(*(_time(field, operator, value) for value in values))
-    return or_(*(_TEXTS[field].like(_pattern(value), escape="\\") for value in values))
+    return or_(*(_text(_TEXTS[field], value) for value in values))
 
 
-def _pattern(value: str) -> str:
-    """Turn ``*`` into LIKE's ``%`` and escape the rest."""
-    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    return escaped.replace("*", "%")
+def _text(column: Column[Any], value: str) -> ColumnElement[bool]:
+    """Compare exactly, unless there is a ``*``, which stands for anything."""
+    return column.op("GLOB")(value.replace("[", "[[]").replace("?", "[?]")) if "*" in value else column == value
 
 
 def _number(text: str) -> int:
@@ -127,7 +126,11 @@ def _number(text: str) -> int:
     if found is None or found[2] not in _SIZES:
         msg = f"{text!r} is no number (digits, then k, m or g if you like)"
         raise UsageError(msg)
-    return round(float(found[1]) * _SIZES[found[2]])
+    number = round(float(found[1]) * _SIZES[found[2]])
+    if number >= 2**63:
+        msg = f"{text!r} is larger than anything that can be counted"
+        raise UsageError(msg)
+    return number
 
 
 def _time(field: str, operator: str, text: str) -> ColumnElement[bool]:

@@ -15,6 +15,8 @@ class Layout:
     """The names inside a library's folder."""
 
     def __init__(self, root: Path) -> None:
+        # Absolute from the start: the library stays where it is when the process changes its folder.
+        root = root.absolute()
         self.root = root
         self.settings = root / "opsin.toml"
         self.catalogue = root / "catalogue.sqlite"

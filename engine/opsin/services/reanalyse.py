@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 
@@ -16,6 +17,8 @@ from opsin.services.views import model_tags
 from opsin.services.workspace import Workspace
 
 _PAGE = 128
+_ABREAST = 32
+"""Pictures that are opened again at once."""
 
 
 class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,42 +89,47 @@ def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]]) -> list[Re
     with workspace.catalogue.read() as connection:
         named = assets.of_contents(connection, wanted)
         features = contents.features_of(connection, wanted, workspace.feature_kinds)
-    fresh: dict[int, list[Report]] = {}
-    problems: dict[int, Problem] = {}
-    opened: set[int] = set()
-    light: dict[int, frozenset[str]] = {}
-    for number, names in wanted.items():
-        enough = names if all(host.can_categorize(features[number], name) for name in names) else names & frozenset()
-        light[number] = enough
-        if enough != names:
-            opened.add(number)
+    light = {
+        number: frozenset(name for name in names if host.can_categorize(features[number], name))
+        for number, names in wanted.items()
+    }
+    heavy = {number: names - light[number] for number, names in wanted.items() if names - light[number]}
+    fresh: dict[int, list[Report]] = {number: [] for number in wanted}
     groups: dict[frozenset[str], list[int]] = {}
     for number, names in light.items():
         if names:
             groups.setdefault(names, []).append(number)
     for names, members in groups.items():
         answers = host.categorize_many([features[number] for number in members], names)
-        fresh.update(zip(members, answers, strict=True))
-    for number in sorted(opened):
-        try:
-            data = read_again(workspace, named[number])
-            frames = workspace.decoder.submit(data).result().frames
-            analysis = host.submit(frames, wanted[number], wait=True).result()
-            fresh[number] = [report for report in analysis.reports if report.categorizer in wanted[number]]
-        except OpsinError as error:
-            problems[number] = problem(error)
+        for number, reports in zip(members, answers, strict=True):
+            fresh[number] += reports
+    problems: dict[int, Problem] = {}
+    with ThreadPoolExecutor(_ABREAST, thread_name_prefix="opsin-again") as pool:
+        looks = {number: pool.submit(_look_again, workspace, named[number], names) for number, names in heavy.items()}
+        for number, look in looks.items():
+            try:
+                fresh[number] += look.result()
+            except OpsinError as error:
+                problems[number] = problem(error)
     changes = _store(workspace, fresh, named)
     return [
         Reanalysed(
             location=named[number][0].location if named[number] else "",
             categorizers=tuple(sorted(names)),
-            opened=number in opened,
+            opened=number in heavy,
             tags_added=changes.get(number, ((), ()))[0],
             tags_removed=changes.get(number, ((), ()))[1],
             problem=problems.get(number),
         )
         for number, names in wanted.items()
     ]
+
+
+def _look_again(workspace: Workspace, named: Sequence[AssetRow], categorizers: frozenset[str]) -> list[Report]:
+    """Decode a picture once more and return what these categorizers say of it."""
+    frames = workspace.decoder.submit(read_again(workspace, named)).result().frames
+    analysis = workspace.host.submit(frames, categorizers, wait=True).result()
+    return [report for report in analysis.reports if report.categorizer in categorizers]
 
 
 def _store(

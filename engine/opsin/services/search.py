@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -76,6 +77,8 @@ def search(workspace: Workspace, query: Query) -> Page:
     """
     if not query.parts:
         raise UsageError("say what to search for: words, --like a picture, or both")
+    if not all(math.isfinite(part.weight) for part in query.parts):
+        raise UsageError("a weight is a finite number")
     if not 1 <= query.limit <= 1000:
         raise UsageError("the limit lies between 1 and 1000")
     background = Background.of(workspace.ready().encoder.background())
@@ -211,7 +214,7 @@ def _read_cursor(query: Query) -> int:
     try:
         padded = query.cursor + "=" * (-len(query.cursor) % 4)
         fingerprint, seen = base64.urlsafe_b64decode(padded).decode().split(":")
-        if fingerprint == _fingerprint(query):
+        if fingerprint == _fingerprint(query) and int(seen) >= 0:
             return int(seen)
     except ValueError:
         pass

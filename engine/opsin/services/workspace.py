@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.catalogue import Catalogue, contents, get_meta, set_meta
+from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.errors import EncoderMismatch, LibraryError
 from opsin.services import vocabulary
@@ -48,6 +48,8 @@ class Workspace:
         self._host: Host | None = None
         self._decoder: Decoder | None = None
         self._index: Index | None = None
+        self._newest = 0
+        self._closed = False
         self._declines: dict[str, dict[str, str]] | None = None
         self._labels: Mapping[str, Label] | None = None
         self._scopes: dict[str, Collection[str]] | None = None
@@ -72,6 +74,7 @@ class Workspace:
     def host(self) -> Host:
         """The plugin host; its models load at the first use."""
         with self._lock:
+            self._require_open()
             if self._host is None:
                 from opsin.host import Host
 
@@ -124,6 +127,7 @@ class Workspace:
     def decoder(self) -> Decoder:
         """The pool of processes that decode pictures."""
         with self._lock:
+            self._require_open()
             if self._decoder is None:
                 from opsin.intake.decode import Decoder
 
@@ -135,8 +139,11 @@ class Workspace:
     def index(self) -> Index:
         """The vector index, brought up to what the catalogue holds."""
         with self._lock:
+            self._require_open()
             if self._index is None:
                 self._index = self._open_index()
+            elif self.readonly:
+                self._take_up(self._index)
             return self._index
 
     def _open_index(self) -> Index:
@@ -161,10 +168,16 @@ class Workspace:
             except OSError as error:
                 msg = f"cannot write the index {path} ({error.strerror or error}): free some space, then do it again"
                 raise LibraryError(msg) from error
-        with self.catalogue.read() as connection:
-            for rows, vectors in contents.vectors_after(connection, index.mark):
-                index.upsert(rows, vectors)
+        self._newest = index.mark
+        self._take_up(index)
         return index
+
+    def _take_up(self, index: Index) -> None:
+        """Add the vectors that were committed since; beside an owner, these are the owner's."""
+        with self.catalogue.read() as connection:
+            for rows, vectors in contents.vectors_after(connection, self._newest):
+                index.upsert(rows, vectors)
+                self._newest = int(rows[-1])
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -264,7 +277,12 @@ class Workspace:
                 self._host = None
             self.catalogue.close()
         finally:
+            self._closed = True
             self._release()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise LibraryError(CLOSED)
 
     def _try_snapshot(self) -> None:
         try:
