@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import opsin
 from opsin.errors import UnknownName, UsageError
 from opsin.services.explain import recompute
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeLibrary
 
 
 @pytest.fixture
@@ -93,3 +97,17 @@ def test_nothing_is_missing_or_stale_after_adding(filled: opsin.Library) -> None
 def test_an_unknown_categorizer_is_an_error_that_names_those_there_are(filled: opsin.Library) -> None:
     with pytest.raises(UnknownName, match="quality"):
         filled.plan_reanalysis(categorizers=["nobody"])
+
+
+def test_a_synonym_or_a_name_in_another_language_means_the_label(make_library: MakeLibrary, photos: Path) -> None:
+    library = make_library()
+    library.add(photos)
+    library.tag("red-square.jpg", add=["Katze", "hound"])
+    assert {"cat", "dog"} <= set(labels(library, "red-square.jpg"))
+    assert [asset.name for asset in library.list(where=["tag=Katze"])] == ["red-square.jpg"]
+    assert library.explain("red-square.jpg", "Katze").label == "cat"
+
+
+def test_explaining_a_label_that_nobody_knows_is_an_error_with_a_guess(filled: opsin.Library) -> None:
+    with pytest.raises(UnknownName, match=r"'purpl'.*purple"):
+        filled.explain("red-square.jpg", "purpl")

@@ -11,9 +11,9 @@ import msgspec
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
-from opsin.fusion import Source, fuse, log_odds, synonyms_of
+from opsin.fusion import Source, fuse, log_odds
 from opsin.model import Report
-from opsin.plugin.vocabulary import ancestors, label_id
+from opsin.plugin.vocabulary import ancestors
 from opsin.services.reanalyse import read_again
 from opsin.services.views import joined, model_tags
 from opsin.services.workspace import Workspace
@@ -59,9 +59,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     """Return the whole reckoning behind ``name`` on one asset."""
     host = workspace.ready()
-    label = label_id(name)
-    if label not in workspace.labels:
-        label = synonyms_of(workspace.labels.values()).get(label, label)
+    label = workspace.label_of(name)
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]

@@ -30,6 +30,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 _NUMBERS = {"width": content.c.width, "height": content.c.height, "bytes": content.c.bytes, "frames": content.c.frames}
 _TIMES = {"added": asset.c.added_at, "taken": content.c.taken_at}
 _TEXTS = {"owner": asset.c.owner, "format": content.c.format, "name": asset.c.name, "location": asset.c.location}
+_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")
 """What a condition may ask about."""
 
@@ -42,8 +43,10 @@ class Condition(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
 
-def parse(text: str) -> Condition:
+def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
     """Read a condition such as ``tag=dog|cat``, ``tag!=toy``, ``bytes>2mb`` or ``taken<2024-06``.
+
+    ``label_of`` returns the label that a word means.
 
     :raises UsageError: saying what is wrong with it and what would be right.
     """
@@ -60,6 +63,10 @@ def parse(text: str) -> Condition:
     if operator not in {"=", "!="} and (not ordered or len(values) > 1):
         msg = f"{text!r}: {field} can be compared with = and != only" if not ordered else f"{text!r} has several values"
         raise UsageError(msg)
+    if field == "tag":
+        values = tuple(label_of(value) for value in values)
+    if field == "format":
+        values = tuple(_FORMATS.get(value.lower(), value.lower()) for value in values)
     condition = Condition(field, operator, values)
     if field not in {"tag", "color"}:
         _clause(condition)

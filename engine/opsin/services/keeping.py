@@ -107,7 +107,9 @@ class Keeping:
 
     def records(self, *, where: Sequence[str] = ()) -> Iterator[exporting.Record]:
         """Yield everything that is known of each asset, in the order in which they were added."""
-        return exporting.records(self.workspace, [filters.parse(condition) for condition in where])
+        return exporting.records(
+            self.workspace, [filters.parse(condition, self.workspace.label_of) for condition in where]
+        )
 
     def export(
         self,
@@ -128,7 +130,7 @@ class Keeping:
         :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or ``vectors`` have no file to stand beside.
         """
         target = Path(out) if isinstance(out, str) else out
-        chosen = [filters.parse(condition) for condition in where]
+        chosen = [filters.parse(condition, self.workspace.label_of) for condition in where]
         return exporting.export(
             self.workspace, target, where=chosen, form=form, vectors=vectors, force=force, progress=progress
         )
@@ -140,7 +142,7 @@ class Keeping:
 
         A sidecar of another program is left alone, unless ``merge`` (tags are added to it) or ``force`` (replaced).
         """
-        chosen = [filters.parse(condition) for condition in where]
+        chosen = [filters.parse(condition, self.workspace.label_of) for condition in where]
         return sidecars.write_sidecars(self.workspace, chosen, merge=merge, force=force)
 
     def import_records(self, lines: Iterable[bytes]) -> Iterator[importing.Imported]:
@@ -169,7 +171,9 @@ class Keeping:
         :raises UsageError: where a folder is none, or is the library itself.
         """
         self._require_writable()
-        options = AddOptions(owner=owner, tags=tuple(people.clean_tag(tag) for tag in tags), auto_tag=auto_tag)
+        options = AddOptions(
+            owner=owner, tags=tuple(people.tag_of(self.workspace, tag) for tag in tags), auto_tag=auto_tag
+        )
         places = [Path(folder) for folder in folders]
         return watching.watch(self.workspace, places, options, interval=interval, settle=settle, stop=stop)
 

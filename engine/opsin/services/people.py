@@ -16,13 +16,21 @@ def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (
 
     :raises UsageError: for an empty tag, or one that is both added and removed.
     """
-    added, removed = {clean_tag(tag) for tag in add}, {clean_tag(tag) for tag in remove}
+    added, removed = {tag_of(workspace, tag) for tag in add}, {tag_of(workspace, tag) for tag in remove}
     if both := added & removed:
         msg = f"{', '.join(sorted(both))}: either add it or remove it"
         raise UsageError(msg)
     with workspace.catalogue.write() as connection:
         said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
         assets.set_person_tags(connection, [row.row], said)
+
+
+def tag_of(workspace: Workspace, text: str) -> str:
+    """Return the tag that a person means: the label of that id, name or synonym, else a tag of their own.
+
+    :raises UsageError: where nothing is left of ``text``.
+    """
+    return workspace.label_of(clean_tag(text))
 
 
 def clean_tag(text: str) -> str:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.errors import EncoderMismatch, LibraryError
+from opsin.fusion import synonyms_of
+from opsin.plugin.vocabulary import label_id
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.settings import Settings, cache_folder, load_settings
@@ -51,6 +53,7 @@ class Workspace:
         self._newest = 0
         self._closed = False
         self._declines: dict[str, dict[str, str]] | None = None
+        self._meanings: Mapping[str, str] | None = None
         self._labels: Mapping[str, Label] | None = None
         self._scopes: dict[str, Collection[str]] | None = None
         try:
@@ -187,6 +190,18 @@ class Workspace:
                 self._labels = self.host.labels
             return self._labels
 
+    def label_of(self, text: str) -> str:
+        """Return the label that ``text`` means: an id, a name in any language or a synonym; else the id that it would be."""
+        key = label_id(text)
+        if key in self.labels:
+            return key
+        with self._lock:
+            if self._meanings is None:
+                labels = self.labels
+                foreign = {label_id(name): label.id for label in labels.values() for name in label.names.values()}
+                self._meanings = foreign | synonyms_of(labels.values())
+            return self._meanings.get(key, key)
+
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
 
@@ -196,7 +211,7 @@ class Workspace:
         with self._lock:
             if self._host is not None:
                 self._host.set_vocabularies(known)
-            self._scopes = self._labels = None
+            self._scopes = self._labels = self._meanings = None
 
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:
