@@ -102,7 +102,7 @@ def test_an_unknown_categorizer_is_an_error_that_names_those_there_are(filled: o
 def test_a_synonym_or_a_name_in_another_language_means_the_label(make_library: MakeLibrary, photos: Path) -> None:
     library = make_library()
     library.add(photos)
-    library.tag("red-square.jpg", add=["Katze", "hound"])
+    library.tag("red-square.jpg", add=["Katze", "canine"])
     assert {"cat", "dog"} <= set(labels(library, "red-square.jpg"))
     assert [asset.name for asset in library.list(where=["tag=Katze"])] == ["red-square.jpg"]
     assert library.explain("red-square.jpg", "Katze").label == "cat"
