@@ -46,7 +46,7 @@ def test_lists_tables_and_counts_agree(home: Path, run: Callable[..., Any]) -> N
 def test_one_picture_is_shown_labelled_and_explained(home: Path, run: Callable[..., Any]) -> None:
     shown = run("show", "red-circle.jpg", "--json").lines[0]
     assert shown["similar"][0]["asset"]["name"] == "red-square.jpg"
-    assert run("show", shown["asset"]["id"][:13]).status == 0
+    assert run("show", shown["asset"]["id"][:18]).status == 0
     told = run("explain", "red-circle.jpg", "red", "--json").lines[0]
     assert told["tagged"]
     assert run("label", "red-circle.jpg", "--remove", "red").status == 0

@@ -23,7 +23,7 @@ def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json:
             for asset in found:
                 emit(asset)
             return 0
-        rows = [(printable(a.name), f"{a.width}x{a.height}", a.format, tag_line(a.tags), a.id[:13]) for a in found]
+        rows = [(printable(a.name), f"{a.width}x{a.height}", a.format, tag_line(a.tags), a.id[:18]) for a in found]
     if not rows:
         click.echo("No picture fits.", err=True)
         return 1

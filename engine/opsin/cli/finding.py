@@ -72,7 +72,7 @@ def _show(page: Page) -> None:
         click.echo(f"Nothing matches{near}.", err=True)
         return
     rows = [
-        (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:13])
+        (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:18])
         for hit in page.hits
     ]
     table(("score", "picture", "tags", "id"), rows, right=("score",))
@@ -112,7 +112,7 @@ def duplicates(root: Path | None, threshold: float, as_json: bool) -> int:
                 continue
             click.echo(f"{len(group.assets)} alike ({group.similarity:.3f}):")
             for asset in group.assets:
-                click.echo(f"  {printable(asset.location)}  {asset.width}x{asset.height}  {asset.id[:13]}")
+                click.echo(f"  {printable(asset.location)}  {asset.width}x{asset.height}  {asset.id[:18]}")
     if not found and not as_json:
         click.echo("No two pictures look that much alike.", err=True)
     return 0 if found else 1

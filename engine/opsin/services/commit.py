@@ -220,7 +220,10 @@ class _Group:
             new = msgspec.structs.replace(new, copied=True)
         self._before.update(tags.tags_of(self._connection, [here.row]))
         said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
-        assets.change(self._connection, here.row, content_id=content_id, vanished_at=None, **said)
+        said |= {"content_id": content_id, "vanished_at": None}
+        changed = {name: value for name, value in said.items() if getattr(here, name) != value}
+        if changed:
+            assets.change(self._connection, here.row, **changed)
 
 
 def _is_copied(source: Source, options: AddOptions) -> bool:
