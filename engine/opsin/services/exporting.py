@@ -55,12 +55,6 @@ def records(workspace: Workspace, where: Sequence[Condition]) -> Iterator[Record
         yield from _records(workspace, page)
 
 
-def count(workspace: Workspace, where: Sequence[Condition]) -> int:
-    """Return how many records there will be."""
-    with workspace.catalogue.read() as connection:
-        return len(rows_matching(connection, where))
-
-
 def export(
     workspace: Workspace,
     out: Path | BinaryIO,
