@@ -11,7 +11,7 @@ from opsin import Encoder, Feature, View
 from opsin.errors import PluginUnavailable
 from opsin_starter.dictionary import Dictionary, class_texts, subject
 from opsin_starter.space import DIM, Space, load_space, make_space, unit
-from opsin_starter.texts import TextSide
+from opsin_starter.texts import WIDTH, TextSide
 from opsin_starter.weights import Weights, class_info_folder, locate, revision_of, verify
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class StarterEncoder(Encoder):
         self._text: TextSide | None = None
         self._space: Space | None = None
         self._dictionary: Dictionary | None = None
+        # The definitions met so far: at most the dictionary's 21,844, 34 MB. They are longer than most queries.
+        self._senses: dict[str, NDArray[np.float32]] = {}
 
     def _find(self) -> Weights:
         """Find the weights; they give the revision and, where they are the user's own, a space of their own."""
@@ -135,15 +137,15 @@ class StarterEncoder(Encoder):
             raise PluginUnavailable("the starter encoder was used before it was loaded")
         subjects = [subject(text) for text in texts]
         meanings = [self._dictionary.meaning(text) for text in subjects]
-        places: dict[str, int] = {}
-        for text in (*subjects, *(sense for meaning in meanings for noun in meaning.nouns for sense in noun)):
-            places.setdefault(text, len(places))
-        vectors = self._text.encode(list(places))
-        rows = np.zeros((len(texts), vectors.shape[1]), np.float32)
-        for place, (text, meaning) in enumerate(zip(subjects, meanings, strict=True)):
-            rows[place] = vectors[places[text]]
+        senses = {sense for meaning in meanings for noun in meaning.nouns for sense in noun}
+        known = {sense: row for sense in senses if (row := self._senses.get(sense)) is not None}
+        unknown = list(dict.fromkeys((*subjects, *sorted(senses - known.keys()))))
+        known |= zip(unknown, self._text.encode(unknown), strict=True)
+        self._senses |= {sense: known[sense].copy() for sense in senses - self._senses.keys()}
+        rows = np.array([known[text] for text in subjects], np.float32).reshape(-1, WIDTH)
+        for place, meaning in enumerate(meanings):
             for noun in meaning.nouns:
-                said = vectors[[places[sense] for sense in noun]].mean(axis=0)
+                said = np.mean([known[sense] for sense in noun], axis=0)
                 rows[place] += DEFINITION_WEIGHT * meaning.share / len(meaning.nouns) * unit(said)
         return unit(rows)
 
@@ -161,6 +163,7 @@ class StarterEncoder(Encoder):
 
     def close(self) -> None:
         self._image = self._text = self._space = self._dictionary = None
+        self._senses = {}
 
 
 def top_classes(logits: NDArray[np.float32]) -> NDArray[np.float32]:

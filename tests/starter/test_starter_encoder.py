@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -92,6 +93,25 @@ def test_saying_that_it_is_a_photo_changes_nothing(starter: StarterEncoder) -> N
 def test_a_rare_word_is_understood_by_its_definition(starter: StarterEncoder) -> None:
     rows = starter.encode_texts(["gerenuk", "antelope", "violin", "okapi"])
     assert rows[0] @ rows[1] > 0.3 > rows[0] @ rows[2]
+
+
+def test_definitions_are_encoded_once(starter: StarterEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = starter.encode_texts(["a quokka"])
+    encoded: list[str] = []
+    encode = starter.text_side.encode
+
+    def noted(texts: Sequence[str]) -> NDArray[np.float32]:
+        encoded.extend(texts)
+        return encode(texts)
+
+    monkeypatch.setattr(starter.text_side, "encode", noted)
+    again = starter.encode_texts(["a quokka", "two quokkas"])
+    assert encoded == ["quokka", "two quokkas"]
+    np.testing.assert_allclose(again[:1], first, atol=1e-5)
+
+
+def test_no_texts_are_no_rows(starter: StarterEncoder) -> None:
+    assert starter.encode_texts([]).shape == (0, DIM)
 
 
 def test_the_background_stands_for_many_different_pictures(starter: StarterEncoder) -> None:
