@@ -21,6 +21,7 @@ from opsin.catalogue.assets import NewAsset
 from opsin.catalogue.contents import NewContent
 
 ASSETS = 50_000
+GROUP = 1000
 WORDS = ("a dog", "a red car", "coffee", "a bridge at night", "people on a beach", "guitar", "a plate of food", "snow")
 
 
@@ -30,24 +31,33 @@ def median_ms(times: list[float]) -> float:
 
 
 def fill(library: opsin.Library, count: int) -> None:
-    """Put ``count`` assets with random vectors and the real ones' reports straight into the catalogue."""
-    with library.workspace.catalogue.read() as connection:
-        real = list(contents.reports_of(connection, set(range(1, 11))).values())
-    dim = library.workspace.host.encoder.dim
+    """Put ``count`` made assets straight into the catalogue: vectors between two photos' ones, and photos' reports."""
     random = np.random.default_rng(0)
+    with library.workspace.catalogue.read() as connection:
+        (_, real), *_ = contents.vectors_after(connection, 0)
+        reports = list(contents.reports_of(connection, set(range(1, 11))).values())
     with library.workspace.catalogue.write() as connection:
-        for number in range(count):
-            vector = random.standard_normal(dim).astype(np.float32)
-            vector /= np.linalg.norm(vector)
-            digest = number.to_bytes(32, "big")
-            made = NewContent(
-                sha256=digest, bytes=1, format="jpeg", width=640, height=480, frames=1, transparent=False, taken_at=None
-            )
-            (content_id,) = contents.add(connection, [made])
-            contents.put_embeddings(connection, [(content_id, 0, vector)], "made")
-            contents.put_reports(connection, {content_id: real[number % len(real)]})
-            new = NewAsset(name=f"{number}.jpg", location=f"/made/{number}.jpg", copied=False)
-            assets.add(connection, [(content_id, new)])
+        for start in range(0, count, GROUP):
+            numbers = range(start, min(start + GROUP, count))
+            pairs = random.integers(len(real), size=(len(numbers), 2))
+            share = random.random((len(numbers), 1), np.float32)
+            vectors = real[pairs[:, 0]] * share + real[pairs[:, 1]] * (1 - share)
+            vectors += random.standard_normal(vectors.shape, np.float32) * 0.5 / vectors.shape[1] ** 0.5
+            vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+            ids = contents.add(connection, [made(number) for number in numbers])
+            frames = [(content_id, 0, vector) for content_id, vector in zip(ids, vectors, strict=True)]
+            contents.put_embeddings(connection, frames, "made")
+            contents.put_reports(connection, {content_id: reports[content_id % len(reports)] for content_id in ids})
+            names = [NewAsset(name=f"{n}.jpg", location=f"/made/{n}.jpg", copied=False) for n in numbers]
+            assets.add(connection, list(zip(ids, names, strict=True)))
+
+
+def made(number: int) -> NewContent:
+    """Return a content that never had bytes."""
+    digest = number.to_bytes(32, "big")
+    return NewContent(
+        sha256=digest, bytes=1, format="jpeg", width=640, height=480, frames=1, transparent=False, taken_at=None
+    )
 
 
 def main() -> None:
