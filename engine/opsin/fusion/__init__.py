@@ -1,9 +1,10 @@
 """From reports to tags: pure functions, no I/O. What the scores mean is in docs/scores.md."""
 
 from opsin.fusion.pooling import FLOOR, SILENT_WEIGHT, Fused, Source, declined, fuse, log_odds
-from opsin.fusion.tagging import merge_person, synonyms_of, tags
+from opsin.fusion.tagging import ALGORITHM, merge_person, synonyms_of, tags
 
 __all__ = [
+    "ALGORITHM",
     "FLOOR",
     "SILENT_WEIGHT",
     "Fused",

@@ -9,6 +9,9 @@ from opsin.model import Label, Tag
 from opsin.plugin.vocabulary import ancestors, label_id
 from opsin.settings import TagSettings
 
+ALGORITHM = 1
+"""Raise it with every change of this folder after which the same reports give other tags: stored ones are made again."""
+
 
 def tags(
     fused: Sequence[Fused], labels: Mapping[str, Label], settings: TagSettings, threshold: float | None = None

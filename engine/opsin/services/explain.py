@@ -59,13 +59,13 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     """Return the whole reckoning behind ``name`` on one asset."""
     host = workspace.ready()
-    label = workspace.label_of(name)
+    label = workspace.meaning.label_of(name)
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
         said = assets.person_tags(connection, {row.row})[row.row]
     tags = {tag.label: tag for tag in joined(workspace, model_tags(workspace, reports, row.auto_tag), said)}
-    fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.scopes)}.get(label)
+    fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.meaning.scopes)}.get(label)
     by_categorizer = {report.categorizer: report for report in reports}
     evidence = tuple(
         _evidence(
@@ -78,15 +78,17 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         )
         for source in (fused.sources if fused else ())
     )
-    if fused is None and label not in workspace.labels and label not in said:
-        near = difflib.get_close_matches(label, workspace.labels, n=3)
+    if fused is None and label not in workspace.meaning.labels and label not in said:
+        near = difflib.get_close_matches(label, workspace.meaning.labels, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         msg = f"no vocabulary, categorizer or person knows the label {name!r}{hint}"
         raise UnknownName(msg)
     limits = workspace.settings.tags
     threshold = row.auto_tag if row.auto_tag is not None else limits.labels.get(label, limits.threshold)
     children = tuple(
-        tag.label for tag in tags.values() if tag.by == "model" and label in ancestors(tag.label, workspace.labels)
+        tag.label
+        for tag in tags.values()
+        if tag.by == "model" and label in ancestors(tag.label, workspace.meaning.labels)
     )
     person: Literal["added", "removed"] | None = None
     if label in said:
@@ -99,7 +101,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         threshold=threshold,
         person=person,
         implied_by=children,
-        declined={name: labels[label] for name, labels in workspace.declines.items() if label in labels},
+        declined={name: labels[label] for name, labels in workspace.meaning.declines.items() if label in labels},
         evidence=evidence,
         encoder=host.encoder.name,
         encoder_revision=host.encoder.revision,
@@ -129,9 +131,9 @@ def _details(
     host = workspace.host
     frame = None
     try:
-        if (now := host.revisions.get(source.categorizer)) != revision:
+        if (now := host.revisions([source.categorizer])[source.categorizer]) != revision:
             return {"unavailable": f"reported at another revision than the present {now}: `opsin reanalyse --stale`"}
-        if not host.can_categorize(features, source.categorizer):
+        if not host.categorizers[source.categorizer]:
             with workspace.catalogue.read() as connection:
                 named = assets.of_content(connection, row.content_id)
             frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[source.frame]

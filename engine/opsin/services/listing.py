@@ -41,7 +41,7 @@ def count_assets(workspace: Workspace, where: Sequence[Condition]) -> int:
 
 def tag_counts(workspace: Workspace) -> list[TagCount]:
     """Return every tag in use, most frequent first; vanished assets do not count."""
-    labels = workspace.labels
+    labels = workspace.meaning.labels
     with workspace.catalogue.read() as connection:
         present = BitMap(rows_matching(connection, ()))
         names = tags.all_bitmaps(connection).keys() | assets.person_labels(connection).keys()

@@ -44,7 +44,7 @@ def tag_once(
             except OpsinError as error:
                 yield Told(source=source.name, problem=problem(error))
                 continue
-            matches = sorted(fuse(reports, scopes=workspace.scopes), key=lambda entry: -entry.score)
+            matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
             yield Told(source=source.name, tags=tuple(model_tags(workspace, reports, auto_tag)), matches=tuple(matches))
 
 

@@ -30,7 +30,7 @@ def tag_of(workspace: Workspace, text: str) -> str:
 
     :raises UsageError: where nothing is left of ``text``.
     """
-    return workspace.label_of(clean_tag(text))
+    return workspace.meaning.label_of(clean_tag(text))
 
 
 def clean_tag(text: str) -> str:

@@ -64,7 +64,7 @@ def write_sidecars(
     A sidecar that another program wrote is left alone, unless ``merge`` (Opsin's tags are added to it, and taken out
     again when they are no longer true; the rest stays) or ``force`` (it is replaced).
     """
-    labels = workspace.labels
+    labels = workspace.meaning.labels
     for record in records(workspace, where):
         picture = Path(record.location)
         named = [labels[tag.label].text if tag.label in labels else tag.label.replace("_", " ") for tag in record.tags]

@@ -41,14 +41,16 @@ def model_tags(workspace: Workspace, reports: Sequence[Report], auto_tag: float 
     """Return the tags that follow from the reports alone, sorted by label."""
     limits = workspace.settings.tags
     lowest = auto_tag if auto_tag is not None else min(limits.threshold, *limits.labels.values(), 1.0)
-    return tags(fuse(reports, scopes=workspace.scopes, above=lowest), workspace.labels, limits, auto_tag)
+    return tags(
+        fuse(reports, scopes=workspace.meaning.scopes, above=lowest), workspace.meaning.labels, limits, auto_tag
+    )
 
 
 def joined(workspace: Workspace, found: Sequence[Tag], said: Mapping[str, bool]) -> list[Tag]:
     """Return the models' tags joined with what people said (label -> present)."""
     added = [label for label, present in said.items() if present]
     removed = [label for label, present in said.items() if not present]
-    return merge_person(found, added, removed, labels=workspace.labels)
+    return merge_person(found, added, removed, labels=workspace.meaning.labels)
 
 
 def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:

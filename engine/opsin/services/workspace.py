@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.errors import EncoderMismatch, LibraryError
-from opsin.fusion import synonyms_of
-from opsin.plugin.vocabulary import label_id
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
+from opsin.services.meaning import Meaning
 from opsin.settings import Settings, cache_folder, load_settings
 
 if TYPE_CHECKING:
-    from opsin.host import Host
+    from opsin.host import EncoderFacts, Host
     from opsin.intake.decode import Decoder
-    from opsin.model import Label
     from opsin_index import Index
 
 _log = logging.getLogger(__name__)
@@ -52,10 +49,6 @@ class Workspace:
         self._index: Index | None = None
         self._newest = 0
         self._closed = False
-        self._declines: dict[str, dict[str, str]] | None = None
-        self._meanings: Mapping[str, str] | None = None
-        self._labels: Mapping[str, Label] | None = None
-        self._scopes: dict[str, Collection[str]] | None = None
         try:
             self.settings: Settings = load_settings(self.layout.settings)
             self.catalogue = Catalogue(self.layout.catalogue, readonly=readonly)
@@ -72,6 +65,7 @@ class Workspace:
             self._release()
             raise
         self.blobs = Blobs(self.layout.blobs)
+        self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)
 
     @property
     def host(self) -> Host:
@@ -86,8 +80,21 @@ class Workspace:
                     cache=cache_folder(),
                     encoder=self.encoder,
                     vocabularies=vocabulary.load_all(self.layout.vocabularies),
+                    made_by=self._made_by(),
                 )
             return self._host
+
+    def _made_by(self) -> EncoderFacts | None:
+        """Return which encoder made the stored vectors, None where none was ever loaded for this library."""
+        from opsin.host import EncoderFacts
+
+        with self.catalogue.read() as connection:
+            stored = get_meta(connection, "encoder_revision")
+        if stored is None:
+            return None
+        space, _, rest = stored.partition(" ")
+        revision, _, dim = rest.rpartition(" ")
+        return EncoderFacts(name=self.encoder, revision=revision, space=space, dim=int(dim))
 
     def ready(self) -> Host:
         """Return the host with its encoder loaded, checked against the one that made the stored vectors.
@@ -96,7 +103,18 @@ class Workspace:
         """
         host = self.host
         host.encoder.ensure()
-        found = f"{host.encoder.space} {host.encoder.revision} {host.encoder.dim}"
+        self.check_encoder()
+        return host
+
+    def check_encoder(self) -> None:
+        """Compare the encoder, where it is loaded, with the one that made the stored vectors.
+
+        :raises EncoderMismatch: where the weights are not those that the library was made with.
+        """
+        encoder = self.host.encoder
+        if not encoder.loaded:
+            return
+        found = f"{encoder.space} {encoder.revision} {encoder.dim}"
         with self.catalogue.read() as connection:
             stored = get_meta(connection, "encoder_revision")
         if stored is None and not self.readonly:
@@ -108,7 +126,6 @@ class Workspace:
                 f"{stored}: install those weights again, or make a new library"
             )
             raise EncoderMismatch(msg)
-        return host
 
     def ready_to_analyse(self) -> Host:
         """Return the host with everything loaded, its index and its decoders open.
@@ -117,12 +134,7 @@ class Workspace:
         """
         host = self.ready()
         host.start()
-        found = {name: dict(labels) for name, labels in host.declines.items() if labels}
-        if found != self.declines and not self.readonly:
-            with self.catalogue.write() as connection:
-                set_meta(connection, "declines", msgspec.json.encode(found).decode())
-        with self._lock:
-            self._declines, self._scopes = found, None
+        self.meaning.note_declines(host.declines, among=host.categorizers)
         self.decoder.start()
         return host
 
@@ -182,26 +194,6 @@ class Workspace:
                 index.upsert(rows, vectors)
                 self._newest = int(rows[-1])
 
-    @property
-    def labels(self) -> Mapping[str, Label]:
-        """Every label that a categorizer of this library may answer with."""
-        with self._lock:
-            if self._labels is None:
-                self._labels = self.host.labels
-            return self._labels
-
-    def label_of(self, text: str) -> str:
-        """Return the label that ``text`` means: an id, a name in any language or a synonym; else the id that it would be."""
-        key = label_id(text)
-        if key in self.labels:
-            return key
-        with self._lock:
-            if self._meanings is None:
-                labels = self.labels
-                foreign = {label_id(name): label.id for label in labels.values() for name in label.names.values()}
-                self._meanings = foreign | synonyms_of(labels.values())
-            return self._meanings.get(key, key)
-
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
 
@@ -211,28 +203,7 @@ class Workspace:
         with self._lock:
             if self._host is not None:
                 self._host.set_vocabularies(known)
-            self._scopes = self._labels = self._meanings = None
-
-    @property
-    def declines(self) -> Mapping[str, Mapping[str, str]]:
-        """The labels that each categorizer said it cannot see, with the reason, when it was last loaded."""
-        with self._lock:
-            if self._declines is None:
-                with self.catalogue.read() as connection:
-                    stored = get_meta(connection, "declines")
-                self._declines = msgspec.json.decode(stored or "{}", type=dict[str, dict[str, str]])
-            return self._declines
-
-    @property
-    def scopes(self) -> Mapping[str, Collection[str]]:
-        """The labels that each categorizer judges: its silence about one of them says something."""
-        with self._lock:
-            if self._scopes is None:
-                self._scopes = {
-                    categorizer: known.by_id.keys() - self.declines.get(categorizer, {}).keys()
-                    for categorizer, known in self.host.vocabularies.items()
-                }
-            return self._scopes
+        self.meaning.forget()
 
     @property
     def feature_kinds(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:

@@ -1,0 +1,114 @@
+"""What labels mean in an open library: those that there are, the words for them, and who judges which."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import threading
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opsin.catalogue import Catalogue, get_meta, set_meta
+from opsin.fusion import ALGORITHM, synonyms_of
+from opsin.plugin.vocabulary import label_id
+
+if TYPE_CHECKING:
+    from opsin.host import Host
+    from opsin.model import Label
+    from opsin.settings import TagSettings
+
+Declines = Mapping[str, Mapping[str, str]]
+_DECLINES = "declines"
+
+
+class Meaning:
+    """The labels of one library. What follows from the vocabularies is worked out once, until :meth:`forget`."""
+
+    def __init__(self, host: Callable[[], Host], catalogue: Catalogue, settings: TagSettings) -> None:
+        self._host = host
+        self._catalogue = catalogue
+        self._settings = settings
+        self._lock = threading.RLock()
+        self._declines: Declines | None = None
+        self.forget()
+
+    def forget(self) -> None:
+        """Forget what followed from the former vocabularies."""
+        with self._lock:
+            self._labels: Mapping[str, Label] | None = None
+            self._words: Mapping[str, str] | None = None
+            self._scopes: Mapping[str, Collection[str]] | None = None
+            self._rules: str | None = None
+
+    @property
+    def labels(self) -> Mapping[str, Label]:
+        """Every label that a categorizer of this library may answer with."""
+        with self._lock:
+            if self._labels is None:
+                self._labels = self._host().labels
+            return self._labels
+
+    def label_of(self, text: str) -> str:
+        """Return the label that ``text`` means: an id, a name in any language or a synonym; else the id that it would be."""
+        key = label_id(text)
+        if key in self.labels:
+            return key
+        with self._lock:
+            if self._words is None:
+                labels = self.labels.values()
+                foreign = {label_id(name): label.id for label in labels for name in label.names.values()}
+                self._words = foreign | synonyms_of(labels)
+            return self._words.get(key, key)
+
+    @property
+    def declines(self) -> Declines:
+        """The labels that each categorizer said it cannot see, with the reason, when it was last loaded."""
+        with self._lock:
+            if self._declines is None:
+                with self._catalogue.read() as connection:
+                    stored = get_meta(connection, _DECLINES)
+                self._declines = msgspec.json.decode(stored or "{}", type=dict[str, dict[str, str]])
+            return self._declines
+
+    def note_declines(self, loaded: Declines, *, among: Collection[str]) -> None:
+        """Take what the categorizers that are loaded say by now; what the others ``among`` them said before stays.
+
+        It is stored unless the library is open for reading only.
+        """
+        known = {name: labels for name, labels in self.declines.items() if name in among}
+        found = {name: dict(labels) for name, labels in {**known, **loaded}.items() if labels}
+        if found != self.declines and not self._catalogue.readonly:
+            with self._catalogue.write() as connection:
+                set_meta(connection, _DECLINES, msgspec.json.encode(found).decode())
+        with self._lock:
+            self._declines, self._scopes, self._rules = found, None, None
+
+    @property
+    def scopes(self) -> Mapping[str, Collection[str]]:
+        """The labels that each categorizer judges: its silence about one of them says something."""
+        with self._lock:
+            if self._scopes is None:
+                self._scopes = {
+                    categorizer: known.by_id.keys() - self.declines.get(categorizer, {}).keys()
+                    for categorizer, known in self._host().vocabularies.items()
+                }
+            return self._scopes
+
+    @property
+    def rules(self) -> str:
+        """A digest of all that decides, beside the reports and what people said, which tags an asset has."""
+        with self._lock:
+            if self._rules is None:
+                labels = [(each.id, each.text, each.synonyms, each.parents) for each in self.labels.values()]
+                scopes = [(name, sorted(scope)) for name, scope in self.scopes.items()]
+                everything = ALGORITHM, self._settings, sorted(labels), sorted(scopes)
+                self._rules = hashlib.sha256(msgspec.json.encode(everything, order="sorted")).hexdigest()[:16]
+            return self._rules
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return "; did you mean x or y?" with what looks like ``word``, else nothing."""
+    near = difflib.get_close_matches(word, known, n=3)
+    return f"; did you mean {' or '.join(near)}?" if near else ""
