@@ -19,13 +19,12 @@ if TYPE_CHECKING:
     from opsin_zero_shot import ZeroShotConfig
 
 # Raise it whenever the same texts and embeddings would give other scores.
-ALGORITHM = 3
+ALGORITHM = 4
 # The margin that scores 0.5 where nobody says another: against background pictures, and against background texts.
 PICTURES_THRESHOLD = 2.0
 TEXTS_THRESHOLD = 3.0
 SLOPE = 1.0
 LEAST_SCORE = 0.05
-MOST_MATCHES = 64
 
 
 class ZeroShot(Categorizer):
@@ -68,14 +67,14 @@ class ZeroShot(Categorizer):
         self._thresholds = np.array([self._threshold(encoder, label, matrix) for label in self._labels], np.float32)
 
     def categorize(self, batch: Sequence[Item]) -> list[Matches | Declined]:
-        """Return the labels of each item that score at least 0.05, the 64 best of them, best first."""
+        """Return the labels of each item that score at least 0.05, best first."""
         if not batch:
             return []
         scores = self._scores(batch)
         answers: list[Matches | Declined] = []
         for row in scores:
             kept = np.flatnonzero(row >= LEAST_SCORE)
-            order = kept[np.argsort(-row[kept], kind="stable")][:MOST_MATCHES]
+            order = kept[np.argsort(-row[kept], kind="stable")]
             answers.append(Matches(tuple(Match(self._labels[place].id, float(row[place])) for place in order)))
         return answers
 
