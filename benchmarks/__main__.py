@@ -1,19 +1,34 @@
-"""`make bench`: runs every benchmark in turn; each prints its own figures and ratios."""
+"""`make bench`: runs every benchmark in turn; each prints its own figures and ratios.
+
+python -m benchmarks [--photos FOLDER] [NAME ...]     # make bench PHOTOS=FOLDER
+"""
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
-ALL = ("index_search", "decode", "encode_throughput", "adding", "latency", "zero_shot", "refusal")
+ALONE = ("index_search", "decode", "encode_throughput", "adding", "latency")
+ON_PHOTOS = ("zero_shot", "refusal")
 
 
 def main() -> None:
     """Run all, or those that are named on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Runs every benchmark, or those named.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join((*ALONE, *ON_PHOTOS)))
+    parser.add_argument(
+        "--photos", help=f"a folder with one folder of photos for each label: {' and '.join(ON_PHOTOS)} need it"
+    )
+    given = parser.parse_args()
     failed = []
-    for name in sys.argv[1:] or ALL:
+    for name in given.names or (*ALONE, *ON_PHOTOS):
         print(f"\n== {name}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode:
+        if name in ON_PHOTOS and not given.photos:
+            print("left out: it needs --photos FOLDER, as in `make bench PHOTOS=FOLDER`")
+            continue
+        arguments = ["--photos", given.photos] if name in ON_PHOTOS else []
+        if subprocess.run([sys.executable, "-m", f"benchmarks.{name}", *arguments], check=False).returncode:
             failed.append(name)
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

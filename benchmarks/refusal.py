@@ -1,6 +1,6 @@
 """Measures whether a search for what no photo shows finds nothing, and one for what a photo shows finds something.
 
-    python -m benchmarks.refusal [--photos FOLDER]
+    python -m benchmarks.refusal --photos FOLDER
 
 FOLDER holds one folder a label, named like it. Present: the labels' names; absent: 200 nouns below, half of them classes
 that the starter's classifier knows well. A query scores as its best photo does (`opsin.fusion.cutoff`, as in search).
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from benchmarks.zero_shot import PHOTOS, labelled_photos, load_starter, look
+from benchmarks.zero_shot import labelled_photos, load_starter, look
 
 from opsin.fusion.cutoff import TEXT_CUT, Background
 
@@ -52,7 +52,7 @@ def area_under_curve(present: NDArray[np.float32], absent: NDArray[np.float32]) 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.refusal", description=__doc__)
-    parser.add_argument("--photos", type=Path, default=PHOTOS, help="a folder with one folder of photos for each label")
+    parser.add_argument("--photos", type=Path, required=True, help="a folder with one folder of photos for each label")
     parser.add_argument("--absent", type=Path, help="a file of other absent nouns, one a line")
     given = parser.parse_args(arguments)
     names, paths, _ = labelled_photos(given.photos)

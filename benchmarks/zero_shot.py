@@ -1,6 +1,6 @@
 """Measures the starter on photos whose folder says what they show: naming them, finding them, and what projections cost.
 
-    python -m benchmarks.zero_shot [--photos FOLDER]
+    python -m benchmarks.zero_shot --photos FOLDER
 
 FOLDER holds one folder a label, named like it (``grand_piano``). Nothing of the starter was fitted to such photos:
 docs/starter.md says how its numbers were chosen. Labels are scored as tags are, by the margin of `zero_shot` with the
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     Array = NDArray[np.float32]
 
 PROTOTYPE = (0.465, 0.69)  # top-1 and top-5 of an unrefined ConSE on 404 photos of Caltech-101
-PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "caltech101"
 BATCH = 16
 
 
@@ -108,7 +107,7 @@ class Seen:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.zero_shot", description=__doc__)
-    parser.add_argument("--photos", type=Path, default=PHOTOS, help="a folder with one folder of photos for each label")
+    parser.add_argument("--photos", type=Path, required=True, help="a folder with one folder of photos for each label")
     given = parser.parse_args(arguments)
     names, paths, truth = labelled_photos(given.photos)
     encoder = load_starter()
