@@ -88,7 +88,7 @@ def _half_visible(library: opsin.Library) -> Iterator[str]:
         answered = defaultdict(set)
         for number, categorizer in connection.execute(select(report.c.content_id, report.c.categorizer)):
             answered[int(number)].add(str(categorizer))
-        wanted = set(workspace.host.revisions)
+        wanted = set(workspace.host.categorizers)
         if any(answered[number] != wanted for number in frames):
             yield f"a content lacks a report: {dict(answered)} instead of {wanted} each"
         computed: dict[str, set[int]] = defaultdict(set)

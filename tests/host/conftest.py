@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from opsin.host import Host
+from opsin.host import EncoderFacts, Host
 from opsin.settings import HostSettings, Settings
 
 BUILT_IN = ("starter", "open_clip", "zero_shot", "objects", "colors", "quality")
@@ -44,6 +44,7 @@ def make_host(tmp_path: Path, clock: Clock) -> Iterator[MakeHost]:
         extra: tuple[tuple[str, Any], ...] = (),
         vocabularies: tuple[Any, ...] = (),
         encoder: str = "fake",
+        made_by: EncoderFacts | None = None,
     ) -> Host:
         off = {name: {"enabled": False} for name in BUILT_IN}
         settings = Settings(host=HostSettings(**(host or {})), plugins={**off, **(plugins or {})})
@@ -53,6 +54,7 @@ def make_host(tmp_path: Path, clock: Clock) -> Iterator[MakeHost]:
             encoder=encoder,
             vocabularies=vocabularies,
             plugins=(("fake", "opsin.testing.plugin"), *extra),
+            made_by=made_by,
             clock=clock,
         )
         hosts.append(made)

@@ -219,7 +219,7 @@ def test_an_object_that_breaks_the_contract_is_refused_by_its_attribute(make_hos
     status = next(each for each in host.statuses() if each.name == "loose")
     assert status.state == "broken"
     assert "Loose.revision must be a non-empty str, not 7" in status.reason
-    assert "loose" not in host.revisions
+    assert "loose" not in host.categorizers
 
 
 def test_a_hook_that_returns_no_sequence_is_broken(make_host: MakeHost, install: Install) -> None:

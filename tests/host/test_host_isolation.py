@@ -30,7 +30,7 @@ def test_the_fakes_give_the_same_answers_in_a_child_process(make_host: MakeHost)
     for one, other in zip(first.features, second.features, strict=True):
         np.testing.assert_array_equal(one["embedding"], other["embedding"])
     assert first.reports == second.reports
-    assert there.revisions == here.revisions
+    assert there.revisions() == here.revisions()
     assert there.encoder.revision == "fake-1"
     np.testing.assert_array_equal(there.encoder.encode_texts(["red"]), here.encoder.encode_texts(["red"]))
     assert there.explain("fake", first.features[0], "red") == here.explain("fake", first.features[0], "red")

@@ -25,7 +25,7 @@ from opsin import (
     hookimpl,
 )
 from opsin.errors import DeadlineExceeded, Overloaded, PluginError, UnknownName, UsageError
-from opsin.host import Host
+from opsin.host import EncoderFacts, Host
 from opsin.model import Vocabulary
 from opsin.plugin.rules import EMBEDDING
 from opsin.testing import COLOURS, FakeEncoder, make_frame
@@ -184,12 +184,45 @@ def test_scoring_again_from_stored_features_gives_the_same_reports(make_host: Ma
     again = host.categorize_many([content.features for content in contents])
     for content, reports in zip(contents, again, strict=True):
         assert reports == [each for each in content.reports if each.categorizer == "fake"]
-    assert host.can_categorize(contents[0].features, "fake")
-    assert not host.can_categorize(contents[0].features, "brightness")
+    assert not host.lacks(contents[0].features, "fake")
+    assert host.lacks(contents[0].features, "brightness")
     with pytest.raises(UsageError, match="looks at the picture"):
         host.categorize(contents[0].features, ["brightness"])
     with pytest.raises(UnknownName, match="there are: fake, brightness"):
         host.categorize(contents[0].features, ["nothing"])
+
+
+def test_features_that_are_known_are_not_extracted_again_and_stay_as_they_are(make_host: MakeHost) -> None:
+    host = make_host(extra=(("misbehaving", "misbehaving_plugin"),), plugins={"misbehaving": {"isolate": False}})
+    known = {EMBEDDING: np.full(64, 0.125, np.float32)}
+    analysis = host.submit([make_frame()], ["fake"], known=[known]).result(60)
+    np.testing.assert_array_equal(analysis.features[0][EMBEDDING], known[EMBEDDING])
+    assert analysis.features[0]["size"].tolist() == [64, 64]
+    size = {"size": np.zeros(2, np.float32)}
+    fresh = host.submit([make_frame()], (), known=[size]).result(60).features[0]
+    assert set(fresh) == {EMBEDDING, "size"}
+    assert fresh["size"].tolist() == [0, 0]
+    with pytest.raises(UsageError, match="features of 2 frames, but 1 frames"):
+        host.submit([make_frame()], known=[{}, {}])
+
+
+def test_the_encoder_of_stored_vectors_is_taken_at_its_word_until_it_is_loaded(make_host: MakeHost) -> None:
+    same = make_host(made_by=EncoderFacts("fake", "fake-1", "fake", 64))
+    assert (same.encoder.revision, same.encoder.space, same.encoder.loaded) == ("fake-1", "fake", False)
+    assert same.encoder.encode_texts(["red"]).shape == (1, 64)
+    other = make_host(made_by=EncoderFacts("fake", "fake-0", "fake", 64))
+    assert (other.encoder.revision, other.encoder.loaded) == ("fake-0", False)
+    asking: tuple[Callable[[], object], ...] = (lambda: other.encoder.encode_texts(["red"]), other.encoder.background)
+    for ask in asking:
+        with pytest.raises(PluginError, match="another revision"):
+            ask()
+    assert other.encoder.revision == "fake-1"
+
+
+def test_an_isolated_categorizer_loads_no_encoder_that_it_does_not_ask(make_host: MakeHost) -> None:
+    host = make_host(extra=(("misbehaving", "misbehaving_plugin"),), made_by=EncoderFacts("fake", "fake-1", "fake", 64))
+    assert host.revisions(["misbehaving"]) == {"misbehaving": "1"}
+    assert not host.encoder.loaded
 
 
 def test_only_the_categorizers_that_are_asked_for_report(make_host: MakeHost) -> None:
@@ -282,7 +315,7 @@ def test_new_vocabularies_load_only_what_changed(make_host: MakeHost) -> None:
     pets = Vocabulary(name="pets", labels=(Label(id="dog"), Label(id="cat")))
     cars = Vocabulary(name="cars", labels=(Label(id="van"),))
     host = make_host(extra=(("mine", plugin),), vocabularies=(pets, cars))
-    assert host.revisions["mine/pets"] == f"fake-1+{pets.revision}"
+    assert host.revisions()["mine/pets"] == f"fake-1+{pets.revision}"
     assert set(host.labels) >= {"dog", "cat", "van", "red"}
     features = host.submit([make_frame()]).result(60).features
     more = Vocabulary(name="cars", labels=(Label(id="van"), Label(id="bus")))
@@ -291,10 +324,10 @@ def test_new_vocabularies_load_only_what_changed(make_host: MakeHost) -> None:
     assert all(report.status == "ok" for future in under_way for report in future.result(60).reports)
     reports = {each.categorizer: each for each in host.categorize(features)}
     assert [match.label for match in reports["mine/cars"].matches] == ["van", "bus"]
-    assert host.revisions["mine/cars"] == f"fake-1+{more.revision}"
+    assert host.revisions()["mine/cars"] == f"fake-1+{more.revision}"
     assert plugin.loads == ["mine/pets", "mine/cars", "mine/cars"]
     host.set_vocabularies([])
-    assert "mine/pets" not in host.revisions
+    assert "mine/pets" not in host.categorizers
 
 
 def test_an_encoder_whose_features_change_while_it_loads_is_refused(make_host: MakeHost, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import now
@@ -171,6 +171,23 @@ def behind(
             for (number,) in connection.execute(query):
                 wanted.setdefault(int(number), set()).add(categorizer)
     return {number: frozenset(names) for number, names in wanted.items()}
+
+
+def lacking(connection: Connection, kinds: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[int, frozenset[str]]:
+    """Return the contents that lack a feature of ``kinds`` (name -> dtype and shape) on a frame, with those they lack.
+
+    One that is stored in another size is lacking, too.
+    """
+    found: dict[int, set[str]] = {}
+    for name, (dtype, shape) in kinds.items():
+        if name == "embedding":  # every content has it
+            continue
+        size = np.dtype(dtype).itemsize * int(np.prod(shape))
+        same_frame = (feature.c.content_id == embedding.c.content_id) & (feature.c.frame == embedding.c.frame)
+        stored = exists().where(same_frame, feature.c.name == name, func.length(feature.c.data) == size)
+        for (number,) in connection.execute(select(embedding.c.content_id).where(~stored).distinct()):
+            found.setdefault(int(number), set()).add(name)
+    return {number: frozenset(names) for number, names in found.items()}
 
 
 def vectors_after(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opsin.cli.output import emit, printable, progress, tag_line
+from opsin.cli.output import counted, emit, printable, progress, tag_changes, tag_line
 from opsin.cli.shared import json_option, library_option, open_library, where_option
 
 if TYPE_CHECKING:
@@ -148,19 +148,23 @@ def tag(
 @click.option(
     "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
 )
-@click.option("--missing", is_flag=True, help="Only where a report is missing or failed.")
+@click.option("--missing", is_flag=True, help="Only where a report is missing or failed, or a feature is missing.")
 @click.option("--stale", is_flag=True, help="Only where a report is of an older revision.")
 @where_option
 @json_option
 def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
-    """Ask the categorizers again. Pictures are opened only where stored features do not suffice."""
+    """Ask the categorizers again. Pictures are opened only where stored features do not suffice.
+
+    What a plugin that was installed later extracts is then stored, so that no picture has to be opened for it again.
+    """
     with open_library(root) as library, progress(show=not as_json) as bar:
         plan = library.plan_reanalysis(**options)
         task = bar.add_task("Reanalysing", total=len(plan), rate="")
-        changed = problems = opened = done = 0
+        came = went = problems = opened = done = 0
         for done, entry in enumerate(library.reanalyse(plan), 1):
             bar.update(task, completed=done)
-            changed += bool(entry.tags_added or entry.tags_removed)
+            came += len(entry.tags_added)
+            went += len(entry.tags_removed)
             opened += entry.opened
             problems += entry.problem is not None
             if as_json:
@@ -168,9 +172,8 @@ def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
             elif entry.problem is not None:
                 click.secho(f"{printable(entry.location)}: {entry.problem.message}", fg="yellow", err=True)
     if not as_json:
-        click.echo(
-            f"{done} pictures asked about again ({opened} opened), the tags of {changed} changed, {problems} problems."
-        )
+        asked = f"{counted(done, 'picture')} asked about again ({opened or 'none'} opened)"
+        click.echo(f"{asked}: {tag_changes(came, went)}, {counted(problems, 'problem')}.")
     return 3 if problems else 0
 
 

@@ -52,6 +52,18 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a number with its noun: ``1 problem``, ``2 problems``, ``no tag``."""
+    return f"{count:,} {noun}s" if count > 1 else f"{'1' if count else 'no'} {noun}"
+
+
+def tag_changes(came: int, went: int) -> str:
+    """Return what became of the tags: ``3 tags came and 1 went``."""
+    if not came and not went:
+        return "no tag came or went"
+    return f"{counted(came, 'tag')} came and {went or 'none'} went"
+
+
 def size(count: int) -> str:
     """Return a number of bytes for people."""
     value = float(count)

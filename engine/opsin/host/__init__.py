@@ -2,11 +2,13 @@
 
 from opsin.host.discovery import Plugin, discover, encoder_cards, shipped_vocabularies
 from opsin.host.host import Host
+from opsin.host.messages import EncoderFacts
 from opsin.host.roster import name_encoder
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
 __all__ = [
     "Analysis",
+    "EncoderFacts",
     "Host",
     "ObjectStatus",
     "Plugin",

@@ -10,12 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from opsin.errors import PluginError, UnknownName, UsageError
+from opsin.errors import UsageError
 from opsin.host.discovery import Extra, Plugin, discover
 from opsin.host.encoder import EncoderProxy, ask
+from opsin.host.explaining import explain
 from opsin.host.lane import Lane
-from opsin.host.local import item_of
 from opsin.host.making import LaneMaker
+from opsin.host.messages import EncoderFacts
 from opsin.host.passes import Pass
 from opsin.host.recipe import Recipe
 from opsin.host.room import Room
@@ -23,7 +24,7 @@ from opsin.host.roster import Roster, build_categorizers, build_extractors, find
 from opsin.host.status import plugin_status
 from opsin.host.values import Analysis, PluginStatus
 from opsin.model import Label, Report, Vocabulary
-from opsin.plugin import Categorizer, Extractor, Feature, Frame, Frames, Item, View
+from opsin.plugin import Categorizer, Extractor, Feature, Frame, Frames, View
 from opsin.plugin.vocabulary import merge_labels
 from opsin.settings import Settings
 
@@ -35,8 +36,8 @@ class Host:
     """Runs one encoder, and the extractors and categorizers of every usable plugin.
 
     Building it builds objects and loads nothing; each is loaded at its first use, or by ``start``. ``plugins`` are
-    further (name, module) pairs beside the installed ones. ``clock`` (seconds) paces the back-off of quarantined
-    plugins. Callbacks of the futures run in the host's threads: keep them short and never wait for the host in them.
+    further (name, module) pairs beside the installed ones. ``made_by`` is the encoder that made the stored vectors, None
+    where there are none. ``clock`` (seconds) paces the back-off of quarantined plugins. Callbacks of the futures run in the host's threads: keep them short and never wait for the host in them.
 
     :raises UnknownName: where no plugin has the encoder.
     """
@@ -49,6 +50,7 @@ class Host:
         encoder: str,
         vocabularies: Sequence[Vocabulary] = (),
         plugins: Iterable[Extra] = (),
+        made_by: EncoderFacts | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._lock = threading.Lock()
@@ -58,7 +60,7 @@ class Host:
         plugin, item = find_encoder(self._plugins, encoder)
         self._maker = maker = LaneMaker(settings.host, cache, clock)
         lane = maker.make(plugin, item, Recipe("encoder", encoder))
-        self.encoder = maker.encoder = EncoderProxy(lane, item)
+        self.encoder = maker.encoder = EncoderProxy(lane, item, made_by)
         self._extractors = [lane, *build_extractors(self._plugins, set(lane.gives), maker.make)]
         self._given = frozenset(name for each in self._extractors for name in each.gives)
         self._roster = Roster(self._build_categorizers(vocabularies, {}))
@@ -110,22 +112,32 @@ class Host:
         return tuple(dict.fromkeys(view for view in views if view is not None))
 
     def submit(
-        self, frames: Sequence[Frame], categorizers: Collection[str] | None = None, *, wait: bool = False
+        self,
+        frames: Sequence[Frame],
+        categorizers: Collection[str] | None = None,
+        *,
+        known: Sequence[Mapping[str, NDArray[Any]]] | None = None,
+        wait: bool = False,
     ) -> Future[Analysis]:
         """Send one content's frames on their way; they are batched with those of other contents.
 
-        ``categorizers`` None means all. The future fails with PluginError only where the encoder fails on this
-        content. ``wait`` waits for room where too much is under way.
+        ``categorizers`` None means all. ``known`` holds the features that are stored already, one mapping per frame:
+        only extractors that give another one are asked. The future fails with PluginError only where the encoder fails
+        on this content. ``wait`` waits for room where too much is under way.
 
         :raises UnknownName: for a categorizer that does not exist.
+        :raises UsageError: where ``known`` is not about as many frames.
         :raises Overloaded: where ``host.queue`` frames are under way and ``wait`` is False.
         """
         if not frames:
             raise UsageError("a content needs at least one frame")
+        if known is not None and len(known) != len(frames):
+            msg = f"there are stored features of {len(known)} frames, but {len(frames)} frames to look at"
+            raise UsageError(msg)
         for frame in frames:  # all plugins look at the same pixels
             for pixels in (frame.pixels, *frame.views.values()):
                 pixels.setflags(write=False)
-        return self._pass(frames, [{} for _ in frames], categorizers, wait=wait)
+        return self._pass(frames, [dict(each) for each in known or [{}] * len(frames)], categorizers, wait=wait)
 
     def categorize(
         self, features: Sequence[Mapping[str, NDArray[Any]]], categorizers: Collection[str] | None = None
@@ -150,13 +162,15 @@ class Host:
         ]
         return [list(future.result().reports) for future in futures]
 
-    def can_categorize(self, features: Sequence[Mapping[str, NDArray[Any]]], categorizer: str) -> bool:
-        """Return whether a content's stored features are enough for ``categorizer``.
+    def lacks(self, features: Sequence[Mapping[str, NDArray[Any]]], categorizer: str) -> bool:
+        """Return whether ``categorizer`` has to see the picture: for its pixels, or for a feature that can be had of it.
+
+        A feature that no plugin in use gives cannot be had of the picture either.
 
         :raises UnknownName: for a categorizer that does not exist.
         """
         needs = self._roster.by_id(categorizer).needs
-        return not isinstance(needs, Frames) and all(needs <= set(each) for each in features)
+        return isinstance(needs, Frames) or any(name not in each for name in needs & self._given for each in features)
 
     def explain(
         self,
@@ -171,25 +185,7 @@ class Host:
         :raises UnknownName: for a categorizer or label that does not exist.
         :raises PluginError: where the categorizer is out of use or fails.
         """
-        lane = self._roster.by_id(categorizer)
-        needs = lane.needs
-        if isinstance(label, str):
-            known = lane.target.vocabulary
-            found = Label(id=label) if known is None else known.by_id.get(label)
-            if found is None:
-                msg = f"the categorizer {categorizer!r} has no label {label!r}"
-                raise UnknownName(msg)
-            label = found
-        if isinstance(needs, Frames):
-            seen = Item(features={}, frame=frame)
-        else:
-            absent = sorted(needs - set(features))
-            if absent:
-                msg = f"the categorizer {categorizer!r} needs the feature {absent[0]!r}, which is missing"
-                raise PluginError(msg)
-            seen = item_of(features, needs)
-        answer: Mapping[str, Any] = ask(lane, "explain", seen, label).result()
-        return answer
+        return explain(self._roster.by_id(categorizer), features, label, frame)
 
     def set_vocabularies(self, vocabularies: Sequence[Vocabulary]) -> None:
         """Build the categorizers again for ``vocabularies``; equal ones stay loaded, contents under way keep theirs."""
@@ -203,17 +199,26 @@ class Host:
         self._leave(old)
 
     @property
-    def revisions(self) -> Mapping[str, str]:
-        """The revision of every categorizer, which is loaded for it; one that cannot be loaded keeps its declared one."""
-        lanes = self._roster.lanes
+    def categorizers(self) -> Mapping[str, frozenset[str]]:
+        """Every categorizer, with the features that it needs: none where it looks at pixels."""
+        found = {lane.name: lane.needs for lane in self._roster.lanes}
+        return {name: frozenset() if isinstance(needs, Frames) else needs for name, needs in found.items()}
+
+    def revisions(self, categorizers: Collection[str] | None = None) -> dict[str, str]:
+        """Return the revisions of these categorizers (None: all), which are loaded for it; one that cannot be keeps its declared one.
+
+        :raises UnknownName: for a categorizer that does not exist.
+        """
+        roster = self._roster
+        lanes = roster.lanes if categorizers is None else [roster.by_id(name) for name in categorizers]
         for load in [ask(lane, "ready") for lane in lanes if not lane.loaded]:
             load.exception()
         return {lane.name: lane.target.revision for lane in lanes}
 
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:
-        """The labels that each categorizer cannot see, with the reason; complete once it is loaded."""
-        return {lane.name: lane.target.declines for lane in self._roster.lanes}
+        """The labels that each categorizer that is loaded cannot see, with the reason."""
+        return {lane.name: lane.target.declines for lane in self._roster.lanes if lane.loaded}
 
     @property
     def vocabularies(self) -> Mapping[str, Vocabulary]:
@@ -264,7 +269,11 @@ class Host:
             categorizers=chosen,
             done=done,
         )
-        begun.begin(self._extractors if frames is not None else ())
+        begun.begin(
+            [lane for lane in self._extractors if any(name not in each for name in lane.gives for each in features)]
+            if frames is not None
+            else ()
+        )
         return begun.future
 
     def _leave(self, roster: Roster) -> None:

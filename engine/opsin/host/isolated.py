@@ -17,7 +17,6 @@ import msgspec
 from opsin.errors import ContractBroken, PluginError
 from opsin.host import wire
 from opsin.host.messages import (
-    EncoderFacts,
     Facts,
     Opening,
     pack_payloads,
@@ -80,10 +79,7 @@ class ProcessTarget:
 
     def load(self) -> None:
         self._end()
-        facts = None
-        if self._encoder is not None:
-            encoder = self._encoder
-            facts = EncoderFacts(encoder.name, encoder.revision, encoder.space, encoder.dim)
+        facts = None if self._encoder is None else self._encoder.facts
         self._words.clear()
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter with our own module
             [sys.executable, "-c", _START, json.dumps(sys.path)],

@@ -63,7 +63,7 @@ class LaneMaker:
             deadline=settings.deadline,
             load_deadline=settings.load_deadline,
             clock=self._clock,
-            before_load=encoder.ensure if encoder is not None and plugin.isolated else None,
+            before_load=encoder.ensure_known if encoder is not None and plugin.isolated else None,
         )
         self._runner(plugin, lane).add(lane)
         return lane

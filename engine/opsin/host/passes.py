@@ -25,6 +25,8 @@ Answer = Matches | Declined | PluginError | None
 class Pass:
     """One content's way. ``frames`` is None where stored features are scored again; ``given`` names all features.
 
+    ``features`` holds what is known of each frame already.
+
     ``future`` is settled in the thread of the last answer, after ``done`` was called.
     """
 
@@ -69,7 +71,8 @@ class Pass:
     def _extracted(self, lane: Lane, number: int, answer: Any, error: PluginError | None) -> None:
         with self._lock:
             if error is None:
-                self._features[number].update(answer)
+                # what is stored counts, even where the extractor of something else gives it once more
+                self._features[number] = {**answer, **self._features[number]}
             else:
                 self._missing.update(dict.fromkeys(lane.gives, error))
             self._features_left -= 1

@@ -266,10 +266,11 @@ def _tags(workspace: Workspace) -> Iterator[Finding]:
 def _reports(workspace: Workspace) -> Iterator[Finding]:
     """Count the contents that lack an up-to-date report. Loads the categorizers, for their revisions."""
     workspace.ready()
-    revisions = workspace.host.revisions
+    revisions = workspace.host.revisions()
     with workspace.catalogue.read() as connection:
         missing = contents.behind(connection, revisions, missing=True, stale=False)
         stale = contents.behind(connection, revisions, missing=False, stale=True)
+        lacking = contents.lacking(connection, workspace.feature_kinds)
         surplus = {name for name, *_ in contents.report_counts(connection)} - set(revisions)
         reasons = contents.failures(connection)
     for behind, what, option in (
@@ -281,10 +282,14 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
             told = [f"{name} ({reasons[name]})" if option == "missing" and name in reasons else name for name in names]
             message = f"{len(behind)} contents {what} of {', '.join(told)}"
             yield Finding(area="reports", state="problem", message=message, remedy=f"opsin reanalyse --{option}")
+    if lacking:
+        names = sorted({name for each in lacking.values() for name in each})
+        message = f"{len(lacking)} contents lack the features {', '.join(names)}: a plugin came after them"
+        yield Finding(area="reports", state="problem", message=message, remedy="opsin reanalyse --missing")
     if surplus:
         message = f"there are reports of {', '.join(sorted(surplus))}, which is not in use; the tags still count them"
         yield Finding(area="reports", state="warning", message=message, remedy="switch the plugin on again")
-    if not missing and not stale:
+    if not missing and not stale and not lacking:
         yield Finding(area="reports", state="ok", message=f"{len(revisions)} categorizers are up to date")
 
 

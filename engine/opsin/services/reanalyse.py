@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import msgspec
+from numpy.typing import NDArray
 
 from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import OpsinError, SourceUnavailable, UnknownName
+from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable, UnknownName
 from opsin.model import Report
 from opsin.services.commit import Problem, problem
 from opsin.services.filters import Condition, rows_matching
@@ -22,20 +24,25 @@ _ABREAST = 32
 
 
 class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one content. ``categorizers`` were asked; ``opened`` says whether its picture was decoded."""
+    """What became of one content. ``categorizers`` were asked; ``opened`` says whether its picture was decoded.
+
+    ``features`` were missing and are stored now.
+    """
 
     location: str
     categorizers: tuple[str, ...]
     opened: bool
+    features: tuple[str, ...] = ()
     tags_added: tuple[str, ...] = ()
     tags_removed: tuple[str, ...] = ()
     problem: Problem | None = None
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Which contents are to be asked about by whom."""
+    """Which contents are to be asked about by whom, and which of them ``lack`` features that their pictures will give."""
 
     wanted: Mapping[int, frozenset[str]]
+    lack: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.wanted)
@@ -49,30 +56,42 @@ def plan(
     stale: bool = False,
     where: Sequence[Condition] = (),
 ) -> Plan:
-    """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew.
+    """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew, and what is missing.
 
-    ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``.
+    ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``. Only these are loaded,
+    for their revisions; no extractor is, nor is anything decoded.
 
     :raises UnknownName: for a categorizer that there is not.
+    :raises EncoderMismatch: where a categorizer loaded the encoder, and it is not the one that made the stored vectors.
     """
-    workspace.ready_to_analyse()
-    revisions = dict(workspace.host.revisions)
-    chosen = {known for name in categorizers for known in _named(name, revisions)} if categorizers else set(revisions)
-    asked = {name: revision for name, revision in revisions.items() if name in chosen}
+    host = workspace.host
+    needs = host.categorizers
+    chosen = {known for name in categorizers for known in _named(name, needs)} if categorizers else set(needs)
+    asked = host.revisions(chosen)
+    workspace.check_encoder()
+    workspace.meaning.note_declines(host.declines, among=needs)
+    kinds = workspace.feature_kinds
+    if categorizers:
+        kinds = {name: kinds[name] for each in chosen for name in needs[each] & kinds.keys()}
     with workspace.catalogue.read() as connection:
         rows = rows_matching(connection, where)
         contents_of = dict(zip(*(column.tolist() for column in assets.content_map(connection)), strict=True))
         selected = {contents_of[int(row)] for row in rows}
+        wanted: dict[int, frozenset[str]] = dict.fromkeys(sorted(selected), frozenset(asked))
         if missing or stale:
-            behind = contents.behind(connection, asked, missing=missing, stale=stale)
-            return Plan({number: names for number, names in behind.items() if number in selected})
-    return Plan(dict.fromkeys(sorted(selected), frozenset(asked)))
+            wanted = contents.behind(connection, asked, missing=missing, stale=stale)
+        lacking = contents.lacking(connection, kinds) if missing or not stale else {}
+    for number, names in lacking.items():
+        wanted[number] = wanted.get(number, frozenset()) | {name for name in asked if needs[name] & names}
+    return Plan(
+        {number: names for number, names in wanted.items() if number in selected}, frozenset(lacking) & selected
+    )
 
 
-def _named(name: str, revisions: Collection[str]) -> list[str]:
-    found = [known for known in revisions if known == name or known.startswith(name + "/")]
+def _named(name: str, known: Collection[str]) -> list[str]:
+    found = [each for each in known if each == name or each.startswith(name + "/")]
     if not found:
-        msg = f"there is no categorizer {name!r}; there are {', '.join(sorted(revisions))}"
+        msg = f"there is no categorizer {name!r}; there are {', '.join(sorted(known))}"
         raise UnknownName(msg)
     return found
 
@@ -81,42 +100,64 @@ def reanalyse(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
     """Carry out a plan and yield each content when its new reports and tags are stored."""
     numbers = sorted(todo.wanted)
     for start in range(0, len(numbers), _PAGE):
-        yield from _page(workspace, {number: todo.wanted[number] for number in numbers[start : start + _PAGE]})
+        wanted = {number: todo.wanted[number] for number in numbers[start : start + _PAGE]}
+        yield from _page(workspace, wanted, todo.lack)
 
 
-def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]]) -> list[Reanalysed]:
+class _Look(msgspec.Struct):
+    """What opening a picture again gave: reports, the features that were missing, and those that are missing still."""
+
+    reports: list[Report]
+    features: list[dict[str, NDArray[Any]]]
+    names: tuple[str, ...]
+    absent: tuple[str, ...]
+
+
+def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Collection[int]) -> list[Reanalysed]:
     host = workspace.host
     with workspace.catalogue.read() as connection:
         named = assets.of_contents(connection, wanted)
         features = contents.features_of(connection, wanted, workspace.feature_kinds)
-    light = {
-        number: frozenset(name for name in names if host.can_categorize(features[number], name))
+    heavy = {
+        number: frozenset(name for name in names if host.lacks(features[number], name))
         for number, names in wanted.items()
     }
-    heavy = {number: names - light[number] for number, names in wanted.items() if names - light[number]}
+    opened = [number for number, names in heavy.items() if names or number in lack]
     fresh: dict[int, list[Report]] = {number: [] for number in wanted}
     groups: dict[frozenset[str], list[int]] = {}
-    for number, names in light.items():
-        if names:
-            groups.setdefault(names, []).append(number)
+    for number, names in wanted.items():
+        if light := names - heavy[number]:
+            groups.setdefault(light, []).append(number)
     for names, members in groups.items():
         answers = host.categorize_many([features[number] for number in members], names)
         for number, reports in zip(members, answers, strict=True):
             fresh[number] += reports
     problems: dict[int, Problem] = {}
+    looks: dict[int, _Look] = {}
     with ThreadPoolExecutor(_ABREAST, thread_name_prefix="opsin-again") as pool:
-        looks = {number: pool.submit(_look_again, workspace, named[number], names) for number, names in heavy.items()}
-        for number, look in looks.items():
+        waiting = {
+            number: pool.submit(_look_again, workspace, named[number], features[number], heavy[number])
+            for number in opened
+        }
+        for number, future in waiting.items():
             try:
-                fresh[number] += look.result()
+                look = looks[number] = future.result()
             except OpsinError as error:
                 problems[number] = problem(error)
-    changes = _store(workspace, fresh, named)
+                continue
+            fresh[number] += look.reports
+            if look.absent:
+                msg = f"no {' and '.join(look.absent)} could be had of it: `opsin plugins doctor` says why"
+                problems[number] = problem(PluginError(msg))
+    workspace.check_encoder()
+    found = {number: look.features for number, look in looks.items()}
+    changes = _store(workspace, fresh, found, named)
     return [
         Reanalysed(
             location=named[number][0].location if named[number] else "",
             categorizers=tuple(sorted(names)),
-            opened=number in heavy,
+            opened=number in waiting,
+            features=looks[number].names if number in looks else (),
             tags_added=changes.get(number, ((), ()))[0],
             tags_removed=changes.get(number, ((), ()))[1],
             problem=problems.get(number),
@@ -125,19 +166,41 @@ def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]]) -> list[Re
     ]
 
 
-def _look_again(workspace: Workspace, named: Sequence[AssetRow], categorizers: frozenset[str]) -> list[Report]:
-    """Decode a picture once more and return what these categorizers say of it."""
+def _look_again(
+    workspace: Workspace,
+    named: Sequence[AssetRow],
+    stored: Sequence[Mapping[str, NDArray[Any]]],
+    categorizers: frozenset[str],
+) -> _Look:
+    """Decode a picture once more, extract the features that are not ``stored``, and ask these categorizers."""
     frames = workspace.decoder.submit(read_again(workspace, named)).result().frames
-    analysis = workspace.host.submit(frames, categorizers, wait=True).result()
-    return [report for report in analysis.reports if report.categorizer in categorizers]
+    if len(frames) != len(stored):
+        msg = f"{len(stored)} frames of it were looked at before, now there are {len(frames)}: set decode.max_frames as it was"
+        raise LibraryError(msg)
+    analysis = workspace.host.submit(frames, categorizers, known=stored, wait=True).result()
+    fresh = [
+        {name: array for name, array in after.items() if name not in before}
+        for before, after in zip(stored, analysis.features, strict=True)
+    ]
+    absent = {name for each in analysis.features for name in workspace.feature_kinds.keys() - each.keys()}
+    return _Look(
+        reports=list(analysis.reports),
+        features=fresh,
+        names=tuple(sorted({name for each in fresh for name in each})),
+        absent=tuple(sorted(absent)),
+    )
 
 
 def _store(
-    workspace: Workspace, fresh: Mapping[int, Sequence[Report]], named: Mapping[int, Sequence[AssetRow]]
+    workspace: Workspace,
+    fresh: Mapping[int, Sequence[Report]],
+    features: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]],
+    named: Mapping[int, Sequence[AssetRow]],
 ) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
-    """Store reports and the tags that follow, in one transaction; return per content the tags gained and lost."""
+    """Store features, reports and the tags that follow, in one transaction; return per content the tags gained and lost."""
     changes: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     with workspace.catalogue.write() as connection:
+        contents.put_features(connection, features)
         former = contents.reports_of(connection, fresh)
         for number, reports in fresh.items():
             # What a categorizer said before outlives its failure now; the report stays stale and is asked for again.

@@ -53,7 +53,7 @@ def remove_vocabulary(workspace: Workspace, name: str) -> None:
     workspace.set_vocabularies()
     with workspace.catalogue.write() as connection:
         known = {categorizer for categorizer, *_ in contents.report_counts(connection)}
-        gone = [each for each in known - set(workspace.host.declines) if each.rpartition("/")[2] == name]
+        gone = [each for each in known - set(workspace.host.categorizers) if each.rpartition("/")[2] == name]
         for categorizer in gone:
             contents.drop_reports(connection, categorizer)
     if gone:
