@@ -28,6 +28,7 @@ from opsin_objects.categorizer import CLASSES, Objects, implied_labels
 from opsin_zero_shot import vocabularies
 from opsin_zero_shot.matrix import make_matrix
 from opsin_zero_shot.prompts import templates_for
+from opsin_zero_shot.texts import Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -137,7 +138,7 @@ def measure(
 
     space = host.encoder.space.partition(":")[0]
     labels = [label for label in vocabulary.labels if (space in label.unseen) == unseen]
-    matrix = make_matrix(host.encoder, labels, templates_for(host.encoder.space))
+    matrix = make_matrix(Texts(host.encoder), host.encoder.dim, labels, templates_for(host.encoder.space))
     background = host.encoder.background()
     shows = np.zeros((len(background), len(labels)), bool)
     known: set[str] = {label.id for label in labels}

@@ -28,6 +28,7 @@ from opsin_starter.space import TEXT_DIM, VISUAL_DIM, Space, make_space, unit
 from opsin_starter.weights import class_info_folder, locate
 from opsin_zero_shot.matrix import make_matrix
 from opsin_zero_shot.prompts import templates_for
+from opsin_zero_shot.texts import Texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     space = seen.space(TEXT_DIM, VISUAL_DIM)
     vectors = space.images(seen.pooled, seen.logits).astype(np.float16).astype(np.float32)
     labels = [Label(id=f"label_{place}", name=name) for place, name in enumerate(names)]
-    matrix = make_matrix(encoder, labels, templates_for(encoder.space))
+    matrix = make_matrix(Texts(encoder), encoder.dim, labels, templates_for(encoder.space))
     top1, top5 = accuracy(matrix.margins(vectors), truth)
     print(f"zero-shot, as shipped ({encoder.dim} dimensions): top-1 {top1:.3f}, top-5 {top5:.3f}")
     print("by the dimensions of the text side:")

@@ -11,6 +11,7 @@ from opsin import Categorizer, Declined, Item, Label, Match, Matches
 from opsin.errors import PluginUnavailable, UnknownName
 from opsin_zero_shot.matrix import REACH, Matrix, load_matrix, make_matrix
 from opsin_zero_shot.prompts import label_texts, templates_for
+from opsin_zero_shot.texts import Texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ class ZeroShot(Categorizer):
         self.revision = f"{ALGORITHM}-{vocabulary.revision}-{self._settings_digest()}"
 
     def load(self, context: Context) -> None:
-        """Encode the labels' texts, or read them from the cache.
+        """Encode those of the labels' texts that are not in the cache.
 
         :raises PluginUnavailable: where the context lends no encoder.
         """
@@ -61,7 +62,8 @@ class ZeroShot(Categorizer):
         path = context.cache / f"texts-{name}.npz"
         matrix = load_matrix(path)
         if matrix is None:
-            matrix = make_matrix(encoder, self._labels, self._templates)
+            texts = Texts(encoder, context.cache)
+            matrix = make_matrix(texts, encoder.dim, self._labels, self._templates)
             matrix.save(path)
         self._matrix = matrix
         self._thresholds = np.array([self._threshold(encoder, label, matrix) for label in self._labels], np.float32)

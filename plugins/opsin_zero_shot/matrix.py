@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zipfile
 from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 
+from opsin_zero_shot import store
 from opsin_zero_shot.prompts import background_texts, label_texts
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from opsin import Label, TextEncoder
+    from opsin import Label
+    from opsin_zero_shot.texts import Texts
 
     Array = NDArray[np.float32]
 
@@ -25,6 +26,7 @@ LEAST_SPREAD = 1e-3
 REACH = 0.5
 BEST = 2
 LARGE_BATCH = 64
+MOST_MATRICES = 16
 
 
 class Matrix(msgspec.Struct, frozen=True):
@@ -85,10 +87,9 @@ class Matrix(msgspec.Struct, frozen=True):
         return np.asarray(own - np.maximum(rivals - own, 0), np.float32)
 
     def save(self, path: Path) -> None:
-        """Write it to ``path`` (npz), whole or not at all."""
-        aside = path.with_suffix(".tmp.npz")
-        np.savez(aside, **{name: getattr(self, name) for name in self.__struct_fields__})
-        aside.replace(path)
+        """Write it to ``path`` (npz)."""
+        arrays = {name: getattr(self, name) for name in self.__struct_fields__}
+        store.save(path, arrays, most=MOST_MATRICES)
 
 
 def product(left: Array, right: Array) -> Array:
@@ -109,34 +110,29 @@ def product(left: Array, right: Array) -> Array:
 
 def load_matrix(path: Path) -> Matrix | None:
     """Return the matrix in ``path``, or None where there is none that can be read."""
-    try:
-        # opened here, because np.load leaves a damaged file open
-        with path.open("rb") as stored, np.load(stored, allow_pickle=False) as file:
-            return Matrix(**{name: file[name] for name in Matrix.__struct_fields__})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
+    found = store.load(path)
+    return Matrix(**found) if set(found) == set(Matrix.__struct_fields__) else None
 
 
-def make_matrix(encoder: TextEncoder, labels: Sequence[Label], templates: Sequence[str]) -> Matrix:
-    """Encode the texts of ``labels`` and measure them on the encoder's background."""
+def make_matrix(texts: Texts, dim: int, labels: Sequence[Label], templates: Sequence[str]) -> Matrix:
+    """Encode the texts of ``labels`` and measure them on the encoder's background; ``dim`` is that of its vectors."""
     groups = [label_texts(label, templates) for label in labels]
     groups += [[negative] for label in labels for negative in label.negatives]
     owner = [number for number, label in enumerate(labels) for _ in label.negatives]
-    texts = [text for group in groups for text in group]
-    vectors = encoder.encode_texts(texts) if texts else np.zeros((0, encoder.dim), np.float32)
-    rows = np.zeros((len(groups), encoder.dim), np.float32)
+    vectors = texts.encode([text for group in groups for text in group])
+    rows = np.zeros((len(groups), dim), np.float32)
     start = 0
     for row, group in zip(rows, groups, strict=True):
         mean = vectors[start : start + len(group)].mean(axis=0)
         row[:] = mean / max(float(np.linalg.norm(mean)), 1e-12)
         start += len(group)
-    background = encoder.background()
+    background = texts.background()
     if len(background):
         middle, spread, reach = background_statistics(rows, background)
-        others = np.zeros((0, encoder.dim), np.float32)
+        others = np.zeros((0, dim), np.float32)
     else:
         middle = spread = reach = np.zeros(0, np.float32)
-        others = encoder.encode_texts(background_texts(templates))
+        others = texts.encode(background_texts(templates))
     return Matrix(rows, np.asarray(owner, np.int32), middle, spread, reach, others)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from opsin.testing import COLOURS, CategorizerContract, FakeContext, FakeEncoder
 from opsin.testing.pictures import Shape
 from opsin_zero_shot import ZeroShotConfig, opsin_categorizers
 from opsin_zero_shot.categorizer import LEAST_SCORE, ZeroShot
+from opsin_zero_shot.matrix import MOST_MATRICES
 from opsin_zero_shot.prompts import BACKGROUND, TEMPLATES, background_texts, templates_for
+from opsin_zero_shot.texts import MOST_ENCODERS
 
 NAMES = ("red", "green", "blue", "yellow", "purple", "orange")
 
@@ -190,27 +193,108 @@ def test_an_empty_vocabulary_finds_nothing(tmp_path: Path) -> None:
     assert scores(loaded(tmp_path, Vocabulary(name="empty")), picture("red")) == {}
 
 
+class CountingEncoder(PhotographedEncoder):
+    """Notes what it is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.backgrounds = 0
+
+    def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        self.asked += texts
+        return super().encode_texts(texts)
+
+    def background(self) -> NDArray[np.float32]:
+        self.backgrounds += 1
+        return super().background()
+
+
 def test_texts_are_encoded_once_for_each_encoder_and_vocabulary(tmp_path: Path) -> None:
-    class CountingEncoder(PhotographedEncoder):
-        calls = 0
-
-        def encode_texts(self, texts: object) -> NDArray[np.float32]:
-            CountingEncoder.calls += 1
-            return super().encode_texts(texts)  # type: ignore[arg-type]
-
-    before = scores(loaded(tmp_path, encoder=CountingEncoder()), picture("red"))
-    calls = CountingEncoder.calls
-    assert scores(loaded(tmp_path, encoder=CountingEncoder()), picture("red")) == before
-    assert CountingEncoder.calls == calls
-    loaded(tmp_path, vocabulary(Label(id="red"), Label(id="pink")), CountingEncoder())
-    assert CountingEncoder.calls > calls
+    first, second = CountingEncoder(), CountingEncoder()
+    before = scores(loaded(tmp_path, encoder=first), picture("red"))
+    assert first.asked
+    assert scores(loaded(tmp_path, encoder=second), picture("red")) == before
+    assert (second.asked, second.backgrounds) == ([], 0)
 
 
-def test_a_damaged_cache_is_made_again(tmp_path: Path) -> None:
+def test_an_edited_label_has_only_its_own_new_prompts_encoded(tmp_path: Path) -> None:
+    loaded(tmp_path, vocabulary(Label(id="red"), Label(id="blue", prompts=("blue", "navy"))), CountingEncoder())
+    encoder = CountingEncoder()
+    edited = vocabulary(Label(id="red"), Label(id="blue", prompts=("blue", "sky"), negatives=("pink",)), Label(id="x"))
+    loaded(tmp_path, edited, encoder)
+    assert encoder.asked == ["sky", *(template.format("x") for template in TEMPLATES), "pink"]
+    assert encoder.backgrounds == 0
+
+
+def test_what_changes_no_text_asks_the_encoder_for_nothing(tmp_path: Path) -> None:
+    loaded(tmp_path, vocabulary(Label(id="red"), Label(id="blue")), CountingEncoder())
+    encoder = CountingEncoder()
+    loaded(tmp_path, vocabulary(Label(id="red", threshold={"default": 1.5}, parents=())), encoder)
+    assert (encoder.asked, encoder.backgrounds) == ([], 0)
+
+
+def test_the_labels_that_an_edit_leaves_alone_score_as_before_to_the_last_digit(tmp_path: Path) -> None:
+    before = loaded(tmp_path, vocabulary(Label(id="red"), Label(id="blue"))).explain(picture("red"), Label(id="red"))
+    edited = vocabulary(Label(id="red"), Label(id="blue", prompts=("sky",)))
+    assert loaded(tmp_path, edited).explain(picture("red"), Label(id="red")) == before
+
+
+def test_another_revision_of_the_encoder_has_its_texts_encoded_anew(tmp_path: Path) -> None:
+    loaded(tmp_path, encoder=CountingEncoder())
+    newer = CountingEncoder()
+    newer.revision = "fake-2"
+    loaded(tmp_path, encoder=newer)
+    assert len(newer.asked) == len(NAMES) * len(TEMPLATES)
+
+
+@pytest.mark.parametrize("harm", ["truncated", "flipped", "nonsense", "empty", "another shape", "not finite"])
+@pytest.mark.parametrize("kind", ["texts", "vectors"])
+def test_a_damaged_cache_is_made_again(tmp_path: Path, kind: str, harm: str) -> None:
     before = scores(loaded(tmp_path), picture("red"))
-    for path in tmp_path.glob("texts-*.npz"):
-        path.write_bytes(path.read_bytes()[:100])
+    for path in tmp_path.glob("texts-*.npz" if kind == "texts" else "*.npz"):
+        data = bytearray(path.read_bytes())
+        if harm == "truncated":
+            path.write_bytes(data[:100])
+        elif harm == "flipped":
+            data[len(data) // 2] ^= 255
+            path.write_bytes(data)
+        elif harm in {"nonsense", "empty"}:
+            path.write_bytes(b"nonsense" if harm == "nonsense" else b"")
+        elif path.name.startswith("vectors"):
+            with np.load(path) as file:
+                arrays = dict(file)
+            arrays["rows"] = arrays["rows"][:, :9] if harm == "another shape" else arrays["rows"] * np.float32("nan")
+            np.savez(path, **arrays)
+        else:
+            path.unlink()
     assert scores(loaded(tmp_path), picture("red")) == before
+    encoder = CountingEncoder()
+    assert scores(loaded(tmp_path, encoder=encoder), picture("red")) == before
+    assert encoder.asked == []
+
+
+def test_the_cache_stays_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsin_zero_shot.texts.MOST_TEXTS", 30)
+    for number in range(MOST_MATRICES + 5):
+        loaded(tmp_path, vocabulary(*(Label(id=f"{name}_{number}", prompts=(f"{name} {number}",)) for name in NAMES)))
+    assert len(list(tmp_path.glob("texts-*.npz"))) == MOST_MATRICES
+    (vectors,) = tmp_path.glob("vectors-*.npz")
+    with np.load(vectors, allow_pickle=False) as file:
+        assert file["rows"].shape == (30, 64)
+    for number in range(MOST_ENCODERS + 2):
+        encoder = CountingEncoder()
+        encoder.revision = f"fake-{number}"
+        loaded(tmp_path, encoder=encoder)
+    assert len(list(tmp_path.glob("vectors-*.npz"))) == MOST_ENCODERS
+    assert [path.name for path in tmp_path.iterdir() if not path.name.endswith(".npz")] == []
+
+
+def test_a_cache_that_cannot_be_written_costs_only_time(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = scores(loaded(tmp_path), picture("red"))
+    folder = tmp_path / "gone"
+    assert scores(loaded(folder), picture("red")) == before
+    assert "cannot be written" in caplog.text
 
 
 def test_the_revision_tells_encoder_vocabulary_and_settings(tmp_path: Path) -> None:
