@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
@@ -135,17 +137,121 @@ def test_a_cut_tar_file_is_no_backup(copied: opsin.Library, tmp_path: Path) -> N
     assert not (tmp_path / "new").exists()
 
 
-def test_a_backup_cannot_write_outside_the_new_library(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
-    manifest = tmp_path / "backup" / "backup.json"
+def change_list(backup: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the list of a backup that is a folder."""
+    manifest = backup / "backup.json"
     listed = json.loads(manifest.read_text())
+    change(listed)
+    manifest.write_text(json.dumps(listed))
+
+
+@pytest.mark.parametrize("name", ["../evil", "/evil", "a\0b", "", ".", "vocabularies/../evil.toml", "x" * 5000])
+def test_a_backup_cannot_write_outside_the_new_library(copied: opsin.Library, tmp_path: Path, name: str) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
     (tmp_path / "backup" / "evil").write_bytes(b"x")
-    for name in ("../evil", str(tmp_path / "evil")):
-        listed["files"][0]["path"] = name
-        manifest.write_text(json.dumps(listed))
-        with pytest.raises(Damaged, match="outside"):
-            list(restore(tmp_path / "backup", tmp_path / "new"))
+    change_list(tmp_path / "backup", lambda listed: listed["files"][0].update(path=name))
+    with pytest.raises(Damaged, match="outside"):
+        list(restore(tmp_path / "backup", tmp_path / "new"))
     assert not (tmp_path / "evil").exists()
+    assert not (tmp_path / "new").exists()
+
+
+def without(listed: dict[str, Any], name: str) -> None:
+    listed["files"] = [entry for entry in listed["files"] if not entry["path"].startswith(name)]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda listed: without(listed, "catalogue.sqlite"), "lacks catalogue.sqlite"),
+        (lambda listed: without(listed, "blobs/"), "names the copied picture"),
+        (lambda listed: listed["files"].append(listed["files"][-1]), "twice"),
+        (lambda listed: listed["files"][-1].update(sha256="0" * 64), "the digest of other bytes"),
+        (lambda listed: listed.pop("files"), "missing required field"),
+    ],
+)
+def test_a_backup_whose_list_is_not_that_of_a_whole_library_is_refused(
+    copied: opsin.Library, tmp_path: Path, change: Callable[[dict[str, Any]], None], reason: str
+) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
+    change_list(tmp_path / "backup", change)
+    with pytest.raises(Damaged, match=reason):
+        list(restore(tmp_path / "backup", tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+    assert no_leftovers(tmp_path)
+
+
+def test_a_picture_that_is_cut_short_is_found_before_anything_is_written(copied: opsin.Library, tmp_path: Path) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
+    blob = next(path for path in (tmp_path / "backup" / "blobs").rglob("*") if path.is_file())
+    blob.write_bytes(blob.read_bytes()[:-1])
+    before = set(tmp_path.iterdir())
+    with pytest.raises(Damaged, match="bytes, not the"):
+        next(restore(tmp_path / "backup", tmp_path / "new"))
+    assert set(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("victim", ["opsin.toml", "blobs", "backup.json"])
+def test_a_link_in_a_backup_is_not_followed(copied: opsin.Library, tmp_path: Path, victim: str) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
+    path = tmp_path / "backup" / victim
+    path.rename(tmp_path / "elsewhere")
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises((Damaged, UsageError)):
+        list(restore(tmp_path / "backup", tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_link_in_a_tar_file_is_not_followed(copied: opsin.Library, tmp_path: Path) -> None:
+    list(back_up(copied.path, tmp_path / "backup.tar"))
+    with tarfile.open(tmp_path / "backup.tar") as tar, tarfile.open(tmp_path / "linked.tar", "w") as made:
+        for member in tar:
+            if member.name == "opsin.toml":
+                link = tarfile.TarInfo(member.name)
+                link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+                made.addfile(link)
+            else:
+                made.addfile(member, tar.extractfile(member))
+    with pytest.raises(Damaged, match=r"opsin\.toml is missing, cut short, or a link"):
+        list(restore(tmp_path / "linked.tar", tmp_path / "new"))
+
+
+@pytest.mark.parametrize("name", ["backup", "deep/er/backup.tar", "blobs/backup"])
+def test_no_backup_is_written_into_the_library_itself(copied: opsin.Library, tmp_path: Path, name: str) -> None:
+    (tmp_path / "link").symlink_to(copied.path)
+    for root in (copied.path, tmp_path / "link"):
+        with pytest.raises(UsageError, match="inside the library"):
+            list(back_up(copied.path, root / name))
+    assert not list(copied.path.rglob("*backup*"))
+
+
+def test_no_library_is_restored_into_its_own_backup(copied: opsin.Library, tmp_path: Path) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
+    with pytest.raises(UsageError, match="inside the backup"):
+        list(restore(tmp_path / "backup", tmp_path / "backup" / "new"))
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from opsin.services.backup import restore
+for done, step in enumerate(restore(Path(sys.argv[1]), Path(sys.argv[2])), 1):
+    if done == int(sys.argv[3]):
+        os._exit(9)
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 5, 9])
+def test_a_restore_that_is_killed_leaves_no_library_and_can_be_done_again(
+    copied: opsin.Library, tmp_path: Path, moment: int
+) -> None:
+    list(back_up(copied.path, tmp_path / "backup"))
+    (tmp_path / "new").mkdir()
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "backup"), str(tmp_path / "new"), str(moment)]
+    assert subprocess.run(command, check=False).returncode == 9
+    assert not list((tmp_path / "new").iterdir())
+    with opsin.restore(tmp_path / "backup", tmp_path / "new") as again:
+        assert again.count() == 6
 
 
 def test_a_backup_of_a_later_form_is_refused(copied: opsin.Library, tmp_path: Path) -> None:

@@ -23,16 +23,18 @@ from opsin.catalogue.ids import now
 from opsin.catalogue.sqlite import backup as copy_database
 from opsin.errors import Damaged, LibraryError, UsageError
 from opsin.services.backup_files import (
+    CATALOGUE,
     FORMAT,
     MANIFEST,
     Entry,
     FolderStore,
     Manifest,
+    Missing,
     Reader,
     Store,
     TarStore,
+    check_names,
     copy_stream,
-    inside,
     open_backup,
     sync_tree,
 )
@@ -54,12 +56,15 @@ def back_up(root: Path, target: Path) -> Iterator[Step]:
     When it ends, every byte has been read back and compared.
 
     :raises LibraryMissing: where there is no library.
-    :raises UsageError: where there is something at ``target``.
+    :raises UsageError: where there is something at ``target``, or it lies inside the library.
     :raises Damaged: where a copied picture is not what the catalogue says.
     :raises LibraryError: where it cannot be written, e.g. on a full disk. Nothing is left behind then.
     """
     layout = Layout(root)
     layout.require()
+    if target.resolve().is_relative_to(layout.root.resolve()):
+        msg = f"{target} lies inside the library {layout.root}, and would be lost with it: name a place outside"
+        raise UsageError(msg)
     if target.exists():
         msg = f"{target} is there already: name another one"
         raise UsageError(msg)
@@ -70,7 +75,7 @@ def back_up(root: Path, target: Path) -> Iterator[Step]:
             with closing(store):
                 yield from _fill(layout, store, Path(scratch))
         with open_backup(unfinished) as opened:
-            for _ in verify(opened):
+            for _ in verify(opened, look_over(opened)):
                 pass
         unfinished.replace(target)
         sync_folder(_parent_of(target))
@@ -85,53 +90,97 @@ def back_up(root: Path, target: Path) -> Iterator[Step]:
 def restore(source: Path, root: Path) -> Iterator[Step]:
     """Make a library at ``root`` from a backup; every file is compared with the backup's list on its way.
 
-    :raises UsageError: where ``source`` is no backup, or there is something at ``root``.
+    What the list itself gives away is found before anything is written: a file that is missing or has another size, a
+    backup without a catalogue. The library appears in one step, when it is whole and durable.
+
+    :raises UsageError: where ``source`` is no backup, there is something at ``root``, or that lies inside the backup.
     :raises Damaged: where a file of the backup is missing or has other bytes. Nothing is left behind then.
     :raises LibraryError: where it cannot be written.
     """
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         msg = f"{root} is there already and not empty: name a new folder with --library"
         raise UsageError(msg)
+    if root.resolve().is_relative_to(source.resolve()):
+        msg = f"{root} lies inside the backup {source}: name a folder outside with --library"
+        raise UsageError(msg)
     unfinished = root.with_name(f".{root.name}.{secrets.token_hex(4)}")
     try:
         with open_backup(source) as opened:
+            manifest = look_over(opened)
+            made = [folder for folder in root.absolute().parents if not folder.exists()]
             unfinished.mkdir(parents=True)
-            yield from verify(opened, unfinished)
+            yield from verify(opened, manifest, unfinished)
+        _check_whole(manifest, unfinished / CATALOGUE)
         for name in ("blobs", "vocabularies"):
             (unfinished / name).mkdir(exist_ok=True)
         sync_tree(unfinished)
-        if root.exists():
-            root.rmdir()
-        unfinished.replace(root)
-        sync_folder(_parent_of(root))
-    except OSError as error:
-        msg = f"cannot restore to {root}: {error.strerror or error}"
+        unfinished.replace(root)  # takes the place of an empty folder, too
+        for folder in (_parent_of(root), *(_parent_of(folder) for folder in made)):
+            sync_folder(folder)
+    except (OSError, sqlite3.Error) as error:
+        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        msg = f"cannot restore to {root}: {reason}"
         raise LibraryError(msg) from error
     finally:
         _discard(unfinished)
 
 
-def verify(opened: Reader, target: Path | None = None) -> Iterator[Step]:
+def look_over(opened: Reader) -> Manifest:
+    """Return the list of an opened backup, after comparing it with the files that are there, without reading these.
+
+    :raises Damaged: naming the first file that is missing, has another size, or belongs to no library.
+    """
+    manifest = opened.manifest()
+    check_names(manifest)
+    for entry in manifest.files:
+        try:
+            size = opened.size(entry.path)
+        except Missing as error:
+            raise _missing(entry) from error
+        if size != entry.size:
+            msg = f"the backup is damaged: {entry.path} has {size} bytes, not the {entry.size} that it was written with"
+            raise Damaged(msg)
+    return manifest
+
+
+def verify(opened: Reader, manifest: Manifest, target: Path | None = None) -> Iterator[Step]:
     """Compare every file of an opened backup with its list, and copy it below ``target`` where that is given.
 
     :raises Damaged: naming the first file that is missing or has other bytes.
     """
-    manifest = opened.manifest()
     for number, entry in enumerate(manifest.files, 1):
-        path = inside(entry.path)
-        copy = None if target is None else target / path
+        copy = None if target is None else target / entry.path
         if copy is not None:
             copy.parent.mkdir(parents=True, exist_ok=True)
         try:
             with opened.read(entry.path) as stream:
                 found = copy_stream(stream, copy)
-        except (KeyError, FileNotFoundError, tarfile.TarError) as error:
-            msg = f"the backup is damaged: {entry.path} is missing or cut short"
-            raise Damaged(msg) from error
+        except (Missing, tarfile.TarError) as error:
+            raise _missing(entry) from error
         if found != (entry.size, entry.sha256):
             msg = f"the backup is damaged: {entry.path} has other bytes than it was written with"
             raise Damaged(msg)
         yield Step(files=number, total=len(manifest.files))
+
+
+def _missing(entry: Entry) -> Damaged:
+    return Damaged(f"the backup is damaged: {entry.path} is missing, cut short, or a link")
+
+
+def _check_whole(manifest: Manifest, catalogue: Path) -> None:
+    """Check that every copied picture that the catalogue names is in the backup.
+
+    :raises Damaged: where one is not.
+    """
+    names = {entry.path for entry in manifest.files}
+    for digest in _check_catalogue(catalogue):
+        if (name := _blob(digest)) not in names:
+            msg = f"the backup is damaged: its catalogue names the copied picture {name}, which is not in it"
+            raise Damaged(msg)
+
+
+def _blob(digest: str) -> str:
+    return f"blobs/{digest[:2]}/{digest}"
 
 
 def _fill(layout: Layout, store: Store, scratch: Path) -> Iterator[Step]:
@@ -139,10 +188,10 @@ def _fill(layout: Layout, store: Store, scratch: Path) -> Iterator[Step]:
     entries: list[Entry] = []
     if layout.index.exists():
         entries.append(_put(store, layout.index, "index.opsin", scratch))
-    catalogue = scratch / "catalogue.sqlite"
+    catalogue = scratch / CATALOGUE
     copy_database(layout.catalogue, catalogue)
     digests = _check_catalogue(catalogue)
-    entries.append(_put(store, catalogue, "catalogue.sqlite"))
+    entries.append(_put(store, catalogue, CATALOGUE))
     settings = [(layout.settings, "opsin.toml")] if layout.settings.exists() else []
     words = [(path, f"vocabularies/{path.name}") for path in sorted(layout.vocabularies.glob("*.toml"))]
     small = [*settings, *words]
@@ -151,7 +200,7 @@ def _fill(layout: Layout, store: Store, scratch: Path) -> Iterator[Step]:
         entries.append(_put(store, path, name, scratch))
         yield Step(files=len(entries), total=total)
     for digest in digests:
-        name = f"blobs/{digest[:2]}/{digest}"
+        name = _blob(digest)
         try:
             entry = _put(store, layout.root / name, name)
         except FileNotFoundError as error:

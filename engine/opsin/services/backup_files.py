@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import stat
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +20,13 @@ from opsin.errors import Damaged, LibraryError, UsageError
 MANIFEST = "backup.json"
 """The file that is written last: a backup without it is none."""
 
+CATALOGUE = "catalogue.sqlite"
+"""The file without which nothing else of a backup means anything."""
+
 FORMAT = 1
 _BLOCK = 1 << 20
+_BLOB = re.compile(r"blobs/([0-9a-f]{2})/(\1[0-9a-f]{62})")
+_NAMES = re.compile(rf"{re.escape(CATALOGUE)}|opsin\.toml|index\.opsin|vocabularies/[^/\0]{{1,200}}\.toml")
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -91,10 +98,18 @@ class TarStore:
 
 
 class Reader(Protocol):
-    """A backup that is read."""
+    """A backup that is read. Only ordinary files are in it: links are not followed.
+
+    ``size`` and ``read`` raise :class:`Missing` where there is no such file.
+    """
 
     def manifest(self) -> Manifest: ...
+    def size(self, name: str) -> int: ...
     def read(self, name: str) -> IO[bytes]: ...
+
+
+class Missing(Exception):
+    """A file is not in the backup, or is no ordinary file."""
 
 
 class FolderReader:
@@ -104,10 +119,28 @@ class FolderReader:
         self._root = root
 
     def manifest(self) -> Manifest:
-        return _manifest((self._root / MANIFEST).read_bytes())
+        with self.read(MANIFEST) as stream:
+            return _manifest(stream.read())
+
+    def size(self, name: str) -> int:
+        return self._ordinary(name).lstat().st_size
 
     def read(self, name: str) -> IO[bytes]:
-        return (self._root / name).open("rb")
+        return self._ordinary(name).open("rb")
+
+    def _ordinary(self, name: str) -> Path:
+        path = self._root
+        parts = Path(name).parts
+        for place, part in enumerate(parts, 1):
+            path = path / part
+            wanted = stat.S_ISREG if place == len(parts) else stat.S_ISDIR
+            try:
+                found = wanted(path.lstat().st_mode)
+            except (FileNotFoundError, NotADirectoryError):
+                found = False
+            if not found:
+                raise Missing(name)
+        return path
 
 
 class TarReader:
@@ -125,11 +158,20 @@ class TarReader:
         with self.read(MANIFEST) as stream:
             return _manifest(stream.read())
 
+    def size(self, name: str) -> int:
+        return self._ordinary(name).size
+
     def read(self, name: str) -> IO[bytes]:
-        stream = self._tar.extractfile(self.names[name])
+        stream = self._tar.extractfile(self._ordinary(name))
         if stream is None:
-            raise KeyError(name)
+            raise Missing(name)
         return stream
+
+    def _ordinary(self, name: str) -> tarfile.TarInfo:
+        info = self.names.get(name)
+        if info is None or not info.isreg():
+            raise Missing(name)
+        return info
 
 
 @contextmanager
@@ -138,7 +180,11 @@ def open_backup(source: Path) -> Iterator[Reader]:
 
     :raises UsageError: where ``source`` is none.
     """
-    if source.is_dir() and (source / MANIFEST).is_file():
+    if source.is_dir():
+        manifest = source / MANIFEST
+        if manifest.is_symlink() or not manifest.is_file():
+            msg = f"{source} is no backup of a library: it lacks {MANIFEST}, which is written last"
+            raise UsageError(msg)
         yield FolderReader(source)
         return
     try:
@@ -157,7 +203,7 @@ def open_backup(source: Path) -> Iterator[Reader]:
 def _manifest(data: bytes) -> Manifest:
     try:
         manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"the backup is damaged: {MANIFEST}: {error}"
         raise Damaged(msg) from error
     if manifest.format != FORMAT:
@@ -168,16 +214,24 @@ def _manifest(data: bytes) -> Manifest:
     return manifest
 
 
-def inside(name: str) -> Path:
-    """Return the name of a file as a path that stays below the folder it is joined to.
+def check_names(manifest: Manifest) -> None:
+    """Check that a backup lists the files of a library, each once, and no others.
 
-    :raises Damaged: where it would not.
+    :raises Damaged: where it has no catalogue, names another file, or one twice, or a picture by another digest than its own.
     """
-    path = Path(name)
-    if path.is_absolute() or ".." in path.parts:
-        msg = f"the backup is damaged: it names a file outside itself, {name!r}"
+    names: set[str] = set()
+    for entry in manifest.files:
+        blob = _BLOB.fullmatch(entry.path)
+        if (blob is None and _NAMES.fullmatch(entry.path) is None) or entry.path in names:
+            msg = f"the backup is damaged: its list names a file outside a library's own, or twice: {entry.path!r}"
+            raise Damaged(msg)
+        if blob is not None and entry.sha256 != blob[2]:
+            msg = f"the backup is damaged: its list gives {entry.path} the digest of other bytes"
+            raise Damaged(msg)
+        names.add(entry.path)
+    if CATALOGUE not in names:
+        msg = f"the backup is damaged: it lacks {CATALOGUE}, so there is no library in it"
         raise Damaged(msg)
-    return path
 
 
 def copy_stream(stream: IO[bytes], target: Path | None) -> tuple[int, str]:
