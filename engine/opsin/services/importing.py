@@ -23,6 +23,13 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 ImportStatus = Literal["updated", "unchanged", "unmatched", "broken"]
 
 
+class GivenTag(msgspec.Struct, frozen=True):
+    """A tag as an export writes it; what else it says is not needed."""
+
+    label: str
+    by: Literal["person", "model"]
+
+
 class Incoming(msgspec.Struct, frozen=True):
     """One line: what names an asset (``location``, ``sha256`` or both), and what is to be said of it.
 
@@ -36,7 +43,7 @@ class Incoming(msgspec.Struct, frozen=True):
     owner: str | None = None
     caption: str | None = None
     context: Mapping[str, Any] | None = None
-    tags: Sequence[str | Mapping[str, Any]] = ()
+    tags: Sequence[str | GivenTag] = ()
     said: Mapping[str, bool] = {}
 
 
@@ -74,7 +81,13 @@ def _read(line: bytes) -> Incoming | str:
         if record.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", record.sha256):
             return "its sha256 is not 64 hex digits"
         _said(record)
-    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:
+    except msgspec.ValidationError as error:
+        return f"a value is not of the kind that it has to be: {error}"
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return f"it is no JSON object: {error}"
+    except RecursionError:
+        return "it is nested too deeply"
+    except UsageError as error:
         return str(error)
     return record
 
@@ -134,6 +147,6 @@ def _said(record: Incoming) -> dict[str, bool]:
     for tag in record.tags:
         if isinstance(tag, str):
             said[clean_tag(tag)] = True
-        elif tag.get("by") == "person":
-            said[clean_tag(str(tag.get("label", "")))] = True
+        elif tag.by == "person":
+            said[clean_tag(tag.label)] = True
     return said | {clean_tag(label): present for label, present in record.said.items()}
