@@ -63,7 +63,7 @@ class Texts:
         keys, rows, background = (found.get(name) for name in ("keys", "rows", "background"))
         if keys is None or rows is None or background is None:
             return
-        fits = rows.shape == (len(keys), self._encoder.dim) and keys.shape[1:] == (KEY,)
+        fits = keys.ndim == 2 and rows.shape == (len(keys), self._encoder.dim) and keys.shape[1:] == (KEY,)
         if not fits or rows.dtype != np.float32 or not np.isfinite(rows).all() or not np.isfinite(background).all():
             return
         self._rows = dict(zip((key.tobytes() for key in keys), rows, strict=True))

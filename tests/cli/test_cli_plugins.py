@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import opsin
 from opsin.services.speed import speeds
 
 EXTRA = """\
@@ -104,6 +105,39 @@ def test_an_encoder_is_fetched_by_the_plugin_that_has_it(
     ran = run("encoders", "install", "nothing")
     assert ran.status == 2
     assert "nothing" in ran.err
+
+
+def labels_of(home: Path, name: str) -> dict[str, str]:
+    """Return the tags of an asset with who gave them."""
+    with opsin.open(home, readonly=True) as library:
+        return {tag.label: tag.by for tag in library.get(name).tags}
+
+
+def test_what_a_plugin_said_can_be_dropped_once_it_is_switched_off(home: Path, run: Callable[..., Any]) -> None:
+    run("label", "red-circle.jpg", "--add", "cyan")
+    before = labels_of(home, "red-circle.jpg")
+    assert before["red"] == "model"
+    ran = run("plugins", "forget", "colors")
+    assert ran.status == 2
+    assert "colors is in use: switch it off first" in ran.err
+    settings = home / "opsin.toml"
+    settings.write_text(settings.read_text("utf-8") + "[plugins.colors]\nenabled = false\n", "utf-8")
+    assert labels_of(home, "red-circle.jpg") == before, "switching a plugin off loses nothing"
+    told = [
+        entry for entry in run("doctor", "--json").lines if "opsin plugins forget colors" in entry.get("remedy", "")
+    ]
+    assert len(told) == 1
+    ran = run("plugins", "forget", "colors", "--json")
+    assert ran.status == 0
+    assert ran.lines == [{"categorizers": ["colors"], "reports": 6}]
+    with opsin.open(home, readonly=True) as library:
+        sources = {source for asset in library.list() for tag in asset.tags for source in tag.sources}
+    assert "colors" not in sources
+    assert labels_of(home, "red-circle.jpg")["cyan"] == "person"
+    assert run("doctor").status == 0
+    ran = run("plugins", "forget", "colors")
+    assert ran.status == 2
+    assert "there are no reports of 'colors'" in ran.err
 
 
 def test_a_measured_speed_is_kept_and_shown(

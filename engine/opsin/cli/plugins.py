@@ -1,4 +1,4 @@
-"""Commands about plugins: `opsin plugins [list|show|doctor]` and `opsin plugin new`."""
+"""Commands about plugins: `opsin plugins [list|show|doctor|forget]` and `opsin plugin new`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsin.cli.output import emit, printable, table
-from opsin.cli.shared import json_option, library_option
+from opsin.cli.output import counted, emit, printable, table
+from opsin.cli.shared import json_option, library_option, open_library
 
 if TYPE_CHECKING:
     from opsin.services.plugins import PluginView
@@ -95,6 +95,23 @@ def doctor(root: Path | None, as_json: bool) -> int:
     if not as_json:
         click.echo(f"Something is wrong with {', '.join(ill)}." if ill else "All plugins work.")
     return 1 if ill else 0
+
+
+@plugins.command()
+@click.argument("name")
+@library_option
+@json_option
+def forget(name: str, root: Path | None, as_json: bool) -> None:
+    """Drop what a plugin said that is switched off or gone, and the tags that rest on it alone; people's tags stay.
+
+    NAME is that of the plugin, or of one of its categorizers; `opsin doctor` names those that are out of use.
+    """
+    with open_library(root) as library:
+        gone = library.forget(name)
+    if as_json:
+        emit(gone)
+    else:
+        click.echo(f"Dropped {counted(gone.reports, 'report')} of {', '.join(gone.categorizers)}, and their tags.")
 
 
 def _examined(plugin: PluginView) -> None:

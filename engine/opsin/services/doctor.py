@@ -22,6 +22,7 @@ from opsin.services import vocabulary
 from opsin.services.analyse import digest
 from opsin.services.layout import Layout
 from opsin.services.plugins import examine
+from opsin.services.relabel import out_of_use
 from opsin.services.views import model_tags
 from opsin.services.workspace import Workspace
 from opsin.settings import cache_folder, load_settings
@@ -271,7 +272,6 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
         missing = contents.behind(connection, revisions, missing=True, stale=False)
         stale = contents.behind(connection, revisions, missing=False, stale=True)
         lacking = contents.lacking(connection, workspace.feature_kinds)
-        surplus = {name for name, *_ in contents.report_counts(connection)} - set(revisions)
         reasons = contents.failures(connection)
     for behind, what, option in (
         (missing, "lack a report or have a failed one", "missing"),
@@ -286,9 +286,10 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
         names = sorted({name for each in lacking.values() for name in each})
         message = f"{len(lacking)} contents lack the features {', '.join(names)}: a plugin came after them"
         yield Finding(area="reports", state="problem", message=message, remedy="opsin reanalyse --missing")
-    if surplus:
-        message = f"there are reports of {', '.join(sorted(surplus))}, which is not in use; the tags still count them"
-        yield Finding(area="reports", state="warning", message=message, remedy="switch the plugin on again")
+    for name in out_of_use(workspace):
+        message = f"there are reports of {name}, which is not in use; the tags still count them"
+        remedy = f"switch its plugin on again, or drop them: opsin plugins forget {name}"
+        yield Finding(area="reports", state="warning", message=message, remedy=remedy)
     if not missing and not stale and not lacking:
         yield Finding(area="reports", state="ok", message=f"{len(revisions)} categorizers are up to date")
 

@@ -105,6 +105,17 @@ class Keeping:
         """Score the library by the vocabulary ``name`` as it is now, from stored features; no picture is opened."""
         return relabel.rescore(self.workspace, self.plan_rescore(name))
 
+    def forget(self, name: str) -> relabel.Forgotten:
+        """Drop what a categorizer said whose plugin is switched off or gone, with the tags that rest on it alone.
+
+        ``name`` is its id, or what stands before the "/" in it. Tags by people stay.
+
+        :raises UsageError: where it is in use.
+        :raises UnknownName: where there are no reports of it, naming those that there are.
+        """
+        self._require_writable()
+        return relabel.forget(self.workspace, name)
+
     def records(self, *, where: Sequence[str] = ()) -> Iterator[exporting.Record]:
         """Yield everything that is known of each asset, in the order in which they were added."""
         return exporting.records(

@@ -1,21 +1,28 @@
-"""What follows from a changed vocabulary: its categorizers are built again, and the library is scored from stored features."""
+"""What follows where a vocabulary changes or a categorizer goes: the library is scored again, or what was said is dropped."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from opsin.catalogue import contents
-from opsin.errors import SettingError
+from opsin.errors import SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
 from opsin.services import vocabulary
 from opsin.services.reanalyse import Plan, Reanalysed, plan, reanalyse
 from opsin.services.upkeep import rebuild_tags
 from opsin.services.workspace import Workspace
+
+
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """What was dropped: all that these categorizers said, in so many reports."""
+
+    categorizers: tuple[str, ...]
+    reports: int
 
 
 def add_vocabulary(workspace: Workspace, source: str | Path) -> Vocabulary:
@@ -51,13 +58,46 @@ def remove_vocabulary(workspace: Workspace, name: str) -> None:
     _require_sound(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name))
     vocabulary.remove(workspace.layout.vocabularies, name)
     workspace.set_vocabularies()
-    with workspace.catalogue.write() as connection:
+    _drop(workspace, [each for each in out_of_use(workspace) if each.rpartition("/")[2] == name])
+
+
+def out_of_use(workspace: Workspace) -> list[str]:
+    """Return the categorizers whose reports are stored though no plugin in use has them any more, sorted."""
+    with workspace.catalogue.read() as connection:
         known = {categorizer for categorizer, *_ in contents.report_counts(connection)}
-        gone = [each for each in known - set(workspace.host.categorizers) if each.rpartition("/")[2] == name]
-        for categorizer in gone:
-            contents.drop_reports(connection, categorizer)
-    if gone:
+    return sorted(known - set(workspace.host.categorizers))
+
+
+def forget(workspace: Workspace, name: str) -> Forgotten:
+    """Drop what a categorizer that is no longer in use said, and with it the tags that rest on it alone.
+
+    ``name`` is its id, or what stands before the "/" for all of ``zero_shot/...``. What people said stays.
+
+    :raises UsageError: where it is in use.
+    :raises UnknownName: where there are no reports of it, naming those that there are.
+    """
+    used = [each for each in workspace.host.categorizers if each == name or each.startswith(f"{name}/")]
+    if used:
+        msg = (
+            f"{', '.join(sorted(used))} is in use: switch it off first (enabled = false under its [plugins.NAME] in "
+            f"opsin.toml), or take its vocabulary away (`opsin vocabulary remove`)"
+        )
+        raise UsageError(msg)
+    there = out_of_use(workspace)
+    gone = [each for each in there if each == name or each.startswith(f"{name}/")]
+    if not gone:
+        msg = f"there are no reports of {name!r}; out of use, but with reports, are: {', '.join(there) or 'none'}"
+        raise UnknownName(msg)
+    return Forgotten(categorizers=tuple(gone), reports=_drop(workspace, gone))
+
+
+def _drop(workspace: Workspace, categorizers: Sequence[str]) -> int:
+    """Forget what categorizers said, and return how many reports these were."""
+    with workspace.catalogue.write() as connection:
+        count = sum(contents.drop_reports(connection, each) for each in categorizers)
+    if categorizers:
         rebuild_tags(workspace)
+    return count
 
 
 def edit_label(workspace: Workspace, name: str, label: str, changes: Mapping[str, Any]) -> tuple[Vocabulary, bool]:
