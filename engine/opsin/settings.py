@@ -10,7 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -18,8 +18,13 @@ from opsin.errors import SettingError
 
 MIB = 1024 * 1024
 
-Positive = Annotated[int, msgspec.Meta(ge=1)]
-Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Amount = Annotated[int, msgspec.Meta(ge=1, le=2**48)]
+"""Bytes or pixels."""
+Items = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+Workers = Annotated[int, msgspec.Meta(ge=0, le=1024)]
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Runtime = Literal["auto", "openvino", "torch"]
 
 
 class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,14 +33,14 @@ class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Bytes of the file, pixels of a frame, frames looked at, frames x pixels, bytes of memory, scans of a JPEG, seconds.
     """
 
-    max_bytes: Positive = 100 * MIB
-    max_pixels: Positive = 100_000_000
-    max_frames: Positive = 16
-    max_total_pixels: Positive = 400_000_000
-    max_memory: Positive = 1024 * MIB
-    max_scans: Positive = 500
+    max_bytes: Amount = 100 * MIB
+    max_pixels: Amount = 100_000_000
+    max_frames: Items = 16
+    max_total_pixels: Amount = 400_000_000
+    max_memory: Amount = 1024 * MIB
+    max_scans: Items = 500
     timeout: Seconds = 20.0
-    workers: Annotated[int, msgspec.Meta(ge=0)] = 0
+    workers: Workers = 0
 
 
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -44,12 +49,12 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``extra_plugins`` names importable modules that are plugins without being installed as such.
     """
 
-    batch: Positive = 16
-    queue: Positive = 256
+    batch: Items = 16
+    queue: Items = 256
     deadline: Seconds = 60.0
     load_deadline: Seconds = 600.0
-    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
-    runtime: Literal["auto", "openvino", "torch"] = "auto"
+    threads: Workers = 0
+    runtime: Runtime = "auto"
     precision: Literal["auto", "bf16", "f32"] = "auto"
     extra_plugins: tuple[str, ...] = ()
 
@@ -57,16 +62,16 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """When a label becomes a tag: its fused score is higher than ``threshold``, or than its own entry in ``labels``."""
 
-    threshold: float = 0.5
-    labels: Mapping[str, float] = {}
+    threshold: Share = 0.5
+    labels: Mapping[str, Share] = {}
 
 
 class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which addresses may be fetched. Times in seconds."""
 
     allow_private: bool = False
-    timeout: float = 30.0
-    max_redirects: int = 3
+    timeout: Seconds = 30.0
+    max_redirects: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,22 +87,31 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_settings(path: Path) -> Settings:
     """Read ``path`` (TOML); a missing file means the defaults. The environment's ``OPSIN_RUNTIME`` wins.
 
-    :raises SettingError: naming the file and the key that cannot be used.
+    :raises SettingError: naming the file and the key, or the variable, that cannot be used.
     """
     try:
         values = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-        if runtime := os.environ.get("OPSIN_RUNTIME"):
-            values.setdefault("host", {})["runtime"] = runtime
-        return msgspec.convert(values, Settings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        settings = msgspec.convert(values, Settings)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{path} is not valid TOML: {error}"
         raise SettingError(msg) from error
     except msgspec.ValidationError as error:
-        msg = f"{path}: {error}"
+        msg = f"{path}: {error}; mend it, or take the key out"
         raise SettingError(msg) from error
     except OSError as error:
         msg = f"{path} cannot be read: {error.strerror or error}"
         raise SettingError(msg) from error
+    return _with_environment(settings)
+
+
+def _with_environment(settings: Settings) -> Settings:
+    runtime: Any = os.environ.get("OPSIN_RUNTIME")
+    if not runtime:
+        return settings
+    if runtime not in get_args(Runtime):
+        msg = f"OPSIN_RUNTIME is {runtime!r}: set it to {', '.join(get_args(Runtime))}, or unset it"
+        raise SettingError(msg)
+    return msgspec.structs.replace(settings, host=msgspec.structs.replace(settings.host, runtime=runtime))
 
 
 def default_library() -> Path:

@@ -76,19 +76,18 @@ def _read(line: bytes) -> Incoming | str:
     """Return the record of one line, or what is wrong with it."""
     try:
         record = msgspec.json.decode(line, type=Incoming)
-        if not record.location and not record.sha256:
-            return "it has neither location nor sha256"
-        if record.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", record.sha256):
-            return "its sha256 is not 64 hex digits"
         _said(record)
     except msgspec.ValidationError as error:
         return f"a value is not of the kind that it has to be: {error}"
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return f"it is no JSON object: {error}"
-    except RecursionError:
-        return "it is nested too deeply"
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        return f"it is no JSON object: {reason}"
     except UsageError as error:
         return str(error)
+    if not record.location and not record.sha256:
+        return "it has neither location nor sha256"
+    if record.sha256 and not re.fullmatch("[0-9a-fA-F]{64}", record.sha256):
+        return "its sha256 is not 64 hex digits"
     return record
 
 
