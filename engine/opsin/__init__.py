@@ -5,34 +5,37 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
 
-from opsin import errors
-from opsin.model import Declined, Label, Match, Matches, Report, Tag, Vocabulary
-from opsin.plugin import (
-    Categorizer,
-    Compiled,
-    Context,
-    Encoder,
-    EncoderCard,
-    Extractor,
-    Feature,
-    Frame,
-    Frames,
-    Item,
-    Manifest,
-    NoConfig,
-    Requirement,
-    TextEncoder,
-    View,
-    apply_view,
-    hookimpl,
-    read_vocabulary,
-)
 from opsin.version import VERSION
 
+TYPE_CHECKING = False  # typing's own takes longer to load than all that comes before Ctrl-C is caught
 if TYPE_CHECKING:
-    from opsin.library import Library, init, open, restore
+    from typing import Any
+
+    from opsin import errors
+    from opsin.library import Library, analyse, init, open, restore
+    from opsin.model import Declined, Label, Match, Matches, Report, Tag, Vocabulary
+    from opsin.plugin import (
+        Categorizer,
+        Compiled,
+        Context,
+        Encoder,
+        EncoderCard,
+        Extractor,
+        Feature,
+        Frame,
+        Frames,
+        Item,
+        Manifest,
+        NoConfig,
+        Requirement,
+        TextEncoder,
+        View,
+        apply_view,
+        hookimpl,
+        read_vocabulary,
+    )
 
 __version__ = VERSION
 
@@ -60,6 +63,7 @@ __all__ = [
     "TextEncoder",
     "View",
     "Vocabulary",
+    "analyse",
     "apply_view",
     "errors",
     "hookimpl",
@@ -69,14 +73,17 @@ __all__ = [
     "restore",
 ]
 
-_LIBRARY = frozenset({"Library", "init", "open", "restore"})
+_LIBRARY = frozenset({"Library", "analyse", "init", "open", "restore"})
+_MODEL = frozenset({"Declined", "Label", "Match", "Matches", "Report", "Tag", "Vocabulary"})
+_MODULES = frozenset({"errors", "model", "plugin"})
 
 
 def __getattr__(name: str) -> Any:
-    """Load the library, with its database and index, only when it is asked for."""
-    if name in _LIBRARY:
-        from opsin import library
-
-        return getattr(library, name)
-    msg = f"module 'opsin' has no attribute {name!r}"
-    raise AttributeError(msg)
+    """Load what is asked for when it is asked for, and nothing before: until then Ctrl-C is not caught (``opsin.cli``)."""
+    if name in _MODULES:
+        return import_module(f"opsin.{name}")
+    if name not in __all__:
+        msg = f"module 'opsin' has no attribute {name!r}"
+        raise AttributeError(msg)
+    place = "library" if name in _LIBRARY else "model" if name in _MODEL else "plugin"
+    return getattr(import_module(f"opsin.{place}"), name)

@@ -32,6 +32,19 @@ HEAVY = {
 HELP = "import sys; sys.argv = ['opsin', *{arguments!r}]; from opsin.cli import main; main()"
 LOADED = "import atexit, sys; atexit.register(lambda: print(*{{n.split('.')[0] for n in sys.modules}}, file=sys.stderr)); {code}"
 LEAST_OF = 5
+INTERRUPTED = """
+import sys
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["opsin", "list"]
+from opsin.cli import main
+main()
+"""
 
 
 def loaded_by(code: str) -> set[str]:
@@ -52,6 +65,18 @@ def cpu_seconds(code: str) -> float:
 
 def test_importing_opsin_loads_nothing_heavy() -> None:
     assert not loaded_by("import opsin") & HEAVY
+
+
+def test_nothing_is_loaded_before_ctrl_c_is_caught() -> None:
+    assert not loaded_by("import opsin.cli") & {"click", "msgspec", "pluggy"}
+
+
+@pytest.mark.parametrize("module", ["click", "msgspec", "opsin.cli.catalogue", "opsin.library", "sqlalchemy"])
+def test_ctrl_c_while_a_command_is_being_loaded_is_one_line_and_130(module: str) -> None:
+    code = INTERRUPTED.format(module=module)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 130
+    assert ran.stderr.strip() == "Interrupted; what was done before is kept."
 
 
 @pytest.mark.parametrize(

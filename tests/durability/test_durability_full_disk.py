@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import shutil
 import sqlite3
 import subprocess
@@ -188,3 +189,23 @@ def test_a_copy_that_fails_leaves_nothing_and_names_the_reason(tmp_path: Path) -
     (tmp_path / "blobs").write_bytes(b"a file where the folder should be")
     with pytest.raises(LibraryError, match="cannot store a copy"):
         Blobs(tmp_path / "blobs").put(bytes(32), b"data")
+
+
+def test_a_preview_for_which_there_is_no_room_is_shown_all_the_same_and_leaves_nothing(
+    make_library: MakeLibrary, photos: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    library = make_library()
+    library.add(photos / "red-square.jpg")
+    (library.path / "previews").write_bytes(b"a file where the folder should be")
+    assert library.preview("red-square.jpg", width=32)[8:12] == b"WEBP"
+    assert "cannot be kept" in caplog.text
+    (library.path / "previews").unlink()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, before[1]))
+    try:
+        with pytest.raises(LibraryError, match="handed to a decoding process"):
+            library.preview("red-square.jpg", width=32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert library.preview("red-square.jpg", width=32)[8:12] == b"WEBP"
+    assert [path.name for path in library.path.glob("previews/*/.*")] == []

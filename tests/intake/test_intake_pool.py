@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from opsin.errors import LimitExceeded, UnreadablePicture, UsageError
+from opsin.errors import LibraryError, LimitExceeded, UnreadablePicture, UsageError
 from opsin.intake.decode import Decoded, Decoder
 from opsin.settings import DecodeSettings
+from opsin.testing import jpeg_bytes, make_noise
 
 if TYPE_CHECKING:
     from tests.intake import intake_pictures as make
@@ -150,6 +152,20 @@ def test_killed_workers_leave_no_descriptor_behind() -> None:
                 futures[0].result(PATIENCE)
         decoder.submit(picture(100)).result(PATIENCE)
         assert descriptors() == before
+
+
+@pytest.mark.parametrize("room", [500, 60_000], ids=["for the file", "for its pixels"])
+def test_a_slot_without_room_is_no_fault_of_the_picture_and_says_what_to_check(room: int) -> None:
+    data = jpeg_bytes(make_noise(1, 200))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    assert 500 < len(data) < 60_000 < 200 * 200 * 3
+    with Decoder(DecodeSettings(workers=1), min_side=200) as decoder:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+        try:
+            with pytest.raises(LibraryError, match=r"File too large.*ulimit"):
+                decoder.submit(data).result()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_future_that_was_cancelled_is_not_decoded() -> None:

@@ -81,23 +81,22 @@ def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""
 
 
-def main() -> None:
-    """Run `opsin` and end the process with its exit status."""
+def run() -> int:
+    """Run `opsin` and return its exit status."""
     from opsin.errors import OpsinError
 
     try:
         status = cli.main(prog_name="opsin", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted; what was done before is kept.", err=True)
-        sys.exit(130)
+        return error.exit_code
+    except click.Abort as error:  # click's word for Ctrl-C at a question
+        raise KeyboardInterrupt from error
     except BrokenPipeError:
         # Whoever read our output has gone (`opsin list | head`): nothing is left to say, not even at exit.
         sys.stdout = None
-        sys.exit(0)
+        return 0
     except OpsinError as error:
         click.secho(f"{error.title}: {error}", fg="red", err=True)
-        sys.exit(error.exit_status)
-    sys.exit(status if isinstance(status, int) else 0)
+        return error.exit_status
+    return status if isinstance(status, int) else 0

@@ -11,10 +11,10 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from opsin.errors import LimitExceeded, Refused, UnreadablePicture, UsageError
+from opsin.errors import LibraryError, LimitExceeded, Refused, UnreadablePicture, UsageError
 from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
-from opsin.intake.wire import Answer, Setup
+from opsin.intake.wire import Answer, Setup, no_room
 from opsin.plugin.objects import Frame
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings
@@ -198,7 +198,9 @@ class _Lane:
         try:
             self._living().give(task.data, task.kind, task.preview)
             self._given.append(task)
-        except (OSError, CancelledError) as error:
+        except OSError as error:
+            task.future.set_exception(no_room(error))
+        except CancelledError as error:
             task.future.set_exception(error)
 
     def _settle(self, task: _Task) -> None:
@@ -209,12 +211,12 @@ class _Lane:
                 raise CancelledError
             result = self._result(worker, task)
             worker.done()
-        except (Refused, CancelledError, OSError, MemoryError) as error:
+        except (Refused, LibraryError, CancelledError, OSError, MemoryError) as error:
             if worker is not None and not isinstance(error, Refused):
                 worker.kill()
             self._given.popleft()
             self._recover()
-            task.future.set_exception(error)
+            task.future.set_exception(no_room(error) if isinstance(error, (OSError, MemoryError)) else error)
         else:
             self._given.popleft()
             self._recover()
@@ -241,6 +243,8 @@ class _Lane:
         if isinstance(answer, str):
             msg = f"The {task.kind.title} makes its decoder crash ({answer})."
             raise UnreadablePicture(msg)
+        if answer.problem == "room":
+            raise LibraryError(answer.message)
         if answer.problem:
             worker.done()
             if answer.problem == "limit":

@@ -70,11 +70,15 @@ class WorkerProcess:
         return self._given - self._taken >= SLOTS
 
     def give(self, data: bytes, kind: Format, preview: int) -> None:
-        """Hand a job over; jobs are done in this order. What goes wrong is told by ``take``."""
+        """Hand a job over; jobs are done in this order. What goes wrong is told by ``take``.
+
+        :raises OSError: where there is no room for the picture; then the worker is as it was.
+        """
         slot = self._given % SLOTS
+        _write(self._slots[slot], data)
+        # Only now: where the slot has no room for it, the job is not given.
         self._given += 1
         self._left -= 1
-        _write(self._slots[slot], data)
         with contextlib.suppress(BrokenPipeError):
             send(self._stdin, Job(slot, len(data), kind.name, preview))
 

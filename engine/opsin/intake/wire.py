@@ -6,6 +6,7 @@ from typing import IO, Literal
 
 import msgspec
 
+from opsin.errors import LibraryError
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings
 
@@ -36,9 +37,12 @@ class Plane(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What came of a job. ``problem`` is empty where it went well; ``size`` bytes lie in the slot."""
+    """What came of a job. ``problem`` is empty where it went well; ``size`` bytes lie in the slot.
 
-    problem: Literal["", "unreadable", "limit"] = ""
+    The problem "room" is not the picture's: the slot could not take it.
+    """
+
+    problem: Literal["", "unreadable", "limit", "room"] = ""
     message: str = ""
     limit: str = ""
     size: int = 0
@@ -51,6 +55,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     orientation: int = 1
     # The worker ends after this answer: its memory is no longer to be trusted.
     last: bool = False
+
+
+def no_room(error: OSError | MemoryError) -> LibraryError:
+    """Return the error for a picture that could not be handed to or from the decoding process."""
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or "no memory is left"
+    return LibraryError(
+        f"a picture cannot be handed to a decoding process ({reason}): check the memory and the room on the disk for "
+        "temporary files, and the limits on the size of files and the number of processes (`ulimit -a`)"
+    )
 
 
 def send(stream: IO[bytes], message: msgspec.Struct) -> None:

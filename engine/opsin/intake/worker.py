@@ -18,12 +18,12 @@ from typing import NoReturn
 import msgspec
 from PIL import Image, JpegImagePlugin  # noqa: F401 - the JPEG plugin is wanted before the first picture
 
-from opsin.errors import LimitExceeded, UnreadablePicture
+from opsin.errors import LibraryError, LimitExceeded, UnreadablePicture
 from opsin.intake.colour import Converter
 from opsin.intake.formats import BY_NAME, Format
 from opsin.intake.picture import Picture, Shot
 from opsin.intake.preview import make_preview
-from opsin.intake.wire import Answer, Job, Plane, Setup, receive, send
+from opsin.intake.wire import Answer, Job, Plane, Setup, no_room, receive, send
 from opsin.plugin.view import view_image
 
 # What Pillow and its libraries have been seen to raise on broken pictures.
@@ -85,6 +85,8 @@ class Worker:
         try:
             limit_memory(self._settings.max_memory)
             return self._preview(data, job.preview, slot) if job.preview else self._decode(data, kind, slot)
+        except LibraryError as error:
+            return Answer(problem="room", message=str(error), last=True)
         except (LimitExceeded, UnreadablePicture, Image.DecompressionBombWarning, MemoryError, *BROKEN) as error:
             return self._refuse(kind, error)
 
@@ -155,11 +157,17 @@ def limit_memory(allowed: int) -> None:
 
 
 def _write(slot: int, part: bytes, at: int) -> int:
-    """Write all of ``part`` and return its length."""
+    """Write all of ``part`` and return its length.
+
+    :raises LibraryError: where the slot cannot take it, which is not the picture's fault.
+    """
     view = memoryview(part)
     done = 0
-    while done < len(view):
-        done += os.pwrite(slot, view[done:], at + done)
+    try:
+        while done < len(view):
+            done += os.pwrite(slot, view[done:], at + done)
+    except OSError as error:
+        raise no_room(error) from error
     return len(view)
 
 

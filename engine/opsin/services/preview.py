@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
+from pathlib import Path
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
@@ -10,11 +12,12 @@ from opsin.errors import UsageError
 from opsin.services.reanalyse import read_again
 from opsin.services.workspace import Workspace
 
+_log = logging.getLogger(__name__)
 _WIDEST = 4096
 
 
 def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
-    """Return a WebP at most ``width`` pixels wide.
+    """Return a WebP at most ``width`` pixels wide; where it cannot be kept, a warning says so.
 
     :raises UsageError: for a width outside 16..4096.
     :raises SourceUnavailable: where the picture cannot be read any more and no preview of this width is kept.
@@ -30,8 +33,19 @@ def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
         named = assets.of_content(connection, row.content_id)
     data = workspace.decoder.preview(read_again(workspace, named), width).result()
     if not workspace.readonly:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
-        unfinished.write_bytes(data)
-        unfinished.replace(kept)
+        _keep(kept, data)
     return data
+
+
+def _keep(kept: Path, data: bytes) -> None:
+    """Keep a preview for the next time, where there is room for it."""
+    unfinished = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            unfinished.write_bytes(data)
+            unfinished.replace(kept)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    except OSError as error:
+        _log.warning("the preview %s cannot be kept (%s): free some space", kept, error.strerror or error)
