@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,23 @@ def test_a_library_is_not_made_twice_or_over_a_file(make_library: MakeLibrary, t
     (tmp_path / "file").write_text("x")
     with pytest.raises(LibraryError, match="is a file"):
         opsin.init(tmp_path / "file")
+
+
+def test_a_folder_of_pictures_is_not_made_a_library(photos: Path) -> None:
+    with pytest.raises(LibraryError, match=r"blue-circle\.jpg.*folder of its own.*opsin-library"):
+        opsin.init(photos, encoder="fake")
+    assert len(list(photos.iterdir())) == 6
+
+
+def test_a_folder_with_nothing_but_hidden_files_and_what_an_attempt_left_can_become_a_library(
+    make_library: MakeLibrary, tmp_path: Path
+) -> None:
+    root = tmp_path / "another"
+    (root / "blobs").mkdir(parents=True)
+    shutil.copy(make_library().path / "opsin.toml", root)
+    for name in (".DS_Store", "catalogue.new", "catalogue.new-wal"):
+        (root / name).write_bytes(b"left")
+    opsin.init(root, encoder="fake").close()
 
 
 def test_a_library_that_is_not_there_names_the_command_that_makes_it(tmp_path: Path) -> None:

@@ -46,6 +46,13 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     if root.exists() and not root.is_dir():
         msg = f"{root} is a file: name a folder"
         raise LibraryError(msg)
+    if strangers := _strangers(layout):
+        names = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
+        msg = (
+            f"{root} holds other files already ({names}): a library wants a folder of its own, e.g. "
+            f"`opsin init --library {root / 'opsin-library'}`; pictures stay where they are, `opsin add {root}` adds them"
+        )
+        raise LibraryError(msg)
     settings = load_settings(layout.settings)
     chosen = choose(encoder, settings)
     try:
@@ -73,6 +80,20 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
         msg = f"cannot make a library at {root}: {error.strerror or error}"
         raise LibraryError(msg) from error
     return chosen
+
+
+def _strangers(layout: Layout) -> list[str]:
+    """Return what is in the folder and is neither hidden nor left of an attempt to make a library there, by name."""
+    own = {layout.settings.name, layout.blobs.name, layout.vocabularies.name, "owner", "owner.lock", "lost+found"}
+    unfinished = layout.catalogue.with_suffix(".new").name
+    try:
+        names = sorted(path.name for path in layout.root.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        msg = f"cannot make a library at {layout.root}: {error.strerror or error}"
+        raise LibraryError(msg) from error
+    return [name for name in names if name not in own and not name.startswith((".", unfinished))]
 
 
 def _write_settings(path: Path) -> None:
