@@ -23,7 +23,7 @@ from opsin.services.commit import Added, AddOptions
 from opsin.services.create import create
 from opsin.services.given import existing_path, from_bytes
 from opsin.services.keeping import Keeping
-from opsin.services.listing import TagCount, count_assets, list_assets, tag_counts
+from opsin.services.listing import TagCount, count_assets, label_names, list_assets, tag_counts
 from opsin.services.preview import preview as make_preview
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
@@ -237,6 +237,10 @@ class Library(Keeping):
     def tags(self) -> Sequence[TagCount]:
         """Return every tag in use with the number of its assets, most frequent first."""
         return tag_counts(self.workspace)
+
+    def labels(self, beginning: str = "") -> Sequence[str]:
+        """Return the labels that can be asked for, sorted: those that plugins know, and the tags that people gave."""
+        return label_names(self.workspace, beginning)
 
     def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> AssetView:
         """Attach and remove tags as a person: this outlives every re-analysis."""

@@ -111,9 +111,29 @@ def test_a_busy_library_names_its_owner(home: Path, photos: Path, run: Callable[
         assert run("search", "red", "--all").status == 0
 
 
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_there_is_completion_for_the_usual_shells(run: Callable[..., Any], shell: str) -> None:
-    assert "_OPSIN_COMPLETE" in run("completion", shell).out
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--library", "{home}", "--json", "search", "red", "--all"],
+        ["--json", "search", "red", "--all", "-l", "{home}"],
+        ["-l", "{home}", "vocabulary", "--json", "list"],
+        ["index", "-l", "{home}", "--json", "status"],
+        ["plugins", "--library", "{home}", "--json", "show", "fake"],
+        ["encoders", "-l", "{home}", "--json", "list"],
+    ],
+)
+def test_the_library_and_json_may_stand_before_the_command(
+    home: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.setenv("OPSIN_HOME", "nowhere")
+    ran = run(*(argument.replace("{home}", str(home)) for argument in arguments))
+    assert ran.status == 0, ran.err
+    assert ran.lines
+
+
+def test_what_stands_after_the_command_wins(home: Path, run: Callable[..., Any]) -> None:
+    assert run("--library", "nowhere", "list", "-l", home).status == 0
+    assert run("-l", home, "list", "-l", "nowhere").status == 4
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsin.cli.output import emit, printable, size, table, tag_line
-from opsin.cli.shared import json_option, library_option, open_library, where_option
+from opsin.cli.shared import complete_label, json_option, library_option, open_library, where_option
 
 
 @click.command("list")
@@ -86,8 +86,16 @@ def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
 @click.command()
 @click.argument("asset")
 @library_option
-@click.option("--add", multiple=True, metavar="TAG", help="Attach a tag; may be repeated.")
-@click.option("--remove", multiple=True, metavar="TAG", help="Remove a tag for good; may be repeated.")
+@click.option(
+    "--add", multiple=True, metavar="TAG", shell_complete=complete_label, help="Attach a tag; may be repeated."
+)
+@click.option(
+    "--remove",
+    multiple=True,
+    metavar="TAG",
+    shell_complete=complete_label,
+    help="Remove a tag for good; may be repeated.",
+)
 @json_option
 def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
     """Attach and remove tags by hand; this outlives every re-analysis."""
@@ -103,7 +111,7 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
 
 @click.command()
 @click.argument("asset")
-@click.argument("tag")
+@click.argument("tag", shell_complete=complete_label)
 @library_option
 @json_option
 def explain(asset: str, tag: str, root: Path | None, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import emit, printable, table, tag_line
-from opsin.cli.shared import json_option, library_option, open_library, where_option
+from opsin.cli.shared import complete_label, json_option, library_option, open_library, where_option
 
 if TYPE_CHECKING:
     from opsin.services.search import Page
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     help="Like this picture: a file, URL or asset; may be repeated.",
 )
 @click.option("--not", "without", multiple=True, metavar="WORDS", help="Unlike these words; may be repeated.")
-@click.option("--tag", "tags", multiple=True, help="Only with this tag; may be repeated.")
+@click.option(
+    "--tag", "tags", multiple=True, shell_complete=complete_label, help="Only with this tag; may be repeated."
+)
 @click.option("--owner", help="Only of this owner.")
 @where_option
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000))

@@ -8,10 +8,11 @@ import click
 import msgspec
 
 from opsin.cli.output import emit
-from opsin.cli.shared import json_option, library_option, open_library
+from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
 
 
 @click.group()
+@options_before_a_command
 def index() -> None:
     """Look after the vector index; it follows from the catalogue and can be made again."""
 

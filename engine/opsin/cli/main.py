@@ -7,6 +7,7 @@ from importlib import import_module
 
 import click
 
+from opsin.cli.shared import options_before_a_command
 from opsin.version import VERSION
 
 COMMANDS = {
@@ -41,7 +42,7 @@ Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `ind
 2 wrong usage or unknown name, 3 a picture was refused, 4 the library cannot do this, 5 a plugin failed, 130 interrupted.
 
 \b
-The library is --library, else OPSIN_HOME, else ./opsin-library.
+The library is --library (before or after the command), else OPSIN_HOME, else ./opsin-library.
 """
 
 
@@ -76,6 +77,7 @@ class _Commands(click.Group):
 @click.command(
     cls=_Commands, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
 )
+@options_before_a_command
 @click.version_option(VERSION, prog_name="opsin")
 def cli() -> None:
     """Opsin tags pictures and finds them again by what they show."""

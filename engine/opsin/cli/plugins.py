@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import counted, emit, printable, table
-from opsin.cli.shared import json_option, library_option, open_library
+from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
 
 if TYPE_CHECKING:
     from opsin.services.plugins import PluginView
@@ -133,6 +133,7 @@ def _examined(plugin: PluginView) -> None:
 
 
 @click.group()
+@options_before_a_command
 def plugin() -> None:
     """Write a plugin."""
 

@@ -16,18 +16,65 @@ Command = Callable[..., Any]
 
 def library_option(command: Command) -> Command:
     """Add ``--library``."""
+    return _library()(command)
+
+
+def json_option(command: Command) -> Command:
+    """Add ``--json``."""
+    return _json()(command)
+
+
+def options_before_a_command(group: Command) -> Command:
+    """Add ``--library`` and ``--json`` to a group: what is said there holds for the command that follows."""
+    return _library(expose_value=False)(_json(expose_value=False)(group))
+
+
+def _library(**more: Any) -> Callable[[Command], Command]:
     return click.option(
         "--library",
         "-l",
         "root",
         type=click.Path(path_type=Path, file_okay=False),
+        callback=_remember,
         help="The library's folder [default: $OPSIN_HOME, else ./opsin-library].",
-    )(command)
+        **more,
+    )
 
 
-def json_option(command: Command) -> Command:
-    """Add ``--json``."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")(command)
+def _json(**more: Any) -> Callable[[Command], Command]:
+    return click.option(
+        "--json", "as_json", is_flag=True, callback=_remember, help="Print JSON, one object a line.", **more
+    )
+
+
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Return what was said last: after the command, else before it."""
+    key = f"opsin.{option.name}"
+    if value:
+        context.meta[key] = value
+    return context.meta.get(key, value)
+
+
+def complete_label(context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Return the labels and tags that begin like this; none where there is no library to ask."""
+    import opsin
+
+    try:
+        with opsin.open(context.meta.get("opsin.root"), readonly=True) as library:
+            return list(library.labels(incomplete))
+    except opsin.errors.OpsinError:
+        return []
+
+
+def complete_vocabulary(context: click.Context, _option: click.Parameter, incomplete: str) -> list[str]:
+    """Return the vocabularies that begin like this."""
+    import opsin
+
+    try:
+        with opsin.open(context.meta.get("opsin.root"), readonly=True) as library:
+            return [each.name for each in library.vocabularies() if each.name.startswith(incomplete)]
+    except opsin.errors.OpsinError:
+        return []
 
 
 def where_option(command: Command) -> Command:

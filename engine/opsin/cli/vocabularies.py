@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsin.cli.output import emit, printable, progress, table
-from opsin.cli.shared import json_option, library_option, open_library
+from opsin.cli.shared import (
+    complete_label,
+    complete_vocabulary,
+    json_option,
+    library_option,
+    open_library,
+    options_before_a_command,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +34,7 @@ def _rescore_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.group()
+@options_before_a_command
 def vocabulary() -> None:
     """Show and change the labels that this library tags with."""
 
@@ -65,8 +73,8 @@ def list_(root: Path | None, shipped: bool, as_json: bool) -> None:
 
 
 @vocabulary.command()
-@click.argument("name")
-@click.argument("label", required=False)
+@click.argument("name", shell_complete=complete_vocabulary)
+@click.argument("label", required=False, shell_complete=complete_label)
 @library_option
 @json_option
 def show(name: str, label: str | None, root: Path | None, as_json: bool) -> None:
@@ -151,8 +159,8 @@ def add(source: str, root: Path | None, empty: bool, no_rescore: bool, as_json: 
 
 
 @vocabulary.command()
-@click.argument("name")
-@click.argument("label")
+@click.argument("name", shell_complete=complete_vocabulary)
+@click.argument("label", shell_complete=complete_label)
 @library_option
 @click.option("--prompt", multiple=True, help="A text that describes the label; may be repeated.")
 @click.option("--negative", multiple=True, help="A text that describes a look-alike; may be repeated.")
@@ -204,8 +212,8 @@ def edit(
 
 
 @vocabulary.command()
-@click.argument("name")
-@click.argument("label", required=False)
+@click.argument("name", shell_complete=complete_vocabulary)
+@click.argument("label", required=False, shell_complete=complete_label)
 @library_option
 @_rescore_option
 @json_option

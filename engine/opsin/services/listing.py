@@ -48,3 +48,9 @@ def tag_counts(workspace: Workspace) -> list[TagCount]:
         counts = {name: len(tagged_rows(connection, name) & present) for name in names}
     found = [TagCount(name, labels[name].text if name in labels else name, n) for name, n in counts.items() if n]
     return sorted(found, key=lambda entry: (-entry.count, entry.label))
+
+
+def label_names(workspace: Workspace, beginning: str = "") -> list[str]:
+    """Return the labels that plugins know and the tags in use, sorted, as far as they begin like this."""
+    known = workspace.meaning.labels.keys() | {entry.label for entry in tag_counts(workspace)}
+    return sorted(name for name in known if name.startswith(beginning))

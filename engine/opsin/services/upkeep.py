@@ -11,7 +11,6 @@ from pyroaring import BitMap
 from opsin.catalogue import assets, contents, tags
 from opsin.services.views import model_tags
 from opsin.services.workspace import Workspace
-from opsin_index import Index
 
 
 class IndexStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +53,8 @@ def index_status(workspace: Workspace) -> IndexStatus:
 
 def verify_index(workspace: Workspace) -> list[str]:
     """Compare every vector of the index with the catalogue and return what is wrong, one sentence each."""
+    from opsin_index import Index
+
     index = workspace.index
     if workspace.layout.index.exists():
         with Index.open(workspace.layout.index, readonly=True) as snapshot:
