@@ -27,7 +27,7 @@ def test_a_number_that_makes_no_sense_is_refused_with_its_file_and_key(
     path = tmp_path / "opsin.toml"
     for key in keys:
         path.write_text(f"[{table}]\n{key} = {value}\n", "utf-8")
-        with pytest.raises(SettingError, match=r"opsin\.toml: ") as caught:
+        with pytest.raises(SettingError, match=r"opsin\.toml, line [12]: ") as caught:
             load_settings(path)
         assert table in str(caught.value)
 
@@ -41,6 +41,28 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str, monkeypatc
         monkeypatch.setenv("OPSIN_RUNTIME", runtime)
         with pytest.raises(SettingError, match=r"opsin\.toml"):
             load_settings(tmp_path / "opsin.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[decode]\n# how much\nmax_pixel = 3\n", "line 3: decode.max_pixel: there is no such key"),
+        ("[host]\nbatch = 'x' # [tags]\n", "line 2: host.batch: Expected `int`, got `str`"),
+        ("tags.threshold = 'x'\n", "line 1: tags.threshold: Expected `float`, got `str`"),
+        ("[tags]\n[tags.labels]\ndog = 'x'\n", "line 2: tags.labels: Expected `float`"),
+        ("hots = 1\n", "line 1: hots: there is no such key"),
+        ("source = 'x'\n", "line 1: source: there is no such key"),
+        ("[tags]\nthreshold = 0.5\nthreshold = 0.6\n", "line 3: this is not valid TOML"),
+        ("[tags]\nthreshold = 0.5\n[tags\n", "line 3: this is not valid TOML"),
+        ("[tags]\nthreshold = [\n1,\n", "line 3: this is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "opsin.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(SettingError) as caught:
+        load_settings(path)
+    assert f"{path}, {says}" in str(caught.value)
 
 
 def test_a_file_that_is_not_text_or_a_folder_is_refused(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ cache folder, ``OPSIN_RUNTIME`` forces the runtime of networks.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -75,33 +76,88 @@ class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set in ``opsin.toml``."""
+    """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, and no setting."""
 
     decode: DecodeSettings = DecodeSettings()
     host: HostSettings = HostSettings()
     tags: TagSettings = TagSettings()
     urls: UrlSettings = UrlSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
+    source: str = ""
 
 
 def load_settings(path: Path) -> Settings:
     """Read ``path`` (TOML); a missing file means the defaults. The environment's ``OPSIN_RUNTIME`` wins.
 
-    :raises SettingError: naming the file and the key, or the variable, that cannot be used.
+    :raises SettingError: naming the file, the line and the key, or the variable, that cannot be used.
     """
     try:
-        values = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+        text = path.read_text("utf-8") if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path} cannot be read: {error}"
+        raise SettingError(msg) from error
+    values = parse_toml(text, str(path))
+    if "source" in values:
+        msg = f"{placed(text, str(path), ('source',))}: source: there is no such key"
+        raise SettingError(msg)
+    try:
         settings = msgspec.convert(values, Settings)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"{path} is not valid TOML: {error}"
-        raise SettingError(msg) from error
     except msgspec.ValidationError as error:
-        msg = f"{path}: {error}; mend it, or take the key out"
+        msg = f"{refusal(error, text, str(path))}; mend it, or take the key out"
         raise SettingError(msg) from error
-    except OSError as error:
-        msg = f"{path} cannot be read: {error.strerror or error}"
+    return _with_environment(msgspec.structs.replace(settings, source=text))
+
+
+_KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
+_KEYS = rf"{_KEY}(?:\s*\.\s*{_KEY})*"
+_PLACE = re.compile(rf"\s*(?:\[\[?\s*(?P<table>{_KEYS})\s*\]|(?P<key>{_KEYS})\s*=)")
+
+
+def parse_toml(text: str, origin: str) -> dict[str, Any]:
+    """Return the values of a TOML text; ``origin`` is what messages call it.
+
+    :raises SettingError: naming the line.
+    """
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        msg = f"{origin}: this is not valid TOML: it is nested too deeply"
         raise SettingError(msg) from error
-    return _with_environment(settings)
+    except tomllib.TOMLDecodeError as error:
+        reason, _, place = str(error).rpartition(" (at ")
+        found = re.match(r"line (\d+)", place)
+        line = int(found[1]) if found else max(1, len(text.splitlines()))
+        twice = ": is there something of that name already?" if "overwrite" in reason or "twice" in reason else ""
+        msg = f"{origin}, line {line}: this is not valid TOML: {reason}{twice}"
+        raise SettingError(msg) from error
+
+
+def refusal(error: msgspec.ValidationError, text: str, origin: str, within: Sequence[str] = ()) -> str:
+    """Return what is wrong, with file, line and key; ``within`` are the tables that lead to what was converted."""
+    message, _, path = str(error).partition(" - at ")
+    steps = path[path.find("$") + 1 :].rstrip("`").replace("[...]", "") if "$" in path else ""
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message):
+        steps, message = f"{steps}.{unknown[1]}", "there is no such key"
+    keys = [*within, *re.findall(r"\.([^.\[\]]+)", steps)]
+    if not keys:
+        return f"{origin}: {message}"
+    return f"{placed(text, origin, keys)}: {'.'.join(within)}{steps}: {message}".replace(": .", ": ")
+
+
+def placed(text: str, origin: str, keys: Sequence[str]) -> str:
+    """Return ``origin`` with the line where ``keys`` stand in a TOML text, or the table that they belong to."""
+    table: tuple[str, ...] = ()
+    best, line, inside = 0, 0, False
+    for number, each in enumerate(text.splitlines(), 1):
+        inside ^= bool((each.count('"""') + each.count("'''")) % 2)
+        if inside or (found := _PLACE.match(each)) is None:
+            continue
+        names = tuple(name.strip("\"'") for name in re.findall(_KEY, found["table"] or found["key"]))
+        table, here = (names, names) if found["table"] else (table, (*table, *names))
+        same = min(len(here), len(keys))
+        if best < same and tuple(keys[:same]) == here[:same]:
+            best, line = same, number
+    return f"{origin}, line {line}" if line else origin
 
 
 def _with_environment(settings: Settings) -> Settings:

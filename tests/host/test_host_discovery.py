@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
 
+import msgspec
 import pytest
 
 from opsin.errors import PluginError, UnknownName
@@ -126,9 +127,9 @@ def test_what_is_missing_is_said_with_the_command_that_installs_it(install: Inst
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"size": "big"}, "opsin.toml: [plugins.good].size: Expected `int`, got `str`"),
-        ({"languages": ["en", 3]}, "opsin.toml: [plugins.good].languages[1]: Expected `str`, got `int`"),
-        ({"sise": 1}, "opsin.toml: [plugins.good]: Object contains unknown field `sise`"),
+        ({"size": "big"}, "opsin.toml: plugins.good.size: Expected `int`, got `str`"),
+        ({"languages": ["en", 3]}, "opsin.toml: plugins.good.languages[1]: Expected `str`, got `int`"),
+        ({"sise": 1}, "opsin.toml: plugins.good.sise: there is no such key"),
         ({"isolate": "yes"}, "opsin.toml: [plugins.good].isolate must be true or false, not 'yes'"),
         ({"enabled": 0}, "opsin.toml: [plugins.good].enabled must be true or false, not 0"),
     ],
@@ -139,6 +140,13 @@ def test_a_wrong_setting_is_named_by_its_place_in_the_file(
     install("good")
     found = find("good", configured("good", **values))
     assert (found.state, found.reason) == ("broken", reason)
+
+
+def test_a_wrong_setting_is_named_with_its_line_where_the_file_is_known(install: Install) -> None:
+    install("good")
+    text = "[plugins.other]\nsize = 1\n[plugins.good]\nenabled = true\nsize = 'big'\n"
+    wrong = msgspec.structs.replace(configured("good", size="big"), source=text)
+    assert find("good", wrong).reason == "opsin.toml, line 5: plugins.good.size: Expected `int`, got `str`"
 
 
 def test_settings_are_filled_and_the_hosts_own_keys_kept_from_the_plugin(install: Install) -> None:

@@ -133,7 +133,9 @@ def test_checking_tells_everything_that_is_wrong(folder: Path) -> None:
     (folder / "torn.toml").write_text("name = ", "utf-8")
     problems = service.check(folder)
     assert len(problems) == 3
-    assert "torn.toml is not valid TOML" in problems[2]
+    assert "broken.toml, line 4: label 'B': an id is lower_snake_case" in problems[0]
+    assert "broken.toml, line 3: label 'owl': its parent 'a' is not a label" in problems[1]
+    assert "torn.toml, line 1: this is not valid TOML" in problems[2]
 
 
 def test_a_broken_file_can_still_be_removed(folder: Path) -> None:

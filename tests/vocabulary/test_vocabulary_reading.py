@@ -51,8 +51,8 @@ def test_the_revision_changes_with_the_content_only() -> None:
         ("dog = {", "line"),
         ("dog = 3", "line 4: label 'dog'"),
         ('dog = { id = "cat" }', "line 4: label 'dog': has to be a table without an id"),
-        ("dog = { promts = [] }", "line 4: label 'dog': Object contains unknown field `promts`"),
-        ('dog = { prompts = "a dog" }', "line 4: label 'dog': Expected `array`"),
+        ("dog = { promts = [] }", "line 4: labels.dog.promts: there is no such key"),
+        ('dog = { prompts = "a dog" }', "line 4: labels.dog.prompts: Expected `array`"),
         ("dog = {}\ndog = {}", "line 5"),
         ("Dog = {}", "line 4: label 'Dog': an id is lower_snake_case"),
         ('"hot dog" = {}', "line 4: label 'hot dog': an id is lower_snake_case"),
@@ -71,7 +71,7 @@ def test_the_revision_changes_with_the_content_only() -> None:
         ('dog = { names = { de = " " } }', "hold no empty text"),
         ('dog = { prompts = [""] }', "hold no empty text"),
         ("dog = { threshold = { starter = nan } }", "the threshold for 'starter' is not a finite number"),
-        ("dog = { threshold = { starter = true } }", "label 'dog': Expected `float`"),
+        ("dog = { threshold = { starter = true } }", "line 4: labels.dog.threshold: Expected `float`"),
         ('dog = { threshold = { starter = 1 }, unseen = ["starter"] }', "it stands in unseen too"),
     ],
 )
@@ -90,9 +90,9 @@ def test_a_broken_vocabulary_is_an_error_that_names_the_file_and_the_label(
     ("text", "reason"),
     [
         ("[labels]", "missing required field `name`"),
-        ('name = "My Words"', "'My Words' is not lower_snake_case"),
-        ('name = "a"\nlabels = []', "has to be a table"),
-        ('name = "a"\nlanguage = "en"', "unknown field `language`"),
+        ('name = "My Words"', "my.toml, line 1: the vocabulary's name 'My Words' is not lower_snake_case"),
+        ('name = "a"\nlabels = []', 'my.toml, line 2: "labels" has to be a table'),
+        ('name = "a"\nlanguage = "en"', "my.toml, line 2: language: there is no such key"),
     ],
 )
 def test_a_broken_head_is_an_error(text: str, reason: str) -> None:

@@ -17,7 +17,7 @@ from opsin.host.describe import describe
 from opsin.host.values import PluginState, PluginStatus
 from opsin.model import Vocabulary
 from opsin.plugin import API_VERSION, EncoderCard, Manifest, hookspecs
-from opsin.settings import Settings
+from opsin.settings import Settings, placed, refusal
 
 log = logging.getLogger("opsin.host")
 
@@ -49,6 +49,7 @@ class Plugin:
         self.isolated = False
         self.state: PluginState = "ready"
         self.reason = ""
+        self._text = ""
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
 
     @property
@@ -59,8 +60,12 @@ class Plugin:
         """Note why this plugin, or one of its objects, cannot be used."""
         self.state, self.reason = state, reason
 
-    def open(self, module: Any, settings: Mapping[str, Any]) -> None:
-        """Read the manifest of ``module`` (None: import ``source``), check what it requires and fill its settings."""
+    def open(self, module: Any, settings: Mapping[str, Any], text: str = "") -> None:
+        """Read the manifest of ``module`` (None: import ``source``), check what it requires and fill its settings.
+
+        ``text`` is the file that the settings come from: what is wrong with them is named with its line.
+        """
+        self._text = text
         try:
             values = dict(settings)
             host_keys = {key: values.pop(key, default) for key, default in _HOST_KEYS.items()}
@@ -129,7 +134,8 @@ class Plugin:
     def _check_host_keys(self, keys: Mapping[str, Any]) -> None:
         for key, value in keys.items():
             if value is not None and not isinstance(value, bool):
-                msg = f"opsin.toml: [plugins.{self.name}].{key} must be true or false, not {value!r}"
+                place = placed(self._text, "opsin.toml", ("plugins", self.name, key))
+                msg = f"{place}: [plugins.{self.name}].{key} must be true or false, not {value!r}"
                 raise SettingError(msg)
 
     def _read_manifest(self) -> Manifest:
@@ -156,9 +162,7 @@ class Plugin:
         try:
             return msgspec.convert(values, manifest.config)
         except msgspec.ValidationError as error:
-            message, _, path = str(error).partition(" - at `$")
-            where = f"[plugins.{self.name}]" + (path.rstrip("`") if path else "")
-            msg = f"opsin.toml: {where}: {message}"
+            msg = refusal(error, self._text, "opsin.toml", within=("plugins", self.name))
             raise SettingError(msg) from error
 
 
@@ -198,7 +202,7 @@ def discover(settings: Settings | None = None, extra: Iterable[Extra] = ()) -> l
             plugin.fail("broken", f"the name {plugin.name!r} is taken by {found[plugin.name].source}")
             plugin.name = f"{plugin.name} ({plugin.source})"
         else:
-            plugin.open(module, settings.plugins.get(plugin.name, {}))
+            plugin.open(module, settings.plugins.get(plugin.name, {}), settings.source)
         found[plugin.name] = plugin
 
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda each: each.name):

@@ -45,11 +45,20 @@ def read_vocabulary(source: Path | str, *, origin: str = "") -> Vocabulary:
     text, origin = _text_of(source, origin)
     vocabulary = _parse(text, origin)
     if problems := check_vocabulary(vocabulary):
-        lines = [_placed(text, origin, problem) for problem in problems[:_SHOWN]]
-        if len(problems) > _SHOWN:
-            lines.append(f"and {len(problems) - _SHOWN} more problems")
+        lines = [_said(text, origin, problem) for problem in problems[:_SHOWN]]
+        if more := len(problems) - _SHOWN:
+            lines += [f"and {more} more problem{'s' if more > 1 else ''}"] if more > 0 else []
         raise SettingError("\n".join(lines))
     return vocabulary
+
+
+def vocabulary_problems(path: Path) -> list[str]:
+    """Return everything that is wrong with a vocabulary's file: file, line, label and reason; empty where all is well."""
+    try:
+        text, origin = _text_of(path, "")
+        return [_said(text, origin, problem) for problem in check_vocabulary(_parse(text, origin))]
+    except SettingError as error:
+        return [str(error)]
 
 
 def parse_vocabulary(source: Path | str, *, origin: str = "") -> Vocabulary:
@@ -115,40 +124,37 @@ def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
 
 
 def _parse(text: str, origin: str) -> Vocabulary:
-    import tomllib  # not on the way of `import opsin`
+    from opsin.settings import parse_toml, placed, refusal  # not on the way of `import opsin`
 
-    try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        msg = f"{origin} is not valid TOML: {error}"
-        raise SettingError(msg) from error
+    values = parse_toml(text, origin)
     entries = values.pop("labels", {})
     if not isinstance(entries, dict):
-        msg = f'{origin}: "labels" has to be a table with one entry a label, e.g. [labels.dog]'
+        place = placed(text, origin, ("labels",))
+        msg = f'{place}: "labels" has to be a table with one entry a label, e.g. [labels.dog]'
         raise SettingError(msg)
     labels = [_label(text, origin, name, entry) for name, entry in entries.items()]
     try:
         return msgspec.convert({**values, "labels": labels}, Vocabulary)
     except msgspec.ValidationError as error:
-        msg = f"{origin}: {error}"
-        raise SettingError(msg) from error
+        raise SettingError(refusal(error, text, origin)) from error
 
 
 def _label(text: str, origin: str, name: str, entry: Any) -> Label:
     try:
         if not isinstance(entry, dict) or "id" in entry:
             reason = "has to be a table without an id: its key is the id"
-            raise SettingError(_placed(text, origin, Problem(name, reason)))
+            raise SettingError(_said(text, origin, Problem(name, reason)))
         return msgspec.convert({**entry, "id": name}, Label)
     except msgspec.ValidationError as error:
-        raise SettingError(_placed(text, origin, Problem(name, str(error)))) from error
+        from opsin.settings import refusal
+
+        raise SettingError(refusal(error, text, origin, within=("labels", name))) from error
 
 
-def _placed(text: str, origin: str, problem: Problem) -> str:
-    key = rf"(?:labels\s*\.\s*)?[\"']?{re.escape(problem.label)}[\"']?"
-    start = re.search(rf"^[ \t]*(?:\[\s*{key}\s*\]|{key}\s*[=.])", text, re.MULTILINE) if problem.label else None
-    line = f", line {text.count(chr(10), 0, start.start()) + 1}" if start else ""
-    return f"{origin}{line}: {problem}"
+def _said(text: str, origin: str, problem: Problem) -> str:
+    from opsin.settings import placed
+
+    return f"{placed(text, origin, ('labels', problem.label) if problem.label else ('name',))}: {problem}"
 
 
 def _own_problems(label: Label) -> Iterator[str]:

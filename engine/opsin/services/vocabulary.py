@@ -14,7 +14,7 @@ from typing import Any
 from opsin.catalogue.blobs import sync_folder
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
-from opsin.plugin.vocabulary import check_vocabulary, parse_vocabulary, read_vocabulary
+from opsin.plugin.vocabulary import parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin.settings import Settings
 
@@ -55,15 +55,10 @@ def path_of(folder: Path, name: str) -> Path:
 
 
 def check(source: Path) -> list[str]:
-    """Return what is wrong with a file, or with the files of a folder, one sentence each; empty where all is well."""
+    """Return what is wrong with a file, or with the files of a folder: each with file, line and reason."""
     problems: list[str] = []
     for path in _files(source) if source.is_dir() else [source]:
-        try:
-            vocabulary = parse_vocabulary(path)
-        except SettingError as error:
-            problems.append(str(error))
-        else:
-            problems += [f"{path}: {problem}" for problem in check_vocabulary(vocabulary)]
+        problems += vocabulary_problems(path)
     if source.is_dir() and not problems:
         try:
             load_all(source)
