@@ -55,6 +55,29 @@ def test_an_edit_scores_the_library_again_and_opens_no_picture(
     assert tagged(home, "red_thing") == []
 
 
+def test_tags_that_come_and_go_are_counted(home: Path, shapes: Path, run: Callable[..., Any]) -> None:
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99")
+    assert "6 pictures scored again from stored features: no tag came and 2 went." in ran.out
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "98")
+    assert "6 pictures scored again from stored features: no tag came or went." in ran.out
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "0.5", "--json")
+    assert (ran.lines[0]["tags_added"], ran.lines[0]["tags_removed"]) == (2, 0)
+
+
+def test_a_changed_copy_of_a_shipped_vocabulary_is_told_with_the_way_back(
+    home: Path, shapes: Path, run: Callable[..., Any]
+) -> None:
+    assert "copy" not in run("vocabulary", "edit", "shapes", "red_thing", "--synonym", "scarlet").out
+    before = (home / "vocabularies" / "everyday.toml").read_bytes()
+    for change in (("edit", "everyday", "dog", "--synonym", "doggy"), ("remove", "everyday", "accordion")):
+        ran = run("vocabulary", *change, "--no-rescore")
+        assert ran.status == 0, ran.err
+        assert "Only this library's copy of everyday is changed" in ran.out
+    assert run("vocabulary", "remove", "everyday").status == 0
+    assert run("vocabulary", "add", "everyday").status == 0
+    assert (home / "vocabularies" / "everyday.toml").read_bytes() == before
+
+
 def test_an_edit_makes_a_label_that_is_not_there_and_keeps_the_files_comments(
     home: Path, shapes: Path, run: Callable[..., Any]
 ) -> None:
@@ -151,7 +174,8 @@ def test_a_broken_vocabulary_is_named_with_its_line_and_can_be_mended(
     shapes.write_text(VOCABULARY + 'other = { parents = ["nowhere"] }\n', "utf-8")
     ran = run("vocabulary", "check")
     assert ran.status == 1
-    assert "nowhere" in ran.out
+    assert f"{shapes}, line 7: label 'other': its parent 'nowhere' is not a label" in ran.out
+    assert "1 problem." in ran.out
     assert run("search", "red").status == 2
     before = (home / "vocabularies" / "everyday.toml").read_bytes()
     assert run("vocabulary", "edit", "everyday", "dog", "--synonym", "doggy").status == 2

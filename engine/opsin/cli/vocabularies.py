@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from opsin.cli.output import emit, printable, progress, table
+from opsin.cli.output import counted, emit, printable, progress, table, tag_changes
 from opsin.cli.shared import (
     complete_label,
     complete_vocabulary,
@@ -138,8 +138,7 @@ def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
         return 1 if problems else 0
     for problem in problems:
         click.echo(printable(problem))
-    if not problems:
-        click.echo("All is well.")
+    click.echo(f"{counted(len(problems), 'problem')}." if problems else "All is well.")
     return 1 if problems else 0
 
 
@@ -208,6 +207,8 @@ def edit(
         changed = library.edit_label(name, label, **changes)
         told = {"vocabulary": name, "label": changed.by_id[label_id(label)], "revision": changed.revision}
         said = f"{'Changed' if before else 'Made'} the label {label_id(label)} of {name}."
+        if not as_json:
+            _say_shipped(library, name)
         return _finish(library, name, said, told, rescore=not no_rescore, as_json=as_json)
 
 
@@ -227,6 +228,8 @@ def remove(name: str, label: str | None, root: Path | None, no_rescore: bool, as
             )
         changed = library.remove_label(name, label)
         told = {"vocabulary": name, "revision": changed.revision}
+        if not as_json:
+            _say_shipped(library, name)
         return _finish(
             library, name, f"Removed the label {label} of {name}.", told, rescore=not no_rescore, as_json=as_json
         )
@@ -236,7 +239,7 @@ def _finish(library: Library, name: str, said: str, told: dict[str, Any], *, res
     """Score the library again where asked to, and say what became of it."""
     if not as_json:
         click.echo(said)
-    done = changed = problems = 0
+    done = changed = came = went = problems = 0
     if rescore and library.count():
         with progress(show=not as_json) as bar:
             plan = library.plan_rescore(name)
@@ -244,12 +247,33 @@ def _finish(library: Library, name: str, said: str, told: dict[str, Any], *, res
             for done, entry in enumerate(library.reanalyse(plan), 1):
                 bar.update(task, completed=done)
                 changed += bool(entry.tags_added or entry.tags_removed)
+                came += len(entry.tags_added)
+                went += len(entry.tags_removed)
                 problems += entry.problem is not None
     if as_json:
-        emit({**told, "rescored": done, "changed": changed, "problems": problems})
-    elif done:
-        click.echo(f"{done} pictures scored again from stored features, the tags of {changed} changed.")
+        counts = {"rescored": done, "changed": changed, "tags_added": came, "tags_removed": went, "problems": problems}
+        emit({**told, **counts})
+        return 5 if problems else 0
+    if done:
+        click.echo(f"{counted(done, 'picture')} scored again from stored features: {tag_changes(came, went)}.")
+    if problems:
+        click.echo(
+            f"{counted(problems, 'picture')} could not be: `opsin reanalyse --missing --stale` says why.", err=True
+        )
     return 5 if problems else 0
+
+
+def _say_shipped(library: Library, name: str) -> None:
+    """Where a plugin ships a vocabulary of this name, say that the library's copy is another one now."""
+    from opsin.services.vocabulary import shipped
+
+    offered = shipped(library.workspace.settings).get(name)
+    if offered is None or offered == library.vocabulary(name):
+        return
+    click.echo(
+        f"Only this library's copy of {name} is changed. To have the shipped one back, without any change of yours: "
+        f"`opsin vocabulary remove {name}`, then `opsin vocabulary add {name}`."
+    )
 
 
 def _changes(before: Label | None, clear: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
