@@ -104,6 +104,7 @@ class ZeroShot(Categorizer):
             "margin": float(matrix.margins(vector)[0, number]),
             "threshold": float(self._thresholds[number]),
             "slope": SLOPE,
+            "formula": "score = 1 / (1 + exp(-slope x (margin - threshold)))",
             "score": float(self._scores([item])[0, number]),
         }
 

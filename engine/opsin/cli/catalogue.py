@@ -1,4 +1,4 @@
-"""Commands about what is in the library: `opsin list`, `show`, `tags`, `label` and `explain`."""
+"""Commands about what is in the library: `opsin list`, `show`, `tags` and `label`."""
 
 from __future__ import annotations
 
@@ -109,44 +109,4 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
         click.echo(f"{printable(view.name)}: {tag_line(view.tags) or 'no tag'}")
 
 
-@click.command()
-@click.argument("asset")
-@click.argument("tag", shell_complete=complete_label)
-@library_option
-@json_option
-def explain(asset: str, tag: str, root: Path | None, as_json: bool) -> None:
-    """Show why a picture carries a tag, or does not: every number behind it."""
-    with open_library(root, readonly=True) as library:
-        found = library.explain(asset, tag)
-    if as_json:
-        emit(found)
-        return
-    score = "no score" if found.score is None else f"score {found.score:.3f}"
-    click.echo(f"{found.label}: {'tagged' if found.tagged else 'not tagged'}, {score}, threshold {found.threshold:g}")
-    if found.person:
-        click.echo(f"  a person {found.person} it, and that decides")
-    for child in found.implied_by:
-        click.echo(f"  implied by {child}")
-    for categorizer, reason in found.declined.items():
-        click.echo(f"  {categorizer} declines: {reason}")
-    for entry in found.evidence:
-        said = "did not name it" if entry.silent else f"score {entry.score:.3f}"
-        click.echo(
-            f"  {entry.categorizer} (revision {entry.revision}, family {entry.family}): {said}, weight {entry.weight:.2f}"
-        )
-        for key, value in entry.details.items():
-            click.echo(f"    {key}: {_plain(value)}")
-    click.echo(f"  encoder {found.encoder} ({found.encoder_revision})")
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.4f}"
-    if isinstance(value, list):
-        return "; ".join(_plain(entry) for entry in value)
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(entry)}" for key, entry in value.items())
-    return str(value)
-
-
-COMMANDS = (list_, show, tags, label, explain)
+COMMANDS = (list_, show, tags, label)

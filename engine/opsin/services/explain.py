@@ -22,7 +22,8 @@ from opsin.services.workspace import Workspace
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one categorizer contributed.
 
-    ``score``: 0..1; ``weight``: its share of the fused log-odds; ``details``: what the score was computed from.
+    ``score``: 0..1; ``log_odds``: ``ln(score / (1 - score))``, the score brought into 0.001..0.999 first; ``weight``: its
+    share of the fused log-odds; ``details``: what the score was computed from.
     """
 
     categorizer: str
@@ -30,6 +31,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     family: str
     status: str
     score: float
+    log_odds: float
     weight: float
     silent: bool
     frame: int
@@ -39,8 +41,9 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Why a label is, or is not, a tag of an asset.
 
-    ``score`` is the logistic of the weighted sum of the sources' log-odds; ``implied_by`` names the child labels whose
-    tags imply this one; ``person`` is what a person said, which decides alone.
+    ``score`` is the logistic of the weighted sum of the sources' log-odds, ``threshold`` what a score has to exceed to
+    make a tag; ``implied_by`` names the child labels whose tags imply this one; ``person`` is what a person said, which
+    decides alone.
     """
 
     asset: str
@@ -112,7 +115,7 @@ def recompute(explanation: Explanation) -> float:
     """Return the fused score that follows from the evidence alone, 0..1."""
     import math
 
-    total = math.fsum(entry.weight * log_odds(entry.score) for entry in explanation.evidence)
+    total = math.fsum(entry.weight * entry.log_odds for entry in explanation.evidence)
     return 1 / (1 + math.exp(-total))
 
 
@@ -151,6 +154,7 @@ def _evidence(
         family=report.family,
         status=report.status,
         score=score,
+        log_odds=log_odds(score),
         weight=weight,
         silent=silent,
         frame=frame,
