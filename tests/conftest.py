@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -44,12 +44,18 @@ def make_library(tmp_path: Path) -> Iterator[MakeLibrary]:
     """Return a function that makes (or opens again) a library with the fake encoder."""
     opened: list[opsin.Library] = []
 
-    def make(name: str = "library", *, settings: str = "", readonly: bool = False) -> opsin.Library:
+    def make(
+        name: str = "library",
+        *,
+        settings: str = "",
+        readonly: bool = False,
+        vocabularies: Sequence[str] = ("everyday",),
+    ) -> opsin.Library:
         root = tmp_path / name
         if not (root / "catalogue.sqlite").exists():
             root.mkdir()
             (root / "opsin.toml").write_text(FAKE_SETTINGS + settings, "utf-8")
-            opened.append(opsin.init(root, encoder="fake"))
+            opened.append(opsin.init(root, encoder="fake", vocabularies=vocabularies))
         else:
             opened.append(opsin.open(root, readonly=readonly))
         return opened[-1]

@@ -181,7 +181,7 @@ class Library(Keeping):
         everything: bool = False,
     ) -> search_service.Page:
         """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
-        conditions = tuple(filters.parse(condition, self.workspace.meaning.label_of) for condition in where)
+        conditions = filters.read(self.workspace, where)
         query = search_service.Query(
             parts=tuple(parts), where=conditions, limit=limit, cursor=cursor, everything=everything
         )
@@ -224,15 +224,11 @@ class Library(Keeping):
 
     def list(self, *, where: Where = (), limit: int | None = None) -> Iterator[AssetView]:
         """Yield assets in the order in which they were added."""
-        return list_assets(
-            self.workspace, [filters.parse(condition, self.workspace.meaning.label_of) for condition in where], limit
-        )
+        return list_assets(self.workspace, filters.read(self.workspace, where), limit)
 
     def count(self, *, where: Where = ()) -> int:
         """Return how many assets meet the conditions."""
-        return count_assets(
-            self.workspace, [filters.parse(condition, self.workspace.meaning.label_of) for condition in where]
-        )
+        return count_assets(self.workspace, filters.read(self.workspace, where))
 
     def tags(self) -> Sequence[TagCount]:
         """Return every tag in use with the number of its assets, most frequent first."""
@@ -260,7 +256,7 @@ class Library(Keeping):
         self, *, categorizers: Sequence[str] = (), missing: bool = False, stale: bool = False, where: Where = ()
     ) -> reanalyse_service.Plan:
         """Return which contents :meth:`reanalyse` would ask about. Neither ``missing`` nor ``stale`` means all."""
-        conditions = [filters.parse(condition, self.workspace.meaning.label_of) for condition in where]
+        conditions = filters.read(self.workspace, where)
         return reanalyse_service.plan(
             self.workspace, categorizers=categorizers, missing=missing, stale=stale, where=conditions
         )

@@ -12,10 +12,10 @@ import msgspec
 from sqlalchemy import func, select
 
 import opsin
-from opsin.catalogue import assets, contents, tags
+from opsin.catalogue import tags
 from opsin.catalogue.tables import asset, content, embedding, report
 from opsin.errors import OpsinError
-from opsin.services.views import model_tags
+from opsin.services.tagging import computed
 
 Acknowledged = dict[str, Any]
 """One line of `opsin add --json`."""
@@ -91,12 +91,7 @@ def _half_visible(library: opsin.Library) -> Iterator[str]:
         wanted = set(workspace.host.categorizers)
         if any(answered[number] != wanted for number in frames):
             yield f"a content lacks a report: {dict(answered)} instead of {wanted} each"
-        computed: dict[str, set[int]] = defaultdict(set)
-        for rows in assets.every(connection):
-            reports = contents.reports_of(connection, {row.content_id for row in rows})
-            for row in rows:
-                for tag in model_tags(workspace, reports[row.content_id], row.auto_tag):
-                    computed[tag.label].add(row.row)
-        bitmaps = {label: set(bits) for label, bits in tags.all_bitmaps(connection).items()}
-        if bitmaps != computed:
-            yield f"the bitmaps of tags say {bitmaps}, the reports {dict(computed)}"
+        expected = computed(workspace, connection)
+        stored = tags.all_rows(connection)
+        if stored != expected:
+            yield f"the stored tags are {stored}, the reports and people say {expected}"

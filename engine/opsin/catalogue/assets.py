@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, func, insert, select, update
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import new_id, now
@@ -61,12 +61,12 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: str | None
 
 
-_CONTENT = ("sha256", "bytes", "format", "width", "height", "frames", "transparent", "taken_at")
+_ASSETS: Select[Any] = select(
+    *(asset.c[name] if name in asset.c else content.c[name] for name in AssetRow.__struct_fields__)
+).join(content, content.c.id == asset.c.content_id)
 
-
-_ASSETS: Select[Any] = select(asset, *(content.c[name] for name in _CONTENT)).join(
-    content, content.c.id == asset.c.content_id
-)
+_NEXT = select(func.coalesce(func.max(asset.c.change), 0) + 1).scalar_subquery()
+"""The number of a change: writers wait for each other, so that it is higher than every number that was committed."""
 
 
 def select_assets() -> Select[Any]:
@@ -83,7 +83,7 @@ def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int
     if not new:
         return []
     at = now()
-    statement = insert(asset).returning(asset.c.row, sort_by_parameter_order=True)
+    statement = insert(asset).values(change=_NEXT).returning(asset.c.row, sort_by_parameter_order=True)
     rows = [
         {**msgspec.structs.asdict(each), "id": new_id(), "content_id": number, "added_at": at, "updated_at": at}
         for number, each in new
@@ -93,7 +93,7 @@ def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int
 
 def change(connection: Connection, row: int, **values: Any) -> None:
     """Change columns of one asset."""
-    connection.execute(update(asset).where(asset.c.row == row).values(updated_at=now(), **values))
+    connection.execute(update(asset).where(asset.c.row == row).values(updated_at=now(), change=_NEXT, **values))
 
 
 def at_location(connection: Connection, location: str) -> AssetRow | None:
@@ -178,11 +178,15 @@ def rows_where(connection: Connection, conditions: Sequence[ColumnElement[bool]]
     return np.array(sorted(connection.execute(query).scalars()), np.uint32)
 
 
-def content_map(connection: Connection, after: int = 0) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the row numbers of the assets above ``after`` and their content ids, in row order."""
-    query = select(asset.c.row, asset.c.content_id).where(asset.c.row > after).order_by(asset.c.row)
-    pairs = np.array([tuple(r) for r in connection.execute(query)], np.uint32).reshape(-1, 2)
-    return pairs[:, 0].copy(), pairs[:, 1].copy()
+def changed_since(connection: Connection, change: int) -> NDArray[np.int64]:
+    """Return row number, content id, whether it vanished (0 or 1) and change of the assets written since, int64 (n, 4).
+
+    They come in the order of their changes.
+    """
+    gone = asset.c.vanished_at.is_not(None).cast(Integer)
+    query = select(asset.c.row, asset.c.content_id, gone, asset.c.change).where(asset.c.change > change)
+    found = connection.execute(query.order_by(asset.c.change)).all()
+    return np.array([tuple(row) for row in found], np.int64).reshape(-1, 4)
 
 
 def count(connection: Connection) -> tuple[int, int]:
@@ -213,16 +217,6 @@ def person_tags(connection: Connection, rows: Collection[int]) -> dict[int, dict
     return found
 
 
-def person_rows(connection: Connection, label: str) -> tuple[NDArray[np.uint32], NDArray[np.uint32]]:
-    """Return the assets to which a person gave ``label``, and those from which one removed it, sorted."""
-    query = select(person_tag.c.asset_row, person_tag.c.present).where(person_tag.c.label == label)
-    said = connection.execute(query).all()
-    given = np.array(sorted(row for row, present in said if present), np.uint32)
-    removed = np.array(sorted(row for row, present in said if not present), np.uint32)
-    return given, removed
-
-
-def person_labels(connection: Connection) -> dict[str, tuple[int, int]]:
-    """Return for each label how many assets a person gave it to and removed it from."""
-    query = select(person_tag.c.label, func.sum(person_tag.c.present), func.count()).group_by(person_tag.c.label)
-    return {label: (int(given), int(said - given)) for label, given, said in connection.execute(query)}
+def person_labels(connection: Connection) -> set[str]:
+    """Return every label of which a person said something."""
+    return set(connection.execute(select(person_tag.c.label).distinct()).scalars())

@@ -50,7 +50,9 @@ content = Table(
     sqlite_autoincrement=True,
 )
 
-# One name for a content. `location` is the path or URL where it is (referenced) or was (copied).
+# One name for a content. `location` is the path or URL where it is (referenced) or was (copied). `change` is higher
+# than that of every asset before, each time one is written: what is above the highest that somebody saw is new to them.
+# Assets are never deleted.
 asset = Table(
     "asset",
     metadata,
@@ -70,10 +72,12 @@ asset = Table(
     Column("auto_tag", Float),
     Column("added_at", String, nullable=False, index=True),
     Column("updated_at", String, nullable=False),
+    Column("change", Integer, nullable=False, server_default="0", index=True),
     sqlite_autoincrement=True,
 )
 
-# One row a frame; the row number is the id in the vector index. `vector` holds little-endian float16.
+# One row a frame; the row number is the id in the vector index. `vector` holds little-endian float16. Rows are never
+# changed or deleted.
 embedding = Table(
     "embedding",
     metadata,
@@ -122,8 +126,9 @@ person_tag = Table(
     Index("ix_person_tag_label", "label"),
 )
 
-# The tags by models: for each label a roaring bitmap of asset rows, cut in chunks of 65,536 rows, so that an added
-# asset rewrites at most 8 kB a label. A re-score writes a new generation and swaps it in.
+# The tags that assets have, by models and by people: for each label a roaring bitmap of asset rows, cut in chunks of
+# 65,536 rows, so that an added asset rewrites at most 8 kB a label. Making them again writes a new generation and swaps
+# it in.
 tag_bitmap = Table(
     "tag_bitmap",
     metadata,

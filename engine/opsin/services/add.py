@@ -17,6 +17,7 @@ from opsin.catalogue.tables import asset
 from opsin.errors import PluginError, Refused
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
+from opsin.services.tagging import renew
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) ->
     :raises LibraryError: where the catalogue or a copy cannot be written, e.g. on a full disk.
     """
     workspace.ready_to_analyse()
+    renew(workspace)
     _ = workspace.index
     under_way = _UnderWay(workspace)
     pool = ThreadPoolExecutor(_WINDOW, thread_name_prefix="opsin-add")

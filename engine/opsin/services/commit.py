@@ -10,12 +10,13 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection
 
-from opsin.catalogue import assets, contents, tags
+from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
-from opsin.model import Tag
+from opsin.model import Report, Tag
 from opsin.services.analyse import Analysed, digest
-from opsin.services.views import AssetView, asset_view, joined, model_tags
+from opsin.services.tagging import joined, store
+from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -112,7 +113,8 @@ class _Group:
         self._options = options
         self._ids: dict[bytes, int] = {}
         self._here: dict[str, AssetRow] = {}
-        self._before: dict[int, list[str]] = {}
+        self._new: set[int] = set()
+        self._changed: set[int] = set()
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
         self.given: dict[int, list[Tag]] = {}
 
@@ -125,14 +127,24 @@ class _Group:
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
         named = self._store_names(group, set(older))
+        self._store_tags(group, named, reports)
+        return named
+
+    def _store_tags(
+        self, group: Sequence[Prepared], named: Sequence[tuple[AddStatus, int]], reports: Mapping[int, list[Report]]
+    ) -> None:
+        """Work out the tags of each asset, and write those of the assets that are new, changed or spoken of."""
+        rows = {row for _, row in named}
+        assets.set_person_tags(self._connection, rows, dict.fromkeys(self._options.tags, True))
+        said = assets.person_tags(self._connection, rows - self._new)
         for prepared, (_, row) in zip(group, named, strict=True):
             here = self._here.get(prepared.source.location)
             auto_tag = self._options.auto_tag if self._options.auto_tag is not None or here is None else here.auto_tag
-            self.given[row] = model_tags(self._workspace, reports[self._ids[prepared.sha256]], auto_tag)
-        labels = {row: [tag.label for tag in given] for row, given in self.given.items()}
-        tags.put(connection, labels, before=self._before)
-        assets.set_person_tags(connection, labels, dict.fromkeys(self._options.tags, True))
-        return named
+            people = said.get(row, dict.fromkeys(self._options.tags, True))
+            self.given[row] = joined(self._workspace, reports[self._ids[prepared.sha256]], auto_tag, people)
+        concerned = rows if self._options.tags else rows & (self._new | self._changed)
+        if concerned:
+            store(self._connection, {row: self.given[row] for row in concerned}, new=self._new)
 
     def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
         """Write the contents that are new and return them by their ids."""
@@ -182,6 +194,7 @@ class _Group:
             known.add(number)
             statuses.append(status)
         rows = dict(zip(new, assets.add(self._connection, list(new.values())), strict=True))
+        self._new = set(rows.values())
         rows |= {location: here.row for location, here in self._here.items()}
         return [(status, rows[prepared.source.location]) for status, prepared in zip(statuses, group, strict=True)]
 
@@ -218,12 +231,13 @@ class _Group:
             if data is not None:
                 self._workspace.blobs.put(digest(data), data)
             new = msgspec.structs.replace(new, copied=True)
-        self._before.update(tags.tags_of(self._connection, [here.row]))
         said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
         said |= {"content_id": content_id, "vanished_at": None}
         changed = {name: value for name, value in said.items() if getattr(here, name) != value}
         if changed:
             assets.change(self._connection, here.row, **changed)
+        if changed.keys() & {"content_id", "auto_tag"}:
+            self._changed.add(here.row)
 
 
 def _is_copied(source: Source, options: AddOptions) -> bool:
@@ -234,8 +248,7 @@ def _is_copied(source: Source, options: AddOptions) -> bool:
 def _views(workspace: Workspace, found: Mapping[int, list[Tag]]) -> dict[int, AssetView]:
     with workspace.catalogue.read() as connection:
         rows = assets.by_rows(connection, found)
-        said = assets.person_tags(connection, found)
-    return {number: asset_view(row, joined(workspace, found[number], said[number])) for number, row in rows.items()}
+    return {number: asset_view(row, found[number]) for number, row in rows.items()}
 
 
 def _stored(source: Source, named: tuple[AddStatus, int], views: Mapping[int, AssetView]) -> Added:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 import shutil
 import sqlite3
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from importlib import metadata
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
-from pyroaring import BitMap
 
 from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.tables import asset
@@ -23,7 +21,7 @@ from opsin.services.analyse import digest
 from opsin.services.layout import Layout
 from opsin.services.plugins import examine
 from opsin.services.relabel import out_of_use
-from opsin.services.views import model_tags
+from opsin.services.tagging import computed
 from opsin.services.workspace import Workspace
 from opsin.settings import cache_folder, load_settings
 from opsin.version import VERSION
@@ -247,21 +245,17 @@ def _compared(workspace: Workspace, index: Index) -> list[str]:
 
 
 def _tags(workspace: Workspace) -> Iterator[Finding]:
-    """Compare the bitmaps of tags with what follows from the reports."""
-    expected: dict[str, BitMap] = defaultdict(BitMap)
+    """Compare the stored tags with what follows from the reports and from what people said."""
     with workspace.catalogue.read() as connection:
-        for page in assets.every(connection):
-            reports = contents.reports_of(connection, {row.content_id for row in page})
-            for row in page:
-                for tag in model_tags(workspace, reports[row.content_id], row.auto_tag):
-                    expected[tag.label].add(row.row)
-        stored = tags.all_bitmaps(connection)
+        expected, stored = computed(workspace, connection), tags.all_rows(connection)
     differing = [name for name in expected.keys() | stored.keys() if expected.get(name) != stored.get(name)]
     if differing:
-        message = f"{len(differing)} tags are not what follows from the reports and settings, e.g. {min(differing)}"
+        message = (
+            f"{len(differing)} tags are not what follows from the reports, settings and people, e.g. {min(differing)}"
+        )
         yield Finding(area="tags", state="warning", message=message, remedy="opsin index rebuild")
     else:
-        yield Finding(area="tags", state="ok", message=f"{len(stored)} tags follow from the reports")
+        yield Finding(area="tags", state="ok", message=f"{len(stored)} tags follow from the reports and from people")
 
 
 def _reports(workspace: Workspace) -> Iterator[Finding]:

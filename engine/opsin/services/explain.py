@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,8 +13,9 @@ from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, fuse, log_odds
 from opsin.model import Report
 from opsin.plugin.vocabulary import ancestors
+from opsin.services.meaning import nearest
 from opsin.services.reanalyse import read_again
-from opsin.services.views import joined, model_tags
+from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
 
 
@@ -67,7 +67,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
         said = assets.person_tags(connection, {row.row})[row.row]
-    tags = {tag.label: tag for tag in joined(workspace, model_tags(workspace, reports, row.auto_tag), said)}
+    tags = {tag.label: tag for tag in joined(workspace, reports, row.auto_tag, said)}
     fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.meaning.scopes)}.get(label)
     by_categorizer = {report.categorizer: report for report in reports}
     evidence = tuple(
@@ -82,8 +82,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         for source in (fused.sources if fused else ())
     )
     if fused is None and label not in workspace.meaning.labels and label not in said:
-        near = difflib.get_close_matches(label, workspace.meaning.labels, n=3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        hint = nearest(label, workspace.meaning.labels.keys())
         msg = f"no vocabulary, categorizer or person knows the label {name!r}{hint}"
         raise UnknownName(msg)
     limits = workspace.settings.tags

@@ -17,7 +17,8 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, UsageError
 from opsin.model import Report
 from opsin.services.filters import Condition, rows_matching
-from opsin.services.views import AssetView, asset_view, joined, model_tags
+from opsin.services.tagging import joined
+from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -184,8 +185,7 @@ def _npy_header(stream: BinaryIO, rows: int, dim: int) -> None:
 
 
 def _pages(workspace: Workspace, where: Sequence[Condition]) -> Iterator[list[AssetRow]]:
-    with workspace.catalogue.read() as connection:
-        rows = rows_matching(connection, where).tolist()
+    rows = list(rows_matching(workspace, where))
     for start in range(0, len(rows), _PAGE):
         with workspace.catalogue.read() as connection:
             found = assets.by_rows(connection, rows[start : start + _PAGE])
@@ -198,7 +198,7 @@ def _records(workspace: Workspace, page: Sequence[AssetRow]) -> Iterator[Record]
         people = assets.person_tags(connection, {row.row for row in page})
     for row in page:
         mine, said = reports[row.content_id], people[row.row]
-        view = asset_view(row, joined(workspace, model_tags(workspace, mine, row.auto_tag), said))
+        view = asset_view(row, joined(workspace, mine, row.auto_tag, said))
         yield Record(**msgspec.structs.asdict(view), said=said, auto_tag=row.auto_tag, reports=mine)
 
 

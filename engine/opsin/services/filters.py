@@ -8,15 +8,16 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 from pyroaring import BitMap
-from sqlalchemy import Column, ColumnElement, Connection, false, func, not_, or_
+from sqlalchemy import Column, ColumnElement, false, func, not_, or_
 
 from opsin.catalogue import assets, tags
 from opsin.catalogue.tables import asset, content
-from opsin.errors import UsageError
+from opsin.errors import UnknownName, UsageError
 from opsin.plugin.vocabulary import label_id
+from opsin.services.meaning import nearest
+from opsin.services.tagging import rows_with
+from opsin.services.workspace import Workspace
 
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _SIZES = {"": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3}
@@ -30,6 +31,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 _NUMBERS = {"width": content.c.width, "height": content.c.height, "bytes": content.c.bytes, "frames": content.c.frames}
 _TIMES = {"added": asset.c.added_at, "taken": content.c.taken_at}
 _TEXTS = {"owner": asset.c.owner, "format": content.c.format, "name": asset.c.name, "location": asset.c.location}
+_BY_TAG = frozenset({"tag", "color"})
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")
 """What a condition may ask about."""
@@ -68,54 +70,83 @@ def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
     if field == "format":
         values = tuple(_FORMATS.get(value.lower(), value.lower()) for value in values)
     condition = Condition(field, operator, values)
-    if field not in {"tag", "color"}:
+    if field == "vanished":
+        _vanished(condition)
+    elif field not in _BY_TAG:
         _clause(condition)
     return condition
 
 
-def rows_matching(connection: Connection, conditions: Sequence[Condition]) -> NDArray[np.uint32]:
-    """Return the rows of the assets that meet every condition, sorted.
+def read(workspace: Workspace, texts: Sequence[str]) -> tuple[Condition, ...]:
+    """Read conditions whose words mean what they mean in this library.
+
+    :raises UsageError: saying what is wrong with one and what would be right.
+    :raises UnknownName: for a tag or colour that nobody knows, naming what looks like it.
+    """
+    conditions = tuple(parse(text, workspace.meaning.label_of) for text in texts)
+    labels = workspace.meaning.labels
+    strange = [
+        name for condition in conditions for name in condition.values if not _names(condition, name) & labels.keys()
+    ]
+    if any(condition.field in _BY_TAG for condition in conditions) and strange:
+        with workspace.catalogue.read() as connection:
+            known = labels.keys() | tags.labels(connection) | assets.person_labels(connection)
+        for condition in conditions:
+            for name in condition.values:
+                if condition.field in _BY_TAG and not _names(condition, name) & known:
+                    msg = (
+                        f"no vocabulary, categorizer or person knows the label {name!r}{nearest(label_id(name), known)}"
+                    )
+                    raise UnknownName(msg)
+    return conditions
+
+
+def rows_matching(workspace: Workspace, conditions: Sequence[Condition]) -> BitMap:
+    """Return the rows of the assets that meet every condition.
 
     Vanished assets are left out unless a condition asks for them (``vanished=yes``, or ``vanished=any``).
     """
-    plain = [condition for condition in conditions if condition.field not in {"tag", "color"}]
-    clauses = [clause for condition in plain if (clause := _clause(condition)) is not None]
-    if not any(condition.field == "vanished" for condition in plain):
-        clauses.append(asset.c.vanished_at.is_(None))
-    rows = assets.rows_where(connection, clauses)
-    for condition in conditions:
-        if condition.field in {"tag", "color"}:
-            chosen = np.array(_tagged(connection, condition), np.uint32)
-            rows = np.setdiff1d(rows, chosen) if condition.operator == "!=" else np.intersect1d(rows, chosen)
+    by_tag = [condition for condition in conditions if condition.field in _BY_TAG]
+    gone = [condition for condition in conditions if condition.field == "vanished"]
+    plain = [_clause(condition) for condition in conditions if condition not in by_tag and condition not in gone]
+    names = {name for condition in by_tag for value in condition.values for name in _names(condition, value)}
+    tagged = rows_with(workspace, names) if names else {}
+    with workspace.catalogue.read() as connection:
+        rows = workspace.rows.everything(connection) if gone else workspace.rows.present(connection)
+        for condition in gone:
+            if (wanted := _vanished(condition)) is not None:
+                vanished = workspace.rows.vanished(connection)
+                rows = rows & vanished if wanted else rows - vanished
+        if plain:
+            rows &= BitMap(assets.rows_where(connection, plain))
+    for condition in by_tag:
+        chosen = BitMap.union(
+            BitMap(), *(tagged[name] for value in condition.values for name in _names(condition, value))
+        )
+        rows = rows - chosen if condition.operator == "!=" else rows & chosen
     return rows
 
 
-def tagged_rows(connection: Connection, label: str) -> BitMap:
-    """Return the rows of the assets that carry ``label``: by models or by people, less what people removed."""
-    given, removed = assets.person_rows(connection, label)
-    return (tags.rows_with(connection, label) | BitMap(given)) - BitMap(removed)
+def _names(condition: Condition, value: str) -> set[str]:
+    """Return the labels that stand for a value of a condition."""
+    name = label_id(value)
+    return {name, f"{name}_color"} if condition.field == "color" else {name}
 
 
-def _tagged(connection: Connection, condition: Condition) -> BitMap:
-    names = [label_id(value) for value in condition.values]
-    if condition.field == "color":
-        names = [name for value in names for name in (value, f"{value}_color")]
-    return BitMap.union(*(tagged_rows(connection, name) for name in names), BitMap())
+def _vanished(condition: Condition) -> bool | None:
+    """Return whether the assets have to have vanished; None where both will do."""
+    if condition.values == ("any",):
+        return None
+    if condition.values not in {("yes",), ("no",)}:
+        msg = f"vanished={'|'.join(condition.values)}: write yes, no or any"
+        raise UsageError(msg)
+    return (condition.values == ("yes",)) == (condition.operator == "=")
 
 
-def _clause(condition: Condition) -> ColumnElement[bool] | None:
+def _clause(condition: Condition) -> ColumnElement[bool]:
     field, operator, values = condition.field, condition.operator, condition.values
-    if field == "vanished":
-        if values == ("any",):
-            return None
-        if values not in {("yes",), ("no",)}:
-            msg = f"vanished={'|'.join(values)}: write yes, no or any"
-            raise UsageError(msg)
-        gone = (values == ("yes",)) == (operator == "=")
-        return asset.c.vanished_at.is_not(None) if gone else asset.c.vanished_at.is_(None)
     if operator == "!=":
-        same = _clause(Condition(field, "=", values))
-        return None if same is None else not_(func.coalesce(same, false()))
+        return not_(func.coalesce(_clause(Condition(field, "=", values)), false()))
     if field in _NUMBERS:
         return or_(*(_COMPARE[operator](_NUMBERS[field], _number(value)) for value in values))
     if field in _TIMES:

@@ -15,6 +15,7 @@ from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.services.people import clean_tag
+from opsin.services.tagging import renew, say
 from opsin.services.workspace import Workspace
 
 _PAGE = 500
@@ -65,10 +66,13 @@ def import_records(workspace: Workspace, lines: Iterable[bytes]) -> Iterator[Imp
     that of the same name where there is one. Doing it twice changes nothing the second time.
     """
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    renew(workspace)
     while page := list(islice(numbered, _PAGE)):
         read = [(number, _read(line)) for number, line in page]
         with workspace.catalogue.write() as connection:
-            done = [_bring(connection, number, record) for number, record in read]
+            said: dict[int, dict[str, bool]] = {}
+            done = [_bring(connection, number, record, said) for number, record in read]
+            say(workspace, connection, said)
         yield from done
 
 
@@ -91,7 +95,7 @@ def _read(line: bytes) -> Incoming | str:
     return record
 
 
-def _bring(connection: Connection, number: int, record: Incoming | str) -> Imported:
+def _bring(connection: Connection, number: int, record: Incoming | str, said: dict[int, dict[str, bool]]) -> Imported:
     if isinstance(record, str):
         return Imported(line=number, status="broken", reason=record)
     location = record.location or record.sha256 or ""
@@ -101,7 +105,7 @@ def _bring(connection: Connection, number: int, record: Incoming | str) -> Impor
         return Imported(line=number, status="unmatched", location=location, reason=reason)
     changed: dict[str, None] = {}
     for row in found:
-        changed.update(dict.fromkeys(_apply(connection, row, record)))
+        changed.update(dict.fromkeys(_apply(connection, row, record, said)))
     status: ImportStatus = "updated" if changed else "unchanged"
     return Imported(line=number, status=status, location=location, assets=len(found), changed=tuple(changed))
 
@@ -121,8 +125,8 @@ def _find(connection: Connection, record: Incoming) -> list[AssetRow]:
     return []
 
 
-def _apply(connection: Connection, row: AssetRow, record: Incoming) -> list[str]:
-    """Write what differs, and return the names of the fields that did."""
+def _apply(connection: Connection, row: AssetRow, record: Incoming, page: dict[int, dict[str, bool]]) -> list[str]:
+    """Write what differs, and return the names of the fields that did; what is said of labels is added to ``page``."""
     context = msgspec.json.encode(record.context, order="sorted").decode() if record.context else None
     before = msgspec.json.encode(msgspec.json.decode(row.context), order="sorted").decode() if row.context else None
     given = {"owner": record.owner, "caption": record.caption, "context": context}
@@ -130,10 +134,10 @@ def _apply(connection: Connection, row: AssetRow, record: Incoming) -> list[str]
     values = {field: value for field, value in given.items() if value is not None and value != stands[field]}
     if values:
         assets.change(connection, row.row, **values)
-    known = assets.person_tags(connection, {row.row})[row.row]
+    known = assets.person_tags(connection, {row.row})[row.row] | page.get(row.row, {})
     said = {label: present for label, present in _said(record).items() if known.get(label) != present}
     if said:
-        assets.set_person_tags(connection, [row.row], said)
+        page.setdefault(row.row, {}).update(said)
     return [*values, *(["tags"] if said else [])]
 
 

@@ -118,9 +118,7 @@ class Keeping:
 
     def records(self, *, where: Sequence[str] = ()) -> Iterator[exporting.Record]:
         """Yield everything that is known of each asset, in the order in which they were added."""
-        return exporting.records(
-            self.workspace, [filters.parse(condition, self.workspace.meaning.label_of) for condition in where]
-        )
+        return exporting.records(self.workspace, filters.read(self.workspace, where))
 
     def export(
         self,
@@ -141,7 +139,7 @@ class Keeping:
         :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or ``vectors`` have no file to stand beside.
         """
         target = Path(out) if isinstance(out, str) else out
-        chosen = [filters.parse(condition, self.workspace.meaning.label_of) for condition in where]
+        chosen = filters.read(self.workspace, where)
         return exporting.export(
             self.workspace, target, where=chosen, form=form, vectors=vectors, force=force, progress=progress
         )
@@ -153,7 +151,7 @@ class Keeping:
 
         A sidecar of another program is left alone, unless ``merge`` (tags are added to it) or ``force`` (replaced).
         """
-        chosen = [filters.parse(condition, self.workspace.meaning.label_of) for condition in where]
+        chosen = filters.read(self.workspace, where)
         return sidecars.write_sidecars(self.workspace, chosen, merge=merge, force=force)
 
     def import_records(self, lines: Iterable[bytes]) -> Iterator[importing.Imported]:

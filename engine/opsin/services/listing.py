@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import msgspec
-from pyroaring import BitMap
 
-from opsin.catalogue import assets, tags
-from opsin.services.filters import Condition, rows_matching, tagged_rows
+from opsin.catalogue import assets
+from opsin.services.filters import Condition, rows_matching
+from opsin.services.tagging import all_rows
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -25,8 +25,7 @@ class TagCount(msgspec.Struct, frozen=True):
 
 def list_assets(workspace: Workspace, where: Sequence[Condition], limit: int | None) -> Iterator[AssetView]:
     """Yield the assets that meet all conditions, in the order in which they were added."""
-    with workspace.catalogue.read() as connection:
-        rows = rows_matching(connection, where)[:limit].tolist()
+    rows = list(rows_matching(workspace, where)[:limit])
     for start in range(0, len(rows), _PAGE):
         with workspace.catalogue.read() as connection:
             found = assets.by_rows(connection, rows[start : start + _PAGE])
@@ -35,17 +34,14 @@ def list_assets(workspace: Workspace, where: Sequence[Condition], limit: int | N
 
 def count_assets(workspace: Workspace, where: Sequence[Condition]) -> int:
     """Return how many assets meet all conditions."""
-    with workspace.catalogue.read() as connection:
-        return len(rows_matching(connection, where))
+    return len(rows_matching(workspace, where))
 
 
 def tag_counts(workspace: Workspace) -> list[TagCount]:
     """Return every tag in use, most frequent first; vanished assets do not count."""
     labels = workspace.meaning.labels
-    with workspace.catalogue.read() as connection:
-        present = BitMap(rows_matching(connection, ()))
-        names = tags.all_bitmaps(connection).keys() | assets.person_labels(connection).keys()
-        counts = {name: len(tagged_rows(connection, name) & present) for name in names}
+    present = rows_matching(workspace, ())
+    counts = {name: rows.intersection_cardinality(present) for name, rows in all_rows(workspace).items()}
     found = [TagCount(name, labels[name].text if name in labels else name, n) for name, n in counts.items() if n]
     return sorted(found, key=lambda entry: (-entry.count, entry.label))
 

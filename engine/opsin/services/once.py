@@ -16,7 +16,7 @@ from opsin.services.analyse import analyse
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
 from opsin.services.layout import Layout
-from opsin.services.views import model_tags
+from opsin.services.tagging import model_tags
 from opsin.services.workspace import Workspace
 from opsin.settings import default_library
 

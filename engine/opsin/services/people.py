@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
+from opsin.services.tagging import renew, say
 from opsin.services.workspace import Workspace
 
 
@@ -20,9 +20,10 @@ def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (
     if both := added & removed:
         msg = f"{', '.join(sorted(both))}: either add it or remove it"
         raise UsageError(msg)
+    renew(workspace)
     with workspace.catalogue.write() as connection:
         said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
-        assets.set_person_tags(connection, [row.row], said)
+        say(workspace, connection, {row.row: said})
 
 
 def tag_of(workspace: Workspace, text: str) -> str:

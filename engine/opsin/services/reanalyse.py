@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from opsin.catalogue import assets, contents, tags
+from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable, UnknownName
 from opsin.model import Report
 from opsin.services.commit import Problem, problem
 from opsin.services.filters import Condition, rows_matching
-from opsin.services.views import model_tags
+from opsin.services.tagging import settle, store, tags_of
 from opsin.services.workspace import Workspace
 
 _PAGE = 128
@@ -73,10 +73,9 @@ def plan(
     kinds = workspace.feature_kinds
     if categorizers:
         kinds = {name: kinds[name] for each in chosen for name in needs[each] & kinds.keys()}
+    rows = rows_matching(workspace, where)
     with workspace.catalogue.read() as connection:
-        rows = rows_matching(connection, where)
-        contents_of = dict(zip(*(column.tolist() for column in assets.content_map(connection)), strict=True))
-        selected = {contents_of[int(row)] for row in rows}
+        selected = set(workspace.rows.contents_of(connection, rows).tolist())
         wanted: dict[int, frozenset[str]] = dict.fromkeys(sorted(selected), frozenset(asked))
         if missing or stale:
             wanted = contents.behind(connection, asked, missing=missing, stale=stale)
@@ -98,10 +97,11 @@ def _named(name: str, known: Collection[str]) -> list[str]:
 
 def reanalyse(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
     """Carry out a plan and yield each content when its new reports and tags are stored."""
-    numbers = sorted(todo.wanted)
+    numbers, rules = sorted(todo.wanted), workspace.meaning.rules
     for start in range(0, len(numbers), _PAGE):
         wanted = {number: todo.wanted[number] for number in numbers[start : start + _PAGE]}
         yield from _page(workspace, wanted, todo.lack)
+    settle(workspace, rules, numbers)
 
 
 class _Look(msgspec.Struct):
@@ -207,15 +207,11 @@ def _store(
             good = {report.categorizer for report in former[number] if report.status == "ok"}
             kept = [report for report in reports if report.status != "failed" or report.categorizer not in good]
             contents.put_reports(connection, {number: kept})
-        stored = contents.reports_of(connection, fresh)
         rows = [row for number in fresh for row in named[number]]
-        before = tags.tags_of(connection, [row.row for row in rows])
-        after = {
-            row.row: [tag.label for tag in model_tags(workspace, stored[row.content_id], row.auto_tag)] for row in rows
-        }
-        tags.put(connection, after, before=before)
+        after = tags_of(workspace, connection, rows)
+        before = store(connection, after)
     for row in rows:
-        old, new = set(before[row.row]), set(after[row.row])
+        old, new = before[row.row], {tag.label for tag in after[row.row]}
         changes.setdefault(row.content_id, (tuple(sorted(new - old)), tuple(sorted(old - new))))
     return changes
 

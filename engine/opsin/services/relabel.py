@@ -14,7 +14,7 @@ from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
 from opsin.services import vocabulary
 from opsin.services.reanalyse import Plan, Reanalysed, plan, reanalyse
-from opsin.services.upkeep import rebuild_tags
+from opsin.services.tagging import rebuild_tags
 from opsin.services.workspace import Workspace
 
 

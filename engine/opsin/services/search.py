@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 from sqlalchemy import select
 
 from opsin.catalogue import assets, contents
@@ -169,20 +170,17 @@ def _ranked(workspace: Workspace, vector: Vector, query: Query, wanted: int) -> 
         depth *= 4
 
 
-def _allowed(workspace: Workspace, where: Sequence[Condition]) -> tuple[NDArray[np.uint32] | None, set[int] | None]:
+def _allowed(workspace: Workspace, where: Sequence[Condition]) -> tuple[NDArray[np.uint32] | None, BitMap | None]:
     """Return the embedding rows and the asset rows that the conditions leave, None where there is no condition."""
     if not where:
         return None, None
+    chosen = rows_matching(workspace, where)
     with workspace.catalogue.read() as connection:
-        chosen = rows_matching(connection, where)
-        asset_rows, content_ids = assets.content_map(connection)
-        rows, owners = contents.embedding_map(connection)
-    wanted = content_ids[np.isin(asset_rows, chosen)]
-    return rows[np.isin(owners, wanted)], {int(row) for row in chosen}
+        return workspace.rows.vectors_of(connection, chosen), chosen
 
 
 def _assets_of(
-    workspace: Workspace, rows: NDArray[np.uint32], similarities: Vector, chosen: set[int] | None
+    workspace: Workspace, rows: NDArray[np.uint32], similarities: Vector, chosen: BitMap | None
 ) -> list[tuple[_Found, AssetRow]]:
     best: dict[int, _Found] = {}
     with workspace.catalogue.read() as connection:

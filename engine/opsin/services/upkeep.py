@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import msgspec
 import numpy as np
-from pyroaring import BitMap
 
-from opsin.catalogue import assets, contents, tags
-from opsin.services.views import model_tags
+from opsin.catalogue import assets, contents
+from opsin.services.tagging import rebuild_tags
 from opsin.services.workspace import Workspace
 
 
@@ -82,15 +79,3 @@ def rebuild_index(workspace: Workspace) -> int:
     workspace.snapshot()
     rebuild_tags(workspace)
     return len(workspace.index)
-
-
-def rebuild_tags(workspace: Workspace) -> None:
-    """Make the bitmaps of tags again from the stored reports."""
-    bitmaps: dict[str, BitMap] = defaultdict(BitMap)
-    with workspace.catalogue.write() as connection:
-        for rows in assets.every(connection):
-            reports = contents.reports_of(connection, {row.content_id for row in rows})
-            for row in rows:
-                for tag in model_tags(workspace, reports[row.content_id], row.auto_tag):
-                    bitmaps[tag.label].add(row.row)
-        tags.replace(connection, bitmaps)

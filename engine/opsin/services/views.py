@@ -7,10 +7,9 @@ from typing import Any
 
 import msgspec
 
-from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
-from opsin.fusion import fuse, merge_person, tags
-from opsin.model import Report, Tag
+from opsin.model import Tag
+from opsin.services.tagging import tags_of
 from opsin.services.workspace import Workspace
 
 
@@ -35,22 +34,6 @@ class AssetView(msgspec.Struct, frozen=True, kw_only=True):
     updated_at: str
     vanished_at: str | None
     tags: list[Tag]
-
-
-def model_tags(workspace: Workspace, reports: Sequence[Report], auto_tag: float | None) -> list[Tag]:
-    """Return the tags that follow from the reports alone, sorted by label."""
-    limits = workspace.settings.tags
-    lowest = auto_tag if auto_tag is not None else min(limits.threshold, *limits.labels.values(), 1.0)
-    return tags(
-        fuse(reports, scopes=workspace.meaning.scopes, above=lowest), workspace.meaning.labels, limits, auto_tag
-    )
-
-
-def joined(workspace: Workspace, found: Sequence[Tag], said: Mapping[str, bool]) -> list[Tag]:
-    """Return the models' tags joined with what people said (label -> present)."""
-    added = [label for label, present in said.items() if present]
-    removed = [label for label, present in said.items() if not present]
-    return merge_person(found, added, removed, labels=workspace.meaning.labels)
 
 
 def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:
@@ -80,11 +63,5 @@ def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:
 def view_assets(workspace: Workspace, rows: Sequence[AssetRow]) -> list[AssetView]:
     """Return the views of these assets, in the same order, in a fixed number of queries."""
     with workspace.catalogue.read() as connection:
-        reports = contents.reports_of(connection, {row.content_id for row in rows})
-        people = assets.person_tags(connection, {row.row for row in rows})
-    return [
-        asset_view(
-            row, joined(workspace, model_tags(workspace, reports[row.content_id], row.auto_tag), people[row.row])
-        )
-        for row in rows
-    ]
+        found = tags_of(workspace, connection, rows)
+    return [asset_view(row, found[row.row]) for row in rows]

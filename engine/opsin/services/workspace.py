@@ -17,6 +17,7 @@ from opsin.errors import EncoderMismatch, LibraryError
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
+from opsin.services.rows import Rows
 from opsin.settings import Settings, cache_folder, load_settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Workspace:
             self._release()
             raise
         self.blobs = Blobs(self.layout.blobs)
+        self.rows = Rows()
         self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)
 
     @property
