@@ -61,10 +61,14 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """When a label becomes a tag: its fused score is higher than ``threshold``, or than its own entry in ``labels``."""
+    """When a label becomes a tag: its fused score is higher than ``threshold``, or than its own entry in ``labels``.
+
+    ``languages`` are those in which a label's name means that label where a person writes it, beside ids and synonyms.
+    """
 
     threshold: Share = 0.5
     labels: Mapping[str, Share] = {}
+    languages: tuple[str, ...] = ()
 
 
 class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -113,6 +113,13 @@ def labels_of(home: Path, name: str) -> dict[str, str]:
         return {tag.label: tag.by for tag in library.get(name).tags}
 
 
+def test_a_word_that_is_taken_for_a_label_is_told(home: Path, photos: Path, run: Callable[..., Any]) -> None:
+    ran = run("label", "red-circle.jpg", "--add", "automobile", "--add", "Keeper", "--json")
+    assert ran.err == "automobile is the label car here, by its name or a synonym.\n"
+    assert labels_of(home, "red-circle.jpg")["car"] == "person"
+    assert "automobile is the label car" in run("add", photos, "--tag", "automobile").err
+
+
 def test_what_a_plugin_said_can_be_dropped_once_it_is_switched_off(home: Path, run: Callable[..., Any]) -> None:
     run("label", "red-circle.jpg", "--add", "cyan")
     before = labels_of(home, "red-circle.jpg")

@@ -99,9 +99,21 @@ def test_an_unknown_categorizer_is_an_error_that_names_those_there_are(filled: o
         filled.plan_reanalysis(categorizers=["nobody"])
 
 
-def test_a_synonym_or_a_name_in_another_language_means_the_label(make_library: MakeLibrary, photos: Path) -> None:
-    library = make_library()
+def test_a_word_of_another_language_is_a_tag_of_its_own_unless_that_language_is_set(
+    library: opsin.Library, photos: Path
+) -> None:
     library.add(photos)
+    library.tag("red-square.jpg", add=["Katze", "automobile", "mode"])
+    found = labels(library, "red-square.jpg")
+    assert {"katze", "car", "mode"} <= set(found)
+    assert "cat" not in found
+    assert (library.tag_of("Katze"), library.tag_of("Automobile"), library.tag_of("Dog")) == ("katze", "car", "dog")
+
+
+def test_a_synonym_or_a_name_in_a_language_that_is_set_means_the_label(make_library: MakeLibrary, photos: Path) -> None:
+    library = make_library(settings='[tags]\nlanguages = ["de"]\n')
+    library.add(photos)
+    assert library.tag_of("gato") == "gato"
     library.tag("red-square.jpg", add=["Katze", "canine"])
     assert {"cat", "dog"} <= set(labels(library, "red-square.jpg"))
     assert [asset.name for asset in library.list(where=["tag=Katze"])] == ["red-square.jpg"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsin.cli.output import counted, emit, printable, progress, tag_changes, tag_line
-from opsin.cli.shared import json_option, library_option, open_library, where_option
+from opsin.cli.shared import json_option, library_option, open_library, say_meanings, where_option
 
 if TYPE_CHECKING:
     from opsin.library import Library
@@ -53,6 +53,7 @@ def add(
     """
     facts = dict(_pair(text) for text in context)
     with open_library(root) as library:
+        say_meanings(library, options["tags"])
         skipped: Counter[str] = Counter()
         outcomes = library.add_each(*pictures, context=facts, listed=sys.stdin, skipped=skipped, **options)
         show = _Json() if as_json else _Lines(quiet=quiet)

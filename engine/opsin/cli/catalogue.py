@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsin.cli.output import emit, printable, size, table, tag_line
-from opsin.cli.shared import complete_label, json_option, library_option, open_library, where_option
+from opsin.cli.shared import complete_label, json_option, library_option, open_library, say_meanings, where_option
 
 
 @click.command("list")
@@ -103,6 +103,7 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
         raise click.UsageError("say what to do: --add TAG, --remove TAG, or both")
     with open_library(root) as library:
         view = library.tag(asset, add=add, remove=remove)
+        say_meanings(library, (*add, *remove))
     if as_json:
         emit(view)
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,6 +86,16 @@ def where_option(command: Command) -> Command:
         metavar="CONDITION",
         help="Only assets that fit, e.g. tag=dog, tag!=toy, owner=ann, width>=800, taken>=2025-01, format=png|webp, color=red. May be repeated.",
     )(command)
+
+
+def say_meanings(library: Library, tags: Iterable[str]) -> None:
+    """Tell where a tag that a person wrote is taken for a label of another name."""
+    from opsin.cli.output import printable
+    from opsin.plugin.vocabulary import label_id
+
+    for text in dict.fromkeys(tags):
+        if (tag := library.tag_of(text)) != label_id(text):
+            click.echo(f"{printable(text)} is the label {tag} here, by its name or a synonym.", err=True)
 
 
 def open_library(root: Path | None, *, readonly: bool = False) -> Library:

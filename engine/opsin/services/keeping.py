@@ -105,6 +105,15 @@ class Keeping:
         """Score the library by the vocabulary ``name`` as it is now, from stored features; no picture is opened."""
         return relabel.rescore(self.workspace, self.plan_rescore(name))
 
+    def tag_of(self, text: str) -> str:
+        """Return the tag that ``text`` stands for: the label of that id, name or synonym, else a tag of your own.
+
+        Names in other languages than the vocabularies' own count only for those in ``tags.languages``.
+
+        :raises UsageError: where ``text`` holds no letter or digit.
+        """
+        return people.tag_of(self.workspace, text)
+
     def forget(self, name: str) -> relabel.Forgotten:
         """Drop what a categorizer said whose plugin is switched off or gone, with the tags that rest on it alone.
 

@@ -51,14 +51,23 @@ class Meaning:
             return self._labels
 
     def label_of(self, text: str) -> str:
-        """Return the label that ``text`` means: an id, a name in any language or a synonym; else the id that it would be."""
+        """Return the label that ``text`` means: an id, a name or a synonym; else the id that it would be.
+
+        Names in other languages count only for ``tags.languages``: a word of one language is often another in the next
+        ("gift", "mode"), and nobody asked for its translation.
+        """
         key = label_id(text)
         if key in self.labels:
             return key
         with self._lock:
             if self._words is None:
                 labels = self.labels.values()
-                foreign = {label_id(name): label.id for label in labels for name in label.names.values()}
+                foreign = {
+                    label_id(name): label.id
+                    for label in labels
+                    for code, name in label.names.items()
+                    if {code, code.partition("-")[0]} & set(self._settings.languages)
+                }
                 self._words = foreign | synonyms_of(labels)
             return self._words.get(key, key)
 

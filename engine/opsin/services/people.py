@@ -27,7 +27,7 @@ def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (
 
 
 def tag_of(workspace: Workspace, text: str) -> str:
-    """Return the tag that a person means: the label of that id, name or synonym, else a tag of their own.
+    """Return the tag that a person means: the label of that id, name or synonym (see ``tags.languages``), else their own.
 
     :raises UsageError: where nothing is left of ``text``.
     """
