@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from opsin.catalogue import assets
 from opsin.errors import LibraryError
+from opsin.intake.source import path_location
 from opsin.plugin import EncoderCard
 from opsin.services import backup as backup_service
 from opsin.services import duplicates as duplicates_service
@@ -17,23 +17,22 @@ from opsin.services import explain as explain_service
 from opsin.services import filters, people, upkeep
 from opsin.services import reanalyse as reanalyse_service
 from opsin.services import search as search_service
-from opsin.services.add import add as add_sources
-from opsin.services.add import mark_vanished
-from opsin.services.commit import Added, AddOptions
+from opsin.services.commit import Added
 from opsin.services.create import create
-from opsin.services.given import existing_path, from_bytes
+from opsin.services.given import Picture, existing_path, sources_of
 from opsin.services.keeping import Keeping
 from opsin.services.listing import TagCount, count_assets, label_names, list_assets, tag_counts
+from opsin.services.once import Told, place_to_look
 from opsin.services.preview import preview as make_preview
+from opsin.services.taking import Taking
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 from opsin.settings import default_library
 
 if TYPE_CHECKING:
-    from opsin.intake.sources import Source
+    from opsin.intake.sources import LeftOut
 
 Where = Sequence[str]
-Picture = str | Path | bytes
 
 
 def init(
@@ -75,7 +74,31 @@ def restore(backup: str | Path, path: str | Path | None = None) -> Library:
     return Library(root)
 
 
-class Library(Keeping):
+def analyse(
+    *pictures: Picture,
+    path: str | Path | None = None,
+    encoder: str | None = None,
+    auto_tag: float | None = None,
+    listed: Iterable[str] = (),
+    left_out: Callable[[LeftOut], None] | None = None,
+) -> Iterator[Told]:
+    """Yield what the plugins say of each picture, in order, without storing anything.
+
+    It is done as in the library at ``path``, else at ``OPSIN_HOME``, else at ./opsin-library; where nobody named one and
+    none is there, with the defaults and ``encoder``. The rest as for :meth:`Library.analyse`.
+
+    :raises LibraryMissing: where ``path`` is given and there is none.
+    :raises EncoderMismatch: where ``encoder`` is given and is not the one that the library was made with.
+    """
+    root = Path(path) if path is not None else None
+    with (
+        place_to_look(root, encoder) as (place, readonly),
+        Library(place, readonly=readonly, encoder=encoder) as library,
+    ):
+        yield from library.analyse(*pictures, auto_tag=auto_tag, listed=listed, left_out=left_out)
+
+
+class Library(Keeping, Taking):
     """An open library: a context manager. Its methods may be called from several threads."""
 
     def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
@@ -90,64 +113,6 @@ class Library(Keeping):
     def encoder(self) -> str:
         """The name of the encoder that the library was made with."""
         return self.workspace.encoder
-
-    def add(self, *pictures: Picture, **options: Any) -> list[Added]:
-        """Add pictures, wait until all are durable and searchable, and return what became of each.
-
-        ``pictures``: files, folders, globs, URLs (http, s3, ...), data URIs, or the bytes of a picture. Options as for
-        :meth:`add_each`.
-        """
-        return list(self.add_each(*pictures, **options))
-
-    def add_each(
-        self,
-        *pictures: Picture,
-        owner: str | None = None,
-        tags: Iterable[str] = (),
-        caption: str | None = None,
-        context: Mapping[str, Any] | None = None,
-        copy: bool = False,
-        auto_tag: float | None = None,
-        listed: Iterable[str] = (),
-        skipped: Counter[str] | None = None,
-    ) -> Iterator[Added]:
-        """Add pictures one after the other; each is durable and searchable when it is yielded.
-
-        Files, folders and buckets are referenced where they are, unless ``copy``; everything else is copied in.
-        ``tags`` are attached as a person's; ``auto_tag`` is the score (0..1) that a label must pass to become a tag.
-        ``listed`` holds the names that "-" stands for, e.g. an open text file; files left out are counted in ``skipped``.
-        A picture that cannot be added is yielded with its ``problem`` and ends nothing.
-
-        :raises UsageError: for an option that makes no sense.
-        :raises LibraryError: where the library is read only, or cannot be written.
-        """
-        self._require_writable()
-        options = AddOptions(
-            owner=owner,
-            tags=tuple(people.tag_of(self.workspace, tag) for tag in tags),
-            caption=caption,
-            context=dict(context or {}),
-            copy=copy,
-            auto_tag=auto_tag,
-        )
-        yield from add_sources(self.workspace, self._sources(pictures, listed, skipped), options)
-        paths = [existing_path(picture) for picture in pictures if not isinstance(picture, bytes)]
-        mark_vanished(self.workspace, [path for path in paths if path is not None and path.is_dir()])
-
-    def count_sources(self, *pictures: Picture) -> int:
-        """Return how many sources ``pictures`` name, without reading any."""
-        return sum(1 for _ in self._sources(pictures))
-
-    def _sources(
-        self, pictures: Sequence[Picture], listed: Iterable[str] = (), skipped: Counter[str] | None = None
-    ) -> Iterator[Source]:
-        from opsin.intake.sources import expand
-
-        for picture in pictures:
-            if isinstance(picture, bytes):
-                yield from_bytes(picture)
-            else:
-                yield from expand([str(picture)], settings=self.workspace.settings, stdin=listed, skipped=skipped)
 
     def search(
         self,
@@ -201,7 +166,7 @@ class Library(Keeping):
     def _read(self, picture: Picture) -> bytes:
         if isinstance(picture, bytes):
             return picture
-        source = next(iter(self._sources([picture])), None)
+        source = next(sources_of([picture], self.workspace.settings), None)
         if source is None:
             msg = f"{picture} holds no picture"
             raise LibraryError(msg)
@@ -238,11 +203,10 @@ class Library(Keeping):
         """Return the labels that can be asked for, sorted: those that plugins know, and the tags that people gave."""
         return label_names(self.workspace, beginning)
 
-    def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> AssetView:
+    def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> people.Labelled:
         """Attach and remove tags as a person: this outlives every re-analysis."""
         self._require_writable()
-        people.tag_by_person(self.workspace, self._row(asset), add=add, remove=remove)
-        return self.get(asset)
+        return people.tag_by_person(self.workspace, self._row(asset), add=add, remove=remove)
 
     def explain(self, asset: str, label: str) -> explain_service.Explanation:
         """Return why ``asset`` carries the tag ``label``, or does not."""
@@ -295,8 +259,8 @@ class Library(Keeping):
     def _row(self, asset: str) -> assets.AssetRow:
         with self.workspace.catalogue.read() as connection:
             path = existing_path(asset)
-            here = assets.at_location(connection, str(path)) if path is not None else None
+            here = assets.at_location(connection, path_location(path)) if path is not None else None
             return here or search_service.one_asset(assets.resolve(connection, asset), asset)
 
 
-__all__ = ["Added", "AssetView", "EncoderCard", "Library", "init", "open", "restore"]
+__all__ = ["Added", "AssetView", "EncoderCard", "Library", "Told", "analyse", "init", "open", "restore"]

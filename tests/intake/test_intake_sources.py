@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from opsin.errors import LimitExceeded, SourceUnavailable
-from opsin.intake.sources import Source, expand, locate, split_list
+from opsin.intake.places import Places, Scope
+from opsin.intake.sources import LeftOut, Source, expand, locate, split_list
 from opsin.settings import Settings
 
 SETTINGS = Settings()
@@ -32,10 +33,13 @@ def find(*arguments: object, **options: object) -> list[Source]:
 
 def test_a_folder_is_walked_in_a_fixed_order_and_what_is_left_out_is_counted(tmp_path: Path) -> None:
     fill(tmp_path, ["b.jpg", "a.PNG", "c/z.webp", "c/a.heic", ".hidden.jpg", ".git/x.jpg", "notes.txt", "d/e/f.gif"])
-    skipped: Counter[str] = Counter()
-    found = find(tmp_path, skipped=skipped)
+    skipped: list[LeftOut] = []
+    found = find(tmp_path, left_out=skipped.append)
     assert names(found, tmp_path) == ["a.PNG", "b.jpg", "c/a.heic", "c/z.webp", "d/e/f.gif"]
-    assert skipped == {"hidden": 2, "not named like a picture": 1}
+    assert skipped == [
+        LeftOut(str(tmp_path / name), reason)
+        for name, reason in ((".git", "hidden"), (".hidden.jpg", "hidden"), ("notes.txt", "not named like a picture"))
+    ]
 
 
 def test_a_named_file_is_taken_whatever_its_ending(tmp_path: Path) -> None:
@@ -51,16 +55,20 @@ def test_links_that_lead_in_circles_are_walked_once(tmp_path: Path) -> None:
     (tmp_path / "a" / "up").symlink_to(tmp_path)
     (tmp_path / "b" / "over").symlink_to(tmp_path / "a")
     (tmp_path / "self").symlink_to(tmp_path / "self")
-    skipped: Counter[str] = Counter()
-    assert names(find(tmp_path, skipped=skipped), tmp_path) == ["a/1.jpg", "b/2.jpg"]
-    assert skipped["folder seen before"] == 2
+    skipped: list[LeftOut] = []
+    assert names(find(tmp_path, left_out=skipped.append), tmp_path) == ["a/1.jpg", "b/2.jpg"]
+    assert Counter(entry.reason for entry in skipped)["folder seen before"] == 2
 
 
-def test_a_library_within_a_folder_is_not_walked(tmp_path: Path) -> None:
-    fill(tmp_path, ["a.jpg", "opsin-library/opsin.toml", "opsin-library/blobs/b.jpg"])
-    skipped: Counter[str] = Counter()
-    assert names(find(tmp_path, skipped=skipped), tmp_path) == ["a.jpg"]
-    assert skipped["library"] == 1
+@pytest.mark.parametrize("mark", ["opsin.toml", "catalogue.sqlite"])
+def test_a_library_within_a_folder_is_not_walked(tmp_path: Path, mark: str) -> None:
+    fill(tmp_path, ["a.jpg", f"opsin-library/{mark}", "opsin-library/previews/00/b.jpg", "opsin-library/blobs/b.jpg"])
+    skipped: list[LeftOut] = []
+    assert names(find(tmp_path, left_out=skipped.append), tmp_path) == ["a.jpg"]
+    assert skipped == [LeftOut(str(tmp_path / "opsin-library"), "library")]
+    assert names(find(tmp_path / "**" / "*.jpg"), tmp_path) == ["a.jpg"]
+    assert names(find(tmp_path / "*"), tmp_path) == ["a.jpg"]
+    assert find(tmp_path / "opsin-library" / "previews") == []
 
 
 def test_a_glob_matches_sorted_without_hidden_files(tmp_path: Path) -> None:
@@ -173,3 +181,58 @@ def test_a_file_url_is_a_file(tmp_path: Path) -> None:
     fill(tmp_path, ["a b.jpg"])
     (source,) = find(f"file://{tmp_path}/a%20b.jpg")
     assert source.location == str(tmp_path / "a b.jpg")
+
+
+def scopes_of(*arguments: object) -> list[Scope]:
+    found: list[Scope] = []
+    find(*arguments, scopes=found)
+    return found
+
+
+def test_a_glob_covers_what_it_would_match_and_what_lies_in_folders_that_it_matches(tmp_path: Path) -> None:
+    fill(tmp_path, ["a.jpg"])
+    (scope,) = scopes_of(tmp_path / "20??" / "*.jpg")
+    inside = {
+        name: scope.covers(str(tmp_path / name)) for name in ("2024/a.jpg", "2024/a.png", "24/a.jpg", "2024/x/a.jpg")
+    }
+    assert inside == {"2024/a.jpg": True, "2024/a.png": False, "24/a.jpg": False, "2024/x/a.jpg": False}
+    assert scope.covers(str(tmp_path / "2024" / "folder.jpg" / "a.png"))
+    (deep,) = scopes_of(tmp_path / "**" / "*.jpg")
+    assert deep.covers(str(tmp_path / "a.jpg"))
+    assert deep.covers(str(tmp_path / "x" / "y" / "a.jpg"))
+    assert not deep.covers(str(tmp_path / "x" / "a.png"))
+
+
+def test_what_an_argument_covers_is_a_range_of_locations_with_those_that_are_not_utf8(tmp_path: Path) -> None:
+    fill(tmp_path, ["f/a.jpg"])
+    (scope,) = scopes_of(tmp_path / "f")
+
+    def within(location: str) -> bool:
+        return any(low <= location < high for low, high in scope.ranges)
+
+    assert within(str(tmp_path / "f" / "a.jpg"))
+    assert within(f"file://{tmp_path}/f/caf%E9.jpg")
+    assert not within(str(tmp_path / "f2" / "a.jpg"))
+    assert not within(str(tmp_path / "e"))
+
+
+def test_a_folder_that_is_empty_or_missing_as_a_whole_is_told_from_a_file_that_is_gone(tmp_path: Path) -> None:
+    fill(tmp_path, ["f/a.jpg", "f/sub/b.jpg", "f/mount/c.jpg"])
+    (scope,) = scopes_of(tmp_path / "f")
+    places = Places()
+    for name in ("a.jpg", "sub/b.jpg", "mount/c.jpg"):
+        (tmp_path / "f" / name).unlink()
+        assert places.look(str(tmp_path / "f" / name)) is None
+    (tmp_path / "f" / "sub").rmdir()
+    assert scope.hollow(str(tmp_path / "f" / "a.jpg"), places) is None
+    assert scope.hollow(str(tmp_path / "f" / "sub" / "b.jpg"), places) is None
+    assert scope.hollow(str(tmp_path / "f" / "mount" / "c.jpg"), places) == str(tmp_path / "f" / "mount")
+    (tmp_path / "f" / "mount").rmdir()
+    assert scope.hollow(str(tmp_path / "f" / "a.jpg"), places) == str(tmp_path / "f")
+    (tmp_path / "f").rmdir()
+    assert scope.hollow(str(tmp_path / "f" / "a.jpg"), places) == str(tmp_path / "f")
+
+
+def test_a_place_that_may_not_be_looked_at_is_not_held_for_empty(tmp_path: Path) -> None:
+    with pytest.raises(SourceUnavailable, match="cannot be looked at"):
+        Places().look(str(tmp_path / ("x" * 300)))

@@ -132,15 +132,20 @@ def of_contents(connection: Connection, ids: Collection[int]) -> dict[int, list[
 
 
 def resolve(connection: Connection, name: str) -> list[AssetRow]:
-    """Return the assets that ``name`` may mean: an id, a location, an id's beginning (8+ characters) or a name."""
+    """Return the assets that ``name`` may mean: an id, a location, an id's beginning (8+ characters) or a name.
+
+    Those that have vanished are meant only where no other is.
+    """
     tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.location == name]
     if len(name) >= 8:  # a shorter beginning of an id means nothing, as ids of one minute begin alike
         tries.append(asset.c.id.startswith(name, autoescape=True))
     tries += [asset.c.name == name, asset.c.location.endswith("/" + name, autoescape=True)]
     for condition in tries:
-        found = connection.execute(select_assets().where(condition).order_by(asset.c.row).limit(20)).all()
+        there_first = asset.c.vanished_at.is_not(None), asset.c.row
+        found = connection.execute(select_assets().where(condition).order_by(*there_first).limit(20)).all()
         if found:
-            return [_asset(row) for row in found]
+            meant = [_asset(row) for row in found]
+            return [row for row in meant if row.vanished_at is None] or meant
     return []
 
 

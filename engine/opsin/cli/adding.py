@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from opsin.cli.listed import listed
 from opsin.cli.output import counted, emit, printable, progress, tag_changes, tag_line
 from opsin.cli.shared import json_option, library_option, open_library, say_meanings, where_option
 
 if TYPE_CHECKING:
+    from opsin.intake.sources import LeftOut
     from opsin.library import Library
     from opsin.services.commit import Added
 
 _SHOWN = 20
+_NAMED = 3
 _WORDS = {
     "added": "added",
     "known": "already known by their bytes",
     "unchanged": "unchanged",
     "moved": "moved",
     "changed": "changed",
+    "returned": "back again",
     "refused": "refused",
     "failed": "failed",
+    "vanished": "vanished",
 }
+_NOTHING = "No picture was found there."
 
 
 @click.command()
@@ -42,44 +47,54 @@ _WORDS = {
 @click.option(
     "--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Tag with every label that scores more than T."
 )
+@click.option(
+    "--mark-vanished", is_flag=True, help="Mark pictures as vanished even where their whole folder is empty or missing."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Print only problems and the summary.")
+@click.option("--verbose", "-v", is_flag=True, help="Print a line for every picture, and for every file left out.")
 @json_option
 def add(
-    pictures: tuple[str, ...], root: Path | None, context: tuple[str, ...], as_json: bool, quiet: bool, **options: Any
+    pictures: tuple[str, ...],
+    root: Path | None,
+    context: tuple[str, ...],
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
 ) -> int:
     """Add pictures: files, folders, globs, URLs (http, s3, ...), data URIs, or - for a list on standard input.
 
-    Running it again continues where it stopped, and takes in only what is new or changed.
+    Running it again continues where it stopped, takes in only what is new or changed, and marks what is gone.
     """
-    facts = dict(_pair(text) for text in context)
+    options["context"] = dict(_pair(text) for text in context)
+    show = JsonLines() if as_json else Lines(quiet=quiet, verbose=verbose)
     with open_library(root) as library:
         say_meanings(library, options["tags"])
-        skipped: Counter[str] = Counter()
-        outcomes = library.add_each(*pictures, context=facts, listed=sys.stdin, skipped=skipped, **options)
-        show = _Json() if as_json else _Lines(quiet=quiet)
-        counts = _follow(library, pictures, outcomes, show)
-    show.end(counts, skipped)
+        counts = follow(library, pictures, show, options)
+    show.end(counts)
     if not counts:
-        click.echo("No picture was found there.", err=True)
+        click.echo(_NOTHING, err=True)
         return 1
     if counts["failed"]:
         return 5
-    return 3 if counts["refused"] else 0
+    return 3 if counts["refused"] or counts["unreachable"] else 0
 
 
-def _follow(library: Library, pictures: Sequence[str], outcomes: Iterator[Added], show: _Json | _Lines) -> Counter[str]:
+def follow(library: Library, pictures: Sequence[str], show: JsonLines | Lines, options: dict[str, Any]) -> Counter[str]:
     """Show every outcome as it comes, with a progress bar, and count them."""
     counts: Counter[str] = Counter()
-    begun = time.monotonic()
-    with progress(show=isinstance(show, _Lines)) as bar:
+    with progress(show=isinstance(show, Lines)) as bar:
         task = bar.add_task("Loading models (the first time takes longer)", total=None, rate="")
         if not bar.disable and "-" not in pictures:
             count = threading.Thread(
                 target=lambda: bar.update(task, total=library.count_sources(*pictures)), daemon=True
             )
             count.start()
-        for added in outcomes:
-            bar.update(task, description="Adding")
+        library.load()
+        begun = show.begun = time.monotonic()
+        bar.update(task, description="Adding")
+        views = isinstance(show, JsonLines)
+        for added in library.add_each(*pictures, views=views, listed=listed(), left_out=show.left_out, **options):
             counts[added.status] += 1
             done = counts.total()
             bar.update(task, completed=done, rate=f"{done / (time.monotonic() - begun):.0f}/s")
@@ -87,37 +102,76 @@ def _follow(library: Library, pictures: Sequence[str], outcomes: Iterator[Added]
     return counts
 
 
-class _Json:
+class JsonLines:
+    begun = 0.0
+
     def one(self, added: Added) -> None:
         emit(added)
 
-    def end(self, counts: Counter[str], skipped: Counter[str]) -> None:
+    def left_out(self, found: LeftOut) -> None:
+        emit({"source": found.location, "status": "left_out", "reason": found.reason})
+
+    def end(self, counts: Counter[str]) -> None:
         pass
 
 
-class _Lines:
+class Lines:
     """Prints the first pictures with their tags, every problem, and a summary."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, verbose: bool) -> None:
+        self.begun = 0.0
+        self._verbose = verbose
         self._left = 0 if quiet else _SHOWN
-        self._begun = time.monotonic()
+        self._skipped = _Skipped()
 
     def one(self, added: Added) -> None:
         if added.problem is not None:
             click.secho(f"{printable(added.source)}: {added.problem.message}", fg="yellow", err=True)
-        elif added.asset is not None and self._left > 0:
-            self._left -= 1
-            click.echo(f"{printable(added.source)}: {tag_line(added.asset.tags) or 'no tag'}")
+        elif (added.asset is not None or added.status != "unchanged" or self._verbose) and self._line():
+            said = added.status if added.asset is None else tag_line(added.asset.tags) or "no tag"
+            click.echo(f"{printable(added.source)}: {said}")
 
-    def end(self, counts: Counter[str], skipped: Counter[str]) -> None:
+    def _line(self) -> bool:
+        """Whether one more line is wanted."""
+        self._left -= 1
+        return self._verbose or self._left >= 0
+
+    def left_out(self, found: LeftOut) -> None:
+        self._skipped.add(found)
+        if self._verbose:
+            click.echo(f"{printable(found.location)}: left out, {found.reason}", err=True)
+
+    def end(self, counts: Counter[str]) -> None:
         if counts:
-            seconds = time.monotonic() - self._begun
-            parts = ", ".join(f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status])
-            rate = f" ({counts.total() / seconds:.0f}/s)" if counts.total() > _SHOWN else ""
-            noun = "picture" if counts.total() == 1 else "pictures"
-            click.echo(f"{counts.total()} {noun} in {seconds:.1f} s{rate}: {parts}.")
-        if skipped:
-            click.echo(f"Left out: {', '.join(f'{count} {reason}' for reason, count in skipped.most_common())}.")
+            seconds = time.monotonic() - self.begun
+            done = counts.total() - counts["vanished"] - counts["unreachable"]
+            parts = [f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status]]
+            if counts["unreachable"]:
+                parts.append(f"{counted(counts['unreachable'], 'folder')} out of reach")
+            rate = f" ({done / seconds:.0f}/s)" if done > _SHOWN else ""
+            click.echo(f"{counted(done, 'picture')} in {seconds:.1f} s{rate}: {', '.join(parts)}.")
+        if self._skipped.counts:
+            click.echo(f"Left out: {self._skipped}." + ("" if self._verbose else " (-v names all)"))
+
+
+class _Skipped:
+    """Counts what was left out by its reason, and keeps the first names."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._names: dict[str, list[str]] = {}
+
+    def add(self, found: LeftOut) -> None:
+        self.counts[found.reason] += 1
+        names = self._names.setdefault(found.reason, [])
+        if len(names) < _NAMED:
+            names.append(printable(found.location.rpartition("/")[2]))
+
+    def __str__(self) -> str:
+        return ", ".join(
+            f"{count} {reason} ({', '.join(self._names[reason])}{', ...' if count > _NAMED else ''})"
+            for reason, count in self.counts.most_common()
+        )
 
 
 @click.command()
@@ -129,18 +183,26 @@ class _Lines:
 def tag(
     pictures: tuple[str, ...], root: Path | None, encoder: str | None, auto_tag: float | None, as_json: bool
 ) -> int:
-    """Show the tags of pictures without storing anything."""
-    from opsin.services.once import tag_once
+    """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
+    import opsin
 
-    status = 0
-    for told in tag_once(root, pictures, encoder=encoder, auto_tag=auto_tag):
+    status, skipped, seen = 0, _Skipped(), False
+    outcomes = opsin.analyse(
+        *pictures, path=root, encoder=encoder, auto_tag=auto_tag, listed=listed(), left_out=skipped.add
+    )
+    for told in outcomes:
+        seen = True
         if as_json:
             emit(told)
         elif told.problem is not None:
             click.secho(f"{printable(told.source)}: {told.problem.message}", fg="yellow", err=True)
         else:
             click.echo(f"{printable(told.source)}: {tag_line(told.tags) or 'no tag'}")
-        status = 3 if told.problem is not None else status
+        if told.problem is not None:
+            status = max(status, 5 if told.status == "failed" else 3)
+    if not seen:
+        click.echo(_NOTHING + (f" Left out: {skipped}." if skipped.counts else ""), err=True)
+        return 1
     return status
 
 

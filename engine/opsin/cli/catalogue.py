@@ -23,7 +23,16 @@ def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json:
             for asset in found:
                 emit(asset)
             return 0
-        rows = [(printable(a.name), f"{a.width}x{a.height}", a.format, tag_line(a.tags), a.id[:18]) for a in found]
+        rows = [
+            (
+                printable(a.name) + (" (vanished)" if a.vanished_at else ""),
+                f"{a.width}x{a.height}",
+                a.format,
+                tag_line(a.tags),
+                a.id[:18],
+            )
+            for a in found
+        ]
     if not rows:
         click.echo("No picture fits.", err=True)
         return 1
@@ -46,7 +55,7 @@ def show(asset: str, root: Path | None, similar: int, as_json: bool) -> None:
         return
     facts = [
         ("picture", view.name),
-        ("where", view.location + ("  (copied)" if view.copied else "")),
+        ("where", view.location + ("  (copied)" if view.copied else "  (vanished)" if view.vanished_at else "")),
         ("id", view.id),
         (
             "size",
@@ -108,6 +117,8 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
         emit(view)
     else:
         click.echo(f"{printable(view.name)}: {tag_line(view.tags) or 'no tag'}")
+        for absent in view.absent:
+            click.echo(f"It did not carry the tag {absent}; no model will give it that tag from now on.", err=True)
 
 
 COMMANDS = (list_, show, tags, label)

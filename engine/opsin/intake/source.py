@@ -44,6 +44,14 @@ class Source(ABC):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that was found and is not taken for a picture, and why: ``reason`` in a few words, the same for its kind."""
+
+    location: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MissingSource(Source):
     """A name that leads to nothing that can be read."""
@@ -136,10 +144,31 @@ def too_large(what: str, limit: int) -> LimitExceeded:
     )
 
 
-def path_location(path: Path) -> str:
+def path_location(path: Path, *, as_url: bool = False) -> str:
     """Return the path as text; as a file URL where it is not UTF-8, so that it can be stored and found again."""
     text = str(path)
-    return text if _is_utf8(text) else "file://" + quote_from_bytes(os.fsencode(path))
+    return text if _is_utf8(text) and not as_url else "file://" + quote_from_bytes(os.fsencode(path))
+
+
+def path_of(location: str) -> Path:
+    """Return the path of a location, which may be a file URL (RFC 8089).
+
+    :raises SourceUnavailable: for a URL without an absolute path on this machine.
+    """
+    if not location.lower().startswith("file:"):
+        return Path(location)
+    rest = location.split(":", 1)[1]
+    if rest.startswith("//"):
+        host, slash, rest = rest[2:].partition("/")
+        rest = slash + rest
+        if host not in ("", "localhost"):
+            msg = f"{location} is on another machine, {host}."
+            raise SourceUnavailable(msg)
+    raw = unquote_to_bytes(rest)
+    if not raw.startswith(b"/") or b"\0" in raw:
+        msg = f"{location} has no absolute path."
+        raise SourceUnavailable(msg)
+    return Path(os.fsdecode(raw))
 
 
 def printable(text: str) -> str:

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import unquote_to_bytes
 
 from opsin.errors import SourceUnavailable
 from opsin.intake.formats import ENDINGS
-from opsin.intake.source import DataSource, FileSource, MissingSource, Source
+from opsin.intake.places import BucketScope, FolderScope, Scope
+from opsin.intake.source import DataSource, FileSource, LeftOut, MissingSource, Source, path_of, printable
 from opsin.intake.stores import BUCKETS, OpenStore, Stores
 
 if TYPE_CHECKING:
     from opsin.intake.urls import Fetcher
     from opsin.settings import Settings
 
-__all__ = ["Source", "expand", "locate"]
+__all__ = ["LeftOut", "Source", "expand", "locate"]
 
-# A folder with this file is a library: its blobs and previews are no pictures to add.
-LIBRARY_MARK = "opsin.toml"
+# A folder with one of these files is a library: its copies and previews are no pictures to add.
+LIBRARY_MARKS = frozenset({"opsin.toml", "catalogue.sqlite"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _GLOB = re.compile(r"[*?\[]")
 
@@ -32,18 +31,21 @@ def expand(
     *,
     settings: Settings,
     stdin: Iterable[str] = (),
-    skipped: Counter[str] | None = None,
+    left_out: Callable[[LeftOut], None] | None = None,
+    scopes: list[Scope] | None = None,
     open_store: OpenStore | None = None,
 ) -> Iterator[Source]:
     """Yield the sources that ``arguments`` name, in a fixed order: that of the arguments, names sorted within each.
 
     ``-`` stands for the list in ``stdin`` (an open text stream, or any pieces of text), one name a line, or separated
     by NUL. Within folders, buckets and globs, hidden files, names that do not end like a picture, libraries and
-    folders seen before are left out and counted by reason in ``skipped``. What cannot be found or listed is yielded
+    folders seen before are left out, and ``left_out`` is called with each. What cannot be found or listed is yielded
     too: its ``read`` raises SourceUnavailable with the reason, so that one wrong name stops nothing.
+    What each argument covers is appended to ``scopes`` before its first source is yielded; a file that is there covers
+    nothing else.
     ``open_store`` opens a bucket's URL with other settings than the environment's (default: obstore's ``from_url``).
     """
-    search = _Search(settings, Counter() if skipped is None else skipped, open_store)
+    search = _Search(settings, left_out, scopes, open_store)
     for argument in arguments:
         if argument == "-":
             for name in split_list(stdin):
@@ -54,36 +56,53 @@ def expand(
 
 def locate(location: str, *, settings: Settings, open_store: OpenStore | None = None) -> Source:
     """Return the one source at a ``location`` that ``expand`` gave, to read it again; nothing is listed."""
-    search = _Search(settings, Counter(), open_store)
+    search = _Search(settings, open_store=open_store)
     scheme = _scheme(location)
     if scheme in BUCKETS:
         return search.stores.source(location)
     if scheme in ("http", "https"):
         return search.url(location)
-    path = _from_file_url(location) if scheme == "file" else Path(location)
-    return MissingSource.of(location, str(path)) if isinstance(path, SourceUnavailable) else FileSource.of(path)
+    try:
+        return FileSource.of(path_of(location))
+    except SourceUnavailable as error:
+        return MissingSource.of(location, str(error))
 
 
 def split_list(pieces: Iterable[str]) -> Iterator[str]:
-    """Split text into names: at NUL where the first piece holds one, else at the ends of lines. Empty names are left out."""
+    """Split text into names: at NUL where the first piece with an end holds one, else at the ends of lines.
+
+    Names are yielded as soon as they are whole; empty ones are left out.
+    """
     separator, rest = "", ""
     for piece in pieces:
-        separator = separator or ("\0" if "\0" in piece else "\n")
+        if not separator and ("\0" in piece or "\n" in piece):
+            separator = "\0" if "\0" in piece else "\n"
+        if not separator:
+            rest += piece
+            continue
         *names, rest = (rest + piece).split(separator)
         yield from filter(None, (name.rstrip("\r") if separator == "\n" else name for name in names))
-    if rest := rest.rstrip("\r\n" if separator == "\n" else ""):
+    if rest := rest if separator == "\0" else rest.rstrip("\r\n"):
         yield rest
 
 
 class _Search:
     """One call of ``expand``."""
 
-    def __init__(self, settings: Settings, skipped: Counter[str], open_store: OpenStore | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        left_out: Callable[[LeftOut], None] | None = None,
+        scopes: list[Scope] | None = None,
+        open_store: OpenStore | None = None,
+    ) -> None:
         self._settings = settings
         self._fetcher: Fetcher | None = None
         self.stores = Stores(open_store)
-        self._skipped = skipped
+        self._left_out = left_out
+        self._scopes: list[Scope] = [] if scopes is None else scopes
         self._seen: set[tuple[int, int]] = set()
+        self._within_library: dict[Path, bool] = {}
 
     def find(self, argument: str, *, globs: bool) -> Iterator[Source]:
         """Yield what one argument names."""
@@ -97,7 +116,7 @@ class _Search:
         elif scheme in ("http", "https"):
             yield self.url(argument)
         elif scheme in BUCKETS:
-            yield from self.stores.find(argument, self._wanted)
+            yield from self._bucket(argument)
         elif scheme == "file":
             yield from self._file_url(argument)
         elif scheme and "://" in argument and not os.path.lexists(argument):
@@ -114,10 +133,20 @@ class _Search:
             self._fetcher = Fetcher(self._settings.urls)
         return UrlSource.of(url, self._fetcher)
 
+    def _bucket(self, url: str) -> Iterator[Source]:
+        found, scope = self.stores.find(url, self._wanted), BucketScope.of(url)
+        first = next(found, None)
+        if first is None or first.kind == "missing" or first.location != scope.location:
+            self._scopes.append(scope)
+        if first is not None:
+            yield first
+            yield from found
+
     def _file_url(self, url: str) -> Iterator[Source]:
-        path = _from_file_url(url)
-        if isinstance(path, SourceUnavailable):
-            yield MissingSource.of(url, str(path))
+        try:
+            path = path_of(url)
+        except SourceUnavailable as error:
+            yield MissingSource.of(url, str(error))
         else:
             yield from self._named(path)
 
@@ -131,7 +160,10 @@ class _Search:
     def _named(self, path: Path) -> Iterator[Source]:
         """Yield a file that was named, whatever its ending, or what a folder holds."""
         path = _absolute(path)
-        if path.is_dir():
+        is_folder = path.is_dir()
+        if is_folder or not os.path.lexists(path):
+            self._scopes.append(FolderScope.of(path))
+        if is_folder:
             yield from self._walk(path)
         else:
             yield FileSource.of(path)
@@ -141,6 +173,7 @@ class _Search:
         given = Path(pattern)
         root = Path(given.anchor)
         parts = given.relative_to(root).parts
+        self._scopes.append(_scope(root, parts))
         try:
             found = sorted(root.glob(str(Path(*parts))))
         except (ValueError, NotImplementedError, OSError, RecursionError) as error:
@@ -153,21 +186,26 @@ class _Search:
         for path in map(_absolute, found):
             names = path.relative_to(_absolute(root)).parts[-len(parts) :]
             if not hidden and any(name.startswith(".") for name in names):
-                self._skipped["hidden"] += 1
+                self._leave_out(path, "hidden")
             elif path.is_dir():
                 yield from self._walk(path)
-            elif any_ending or self._wanted(path.name):
+            elif self._library_above(path.parent):
+                self._leave_out(path, "library")
+            elif any_ending or self._wanted(path.name, path):
                 yield FileSource.of(path)
 
     def _walk(self, top: Path) -> Iterator[Source]:
         """Yield the pictures of a folder and of those within, each folder once even where links make it appear twice."""
+        if self._library_above(top):
+            self._leave_out(top, "library")
+            return
         folders = [top]
         while folders:
             folder = folders.pop()
             try:
                 status = folder.stat()
                 if (status.st_dev, status.st_ino) in self._seen:
-                    self._skipped["folder seen before"] += 1
+                    self._leave_out(folder, "folder seen before")
                     continue
                 self._seen.add((status.st_dev, status.st_ino))
                 with os.scandir(folder) as listing:
@@ -175,8 +213,8 @@ class _Search:
             except OSError as error:
                 yield MissingSource.of(str(folder), f"The folder {folder} cannot be listed: {error.strerror}.")
                 continue
-            if any(entry.name == LIBRARY_MARK for entry in entries):
-                self._skipped["library"] += 1
+            if any(entry.name in LIBRARY_MARKS for entry in entries):
+                self._leave_out(folder, "library")
                 continue
             within: list[Path] = []
             for entry in entries:
@@ -185,22 +223,35 @@ class _Search:
 
     def _entry(self, entry: os.DirEntry[str], within: list[Path]) -> Iterator[Source]:
         """Yield a file of a folder, or remember a folder in ``within``."""
-        if entry.name.startswith("."):
-            self._skipped["hidden"] += 1
-        elif _is_folder(entry):
+        if not entry.name.startswith(".") and _is_folder(entry):
             within.append(Path(entry.path))
-        elif self._wanted(entry.name):
+        elif self._wanted(entry.name, entry.path):
             yield FileSource.of(Path(entry.path))
 
-    def _wanted(self, name: str) -> bool:
-        """Whether a file found in a folder or bucket is named like a picture; counts it where not."""
+    def _wanted(self, name: str, place: str | Path) -> bool:
+        """Whether what was found in a folder or bucket is named like a picture; says so where not."""
         if name.startswith("."):
-            self._skipped["hidden"] += 1
+            self._leave_out(place, "hidden")
         elif os.path.splitext(name)[1].lower() not in ENDINGS:  # noqa: PTH122 - names of buckets are no paths
-            self._skipped["not named like a picture"] += 1
+            self._leave_out(place, "not named like a picture")
         else:
             return True
         return False
+
+    def _leave_out(self, place: str | Path, reason: str) -> None:
+        if self._left_out is not None:
+            self._left_out(LeftOut(printable(str(place)), reason))
+
+    def _library_above(self, folder: Path) -> bool:
+        """Whether ``folder`` lies within a library; each folder is looked at once."""
+        if folder not in self._within_library:
+            above = folder.parent
+            self._within_library[folder] = _is_library(folder) or (above != folder and self._library_above(above))
+        return self._within_library[folder]
+
+
+def _is_library(folder: Path) -> bool:
+    return any(os.path.exists(folder / mark) for mark in LIBRARY_MARKS)  # noqa: PTH110 - Path.exists raises without permission
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -219,20 +270,12 @@ def _scheme(argument: str) -> str:
     return scheme if found[2] or scheme in ("data", "file") else ""
 
 
+def _scope(root: Path, parts: Sequence[str]) -> Scope:
+    """Return what a glob covers: below the folder whose name is written out."""
+    fixed = next(place for place, part in enumerate(parts) if _GLOB.search(part))
+    return FolderScope.of(_absolute(root.joinpath(*parts[:fixed])), parts[fixed:])
+
+
 def _absolute(path: Path) -> Path:
     """Make absolute, without following links unless ".." asks for it."""
     return path.resolve() if ".." in path.parts else path.absolute()
-
-
-def _from_file_url(url: str) -> Path | SourceUnavailable:
-    """Return the path of a file URL (RFC 8089)."""
-    rest = url.split(":", 1)[1]
-    if rest.startswith("//"):
-        host, slash, rest = rest[2:].partition("/")
-        rest = slash + rest
-        if host not in ("", "localhost"):
-            return SourceUnavailable(f"{url} is on another machine, {host}.")
-    raw = unquote_to_bytes(rest)
-    if not raw.startswith(b"/") or b"\0" in raw:
-        return SourceUnavailable(f"{url} has no absolute path.")
-    return Path(os.fsdecode(raw))

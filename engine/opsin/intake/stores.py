@@ -49,8 +49,8 @@ class Stores:
         self._open = open_store
         self._opened: dict[str, ObjectStore] = {}
 
-    def find(self, url: str, wanted: Callable[[str], bool]) -> Iterator[Source]:
-        """Yield the object at ``url``, else all objects below it whose name is ``wanted``, in the order of their keys."""
+    def find(self, url: str, wanted: Callable[[str, str], bool]) -> Iterator[Source]:
+        """Yield the object at ``url``, else all objects below it that are ``wanted`` (name, location), by their keys."""
         import obstore
         from obstore.exceptions import BaseError
 
@@ -64,12 +64,38 @@ class Stores:
                 # S3, GCS and Azure list in order; sorting each part costs nothing, and a store in memory needs it.
                 for meta in sorted(chunk, key=lambda entry: entry["path"]):
                     some = True
-                    if wanted(meta["path"].rpartition("/")[2]):
+                    if wanted(meta["path"].rpartition("/")[2], f"{root}/{meta['path']}"):
                         yield _source(root, store, meta)
             if not some:
                 yield MissingSource.of(url, f"{url} does not exist, and nothing lies below it.")
         except (BaseError, OSError, ValueError) as error:
             yield MissingSource.of(url, f"{url} cannot be listed: {_first_line(error)}.")
+
+    def look(self, url: str) -> Source | None:
+        """Return the object at ``url``, None where there is none.
+
+        :raises SourceUnavailable: where the bucket does not say.
+        """
+        from obstore.exceptions import BaseError
+
+        try:
+            root, key, store = self._bucket(url)
+            found = _head(store, key)
+        except (BaseError, OSError, ValueError) as error:
+            msg = f"{url} cannot be looked at: {_first_line(error)}."
+            raise SourceUnavailable(msg) from error
+        return None if found is None else _source(root, store, found)
+
+    def some_below(self, url: str) -> bool:
+        """Return whether anything is below ``url``; where the bucket does not say, there may be."""
+        import obstore
+        from obstore.exceptions import BaseError
+
+        try:
+            _, key, store = self._bucket(url)
+            return any(obstore.list(store, prefix=key.rstrip("/") or None, chunk_size=1))
+        except (BaseError, OSError, ValueError):
+            return True
 
     def source(self, url: str) -> Source:
         """Return the object at ``url`` without asking the bucket."""

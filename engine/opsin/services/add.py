@@ -6,22 +6,22 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
-from opsin.catalogue.ids import now
-from opsin.catalogue.tables import asset
 from opsin.errors import PluginError, Refused
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
 from opsin.services.tagging import renew
+from opsin.services.views import view_assets
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from opsin.intake.sources import Source
+    from opsin.services.vanished import Sweep
 
 _LOOK = 16
 """So many sources are looked up in the catalogue at once."""
@@ -32,8 +32,18 @@ _WINDOW = 48
 _State = Future[Prepared] | Prepared | AssetRow
 
 
-def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) -> Iterator[Added]:
+def add(
+    workspace: Workspace,
+    sources: Iterable[Source | None],
+    options: AddOptions,
+    *,
+    sweep: Sweep | None = None,
+    views: bool = True,
+) -> Iterator[Added]:
     """Add pictures and yield, for each in turn, what became of it, once that is durable and searchable.
+
+    A None among ``sources`` says that nothing comes for the moment: what was taken so far is settled first. ``sweep`` is
+    told which assets were found. Without ``views``, unchanged assets come as their id alone, which saves reading them.
 
     A picture that is refused, or an encoder that fails, ends nothing: it is that picture's ``problem``.
     Stopping in the middle loses nothing that was yielded; the next call goes on where this one stopped.
@@ -50,37 +60,73 @@ def add(workspace: Workspace, sources: Iterable[Source], options: AddOptions) ->
         upcoming = iter(sources)
         exhausted = False
         while waiting or not exhausted:
-            while not exhausted and len(waiting) < _WINDOW * 2:
-                group = list(islice(upcoming, _LOOK))
-                exhausted = len(group) < _LOOK
-                unchanged = _unchanged(workspace, group, options)
+            paused = False
+            while not exhausted and not paused and len(waiting) < _WINDOW * 2:
+                group, paused, exhausted = _take(upcoming)
+                here = _here(workspace, group)
+                if sweep is not None:
+                    sweep.note(row.row for row in here.values())
                 for source in group:
-                    known = unchanged.get(source.location)
-                    if known is None:
+                    known = here.get(source.location)
+                    if known is None or not _looks_unchanged(source, known, options):
                         waiting.append((source, pool.submit(under_way.prepare, source)))
                     elif options.say_something:
                         waiting.append((source, Prepared(source, known.sha256, None, None)))
                     else:
                         waiting.append((source, known))
-            yield from commit(workspace, _take_done(waiting), options)
+            if waiting:
+                yield from _commit(workspace, _take_done(waiting), options, sweep, views=views)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _unchanged(workspace: Workspace, group: Sequence[Source], options: AddOptions) -> dict[str, AssetRow]:
-    """Return the assets, by location, that are at these sources and look as they did, without reading any."""
+def _take(upcoming: Iterator[Source | None]) -> tuple[list[Source], bool, bool]:
+    """Return the next sources, whether nothing more comes for the moment, and whether nothing more comes at all."""
+    group: list[Source] = []
+    while len(group) < _LOOK:
+        try:
+            source = next(upcoming)
+        except StopIteration:
+            return group, False, True
+        if source is None:
+            return group, True, False
+        group.append(source)
+    return group, False, False
+
+
+def _here(workspace: Workspace, group: Sequence[Source]) -> dict[str, AssetRow]:
+    """Return the assets, by location, that are at these sources."""
+    if not group:
+        return {}
     with workspace.catalogue.read() as connection:
-        here = assets.at_locations(connection, {source.location for source in group})
-    return {
-        source.location: known
-        for source in group
-        if (known := here.get(source.location)) is not None
-        and known.vanished_at is None
+        return assets.at_locations(connection, {source.location for source in group})
+
+
+def _looks_unchanged(source: Source, known: AssetRow, options: AddOptions) -> bool:
+    """Whether the file looks as it did when it was added, so that it need not be read."""
+    return (
+        known.vanished_at is None
         and (known.copied or not options.copy)
         and source.size is not None
         and (source.mtime_ns is not None or source.etag is not None)
         and (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)
-    }
+    )
+
+
+def _commit(
+    workspace: Workspace,
+    batch: Sequence[tuple[Source, Outcome]],
+    options: AddOptions,
+    sweep: Sweep | None,
+    *,
+    views: bool,
+) -> Iterator[Added]:
+    unchanged = [outcome for _, outcome in batch if isinstance(outcome, AssetRow)] if views else []
+    shown = {view.id: view for view in view_assets(workspace, unchanged)} if unchanged else {}
+    for added in commit(workspace, batch, options):
+        if sweep is not None and added.replaced is not None:
+            sweep.note_replaced(added.replaced)
+        yield msgspec.structs.replace(added, asset=shown[added.id]) if added.id in shown else added
 
 
 def _take_done(waiting: deque[tuple[Source, _State]]) -> list[tuple[Source, Outcome]]:
@@ -138,22 +184,3 @@ class _UnderWay:
             # Whoever comes later finds the content in the catalogue, or analyses it again with the same outcome.
             with self._lock:
                 self._first.pop(sha256, None)
-
-
-def mark_vanished(workspace: Workspace, folders: Sequence[Path]) -> int:
-    """Mark the assets below ``folders`` whose files are no longer there, and return how many these are."""
-    gone: list[int] = []
-    with workspace.catalogue.read() as connection:
-        for folder in folders:
-            below = (
-                asset.c.location.startswith(f"{folder}/", autoescape=True),
-                asset.c.vanished_at.is_(None),
-                ~asset.c.copied,
-            )
-            for page in assets.every(connection, below):
-                gone += [row.row for row in page if not Path(row.location).exists()]
-    if gone:
-        with workspace.catalogue.write() as connection:
-            for row in gone:
-                assets.change(connection, row, vanished_at=now())
-    return len(gone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -15,6 +14,7 @@ from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
 from opsin.model import Report, Tag
 from opsin.services.analyse import Analysed, digest
+from opsin.services.following import displace, moved_from
 from opsin.services.tagging import joined, store
 from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
@@ -22,7 +22,9 @@ from opsin.services.workspace import Workspace
 if TYPE_CHECKING:
     from opsin.intake.sources import Source
 
-AddStatus = Literal["added", "known", "unchanged", "moved", "changed", "refused", "failed"]
+AddStatus = Literal[
+    "added", "known", "unchanged", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"
+]
 
 
 class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,10 +53,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one source.
+    """What became of one source, or of one asset whose picture is not there any more.
 
     ``known``: a new name for bytes that were here already; ``moved``: its file was elsewhere before; ``changed``: other
-    bytes than before; ``refused``: the picture's fault; ``failed``: a plugin's. An unchanged asset comes without its view.
+    bytes than before; ``returned``: it had vanished and is back; ``refused``: the picture's fault; ``failed``: a plugin's;
+    ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
+    assets that are left as they are. ``replaced`` is the id of the asset whose picture was overwritten by this one.
     """
 
     source: str
@@ -62,6 +66,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str | None = None
     asset: AssetView | None = None
     problem: Problem | None = None
+    replaced: str | None = None
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -90,16 +95,17 @@ def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], option
         if prepared.data is not None and _is_copied(prepared.source, options):
             workspace.blobs.put(prepared.sha256, prepared.data)
     named: dict[int, tuple[AddStatus, int]] = {}
+    replaced: dict[str, str] = {}
     found: dict[int, list[Tag]] = {}
     if ready:
         with workspace.catalogue.write() as connection:
             group = _Group(workspace, connection, options)
             named = dict(zip(ready, group.store(list(ready.values())), strict=True))
-            found = group.given
+            found, replaced = group.given, group.replaced
         workspace.upsert(group.vectors)
     views = _views(workspace, found)
     return [
-        _stored(source, named[place], views) if place in named else _other(source, outcome)
+        _stored(source, named[place], views, replaced) if place in named else _other(source, outcome)
         for place, (source, outcome) in enumerate(batch)
     ]
 
@@ -113,6 +119,8 @@ class _Group:
         self._options = options
         self._ids: dict[bytes, int] = {}
         self._here: dict[str, AssetRow] = {}
+        self._arriving: dict[str, bytes] = {}
+        self.replaced: dict[str, str] = {}
         self._new: set[int] = set()
         self._changed: set[int] = set()
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
@@ -122,7 +130,8 @@ class _Group:
         """Write the pictures and return the status and the asset row of each."""
         connection = self._connection
         self._ids = contents.find_all(connection, {prepared.sha256 for prepared in group})
-        self._here = assets.at_locations(connection, {prepared.source.location for prepared in group})
+        self._arriving = {prepared.source.location: prepared.sha256 for prepared in group}
+        self._here = assets.at_locations(connection, set(self._arriving))
         older = contents.reports_of(connection, set(self._ids.values()))
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
@@ -182,11 +191,10 @@ class _Group:
             if prepared.data is None:
                 status = "unchanged"
             here = self._here.get(source.location)
-            if here is None and number in known and (here := self._moved_from(source, number)) is not None:
-                self._here[source.location] = here
-                status = "moved"
-            elif here is not None and here.content_id != number:
-                status = "changed"
+            if here is None or here.content_id != number:
+                status, here = self._follow(source, number, here, status)
+            elif here.vanished_at is not None:
+                status = "returned"
             if here is not None:
                 self._rename(here, number, self._asset(source), prepared.data)
             else:
@@ -213,14 +221,29 @@ class _Group:
             auto_tag=options.auto_tag,
         )
 
-    def _moved_from(self, source: Source, content_id: int) -> AssetRow | None:
-        """Return an asset of the same bytes whose file is no longer where it was, if there is one."""
-        if source.kind != "file":
-            return None
-        for other in assets.of_content(self._connection, content_id):
-            if not other.copied and Path(other.location).is_absolute() and not Path(other.location).exists():
-                return other
-        return None
+    def _follow(
+        self, source: Source, number: int, here: AssetRow | None, status: AddStatus
+    ) -> tuple[AddStatus, AssetRow | None]:
+        """Return the asset of a picture that was not at this place before, None where it needs a new one.
+
+        ``here`` is the asset that was: new bytes are its next version, but a picture that is known under another name has
+        overwritten it, and one that comes after it had vanished is another one.
+        """
+        others = [] if status == "added" else assets.of_content(self._connection, number)
+        others = [other for other in others if here is None or other.row != here.row]
+        limit = self._workspace.settings.decode.max_bytes
+        origin = moved_from(others, self._arriving, limit) if source.kind in {"file", "object"} else None
+        if here is not None and (others or here.vanished_at is not None):
+            displace(self._connection, here)
+            del self._here[source.location]
+            if here.vanished_at is None:
+                self.replaced[source.location] = here.id
+            here = None
+        if origin is None:
+            return ("changed" if here is not None else status), here
+        self._here.pop(origin.location, None)
+        self._here[source.location] = origin
+        return "moved", origin
 
     def _rename(self, here: AssetRow, content_id: int, new: NewAsset, data: bytes | None) -> None:
         """Give an existing asset its new place or bytes; what was said of it before stays unless said anew.
@@ -251,9 +274,11 @@ def _views(workspace: Workspace, found: Mapping[int, list[Tag]]) -> dict[int, As
     return {number: asset_view(row, found[number]) for number, row in rows.items()}
 
 
-def _stored(source: Source, named: tuple[AddStatus, int], views: Mapping[int, AssetView]) -> Added:
-    status, row = named
-    return Added(source=source.name, status=status, id=views[row].id, asset=views[row])
+def _stored(
+    source: Source, named: tuple[AddStatus, int], views: Mapping[int, AssetView], replaced: Mapping[str, str]
+) -> Added:
+    (status, row), former = named, replaced.get(source.location)
+    return Added(source=source.name, status=status, id=views[row].id, asset=views[row], replaced=former)
 
 
 def _other(source: Source, outcome: Outcome) -> Added:

@@ -1,12 +1,39 @@
-"""What people give as a picture: bytes without a place of their own, or the name of a file."""
+"""What people give as pictures: names of files, folders and addresses, or bytes without a place of their own."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from opsin.intake.source import DataSource
 from opsin.services.analyse import digest
+from opsin.settings import Settings
+
+if TYPE_CHECKING:
+    from opsin.intake.places import Scope
+    from opsin.intake.sources import LeftOut, Source
+
+Picture = str | Path | bytes
+
+
+def sources_of(
+    pictures: Sequence[Picture],
+    settings: Settings,
+    *,
+    listed: Iterable[str] = (),
+    left_out: Callable[[LeftOut], None] | None = None,
+    scopes: list[Scope] | None = None,
+) -> Iterator[Source]:
+    """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for."""
+    from opsin.intake.sources import expand
+
+    for picture in pictures:
+        if isinstance(picture, bytes):
+            yield from_bytes(picture)
+        else:
+            yield from expand([str(picture)], settings=settings, stdin=listed, left_out=left_out, scopes=scopes)
 
 
 def from_bytes(data: bytes) -> DataSource:

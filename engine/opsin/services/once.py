@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from opsin.errors import OpsinError
+from opsin.errors import PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Tag
 from opsin.services.analyse import analyse
@@ -20,45 +23,64 @@ from opsin.services.tagging import model_tags
 from opsin.services.workspace import Workspace
 from opsin.settings import default_library
 
+if TYPE_CHECKING:
+    from opsin.intake.sources import Source
+
+_WINDOW = 48
+"""Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
+
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the plugins say of one picture: the tags, and every label with its fused score."""
+    """What the plugins say of one picture: the tags, and every label with its fused score.
+
+    ``refused``: the picture's fault; ``failed``: a plugin's.
+    """
 
     source: str
+    status: Literal["seen", "refused", "failed"] = "seen"
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
     problem: Problem | None = None
 
 
-def tag_once(
-    root: Path | None, pictures: Sequence[str], *, encoder: str | None = None, auto_tag: float | None = None
-) -> Iterator[Told]:
-    """Yield what the plugins say of each picture, with the library's encoder and vocabularies if there is a library."""
-    from opsin.intake.sources import expand
+def look(workspace: Workspace, sources: Iterable[Source | None], auto_tag: float | None) -> Iterator[Told]:
+    """Yield what the plugins say of each picture, in order; several are under way at once.
 
-    with _workspace(root, encoder) as workspace:
-        for source in expand(list(pictures), settings=workspace.settings):
-            try:
-                data = source.read(workspace.settings.decode.max_bytes)
-                reports = analyse(workspace, data).analysis.reports
-            except OpsinError as error:
-                yield Told(source=source.name, problem=problem(error))
-                continue
-            matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
-            yield Told(source=source.name, tags=tuple(model_tags(workspace, reports, auto_tag)), matches=tuple(matches))
+    A None among ``sources`` says that nothing comes for the moment: what was taken so far is told first.
+    """
+    workspace.ready_to_analyse()
+    pool = ThreadPoolExecutor(_WINDOW, thread_name_prefix="opsin-tag")
+    waiting: deque[Future[Told]] = deque()
+    try:
+        for source in sources:
+            if source is not None:
+                waiting.append(pool.submit(_told, workspace, source, auto_tag))
+            while waiting and (source is None or len(waiting) >= _WINDOW or waiting[0].done()):
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _told(workspace: Workspace, source: Source, auto_tag: float | None) -> Told:
+    try:
+        data = source.read(workspace.settings.decode.max_bytes)
+        reports = analyse(workspace, data).analysis.reports
+    except (Refused, PluginError) as error:
+        status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
+        return Told(source=source.name, status=status, problem=problem(error))
+    matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
+    return Told(source=source.name, tags=tuple(model_tags(workspace, reports, auto_tag)), matches=tuple(matches))
 
 
 @contextmanager
-def _workspace(root: Path | None, encoder: str | None) -> Iterator[Workspace]:
-    """Open the library for reading, or one with the defaults that is gone afterwards."""
+def place_to_look(root: Path | None, encoder: str | None) -> Iterator[tuple[Path, bool]]:
+    """Yield the folder of the library and True, or that of one with the defaults, which is gone afterwards, and False."""
     place = root or default_library()
+    if root is not None or Layout(place).catalogue.is_file():
+        yield place, True
+        return
     with tempfile.TemporaryDirectory(prefix="opsin-") as folder:
-        if root is None and not Layout(place).catalogue.is_file():
-            place = Path(folder) / "library"
-            create(place, encoder=encoder)
-        workspace = Workspace(place, readonly=place == (root or default_library()), encoder=encoder)
-        try:
-            workspace.ready_to_analyse()
-            yield workspace
-        finally:
-            workspace.close()
+        create(Path(folder) / "library", encoder=encoder)
+        yield Path(folder) / "library", False

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
-from opsin.services.tagging import renew, say
+from opsin.services.tagging import renew, say, tags_of
+from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
 
-def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> None:
-    """Attach tags to an asset and remove tags from it, for good.
+class Labelled(AssetView, frozen=True, kw_only=True):
+    """An asset after a person spoke of it. ``absent`` are labels that were to be removed and that it did not carry."""
+
+    absent: tuple[str, ...] = ()
+
+
+def tag_by_person(
+    workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (), remove: Sequence[str] = ()
+) -> Labelled:
+    """Attach tags to an asset and remove tags from it, for good: what is removed and is not there will not come, either.
 
     :raises UsageError: for an empty tag, or one that is both added and removed.
     """
@@ -22,8 +33,11 @@ def tag_by_person(workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (
         raise UsageError(msg)
     renew(workspace)
     with workspace.catalogue.write() as connection:
+        had = {tag.label for tag in tags_of(workspace, connection, [row])[row.row]}
         said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
         say(workspace, connection, {row.row: said})
+    (view,) = view_assets(workspace, [row])
+    return Labelled(**msgspec.structs.asdict(view), absent=tuple(sorted(removed - had)))
 
 
 def tag_of(workspace: Workspace, text: str) -> str:

@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from opsin.catalogue import assets
-from opsin.catalogue.ids import now
-from opsin.errors import UsageError
+from opsin.catalogue import assets, places
+from opsin.catalogue.places import Referenced
+from opsin.errors import SourceUnavailable, UsageError
+from opsin.intake.places import FolderScope, Places
+from opsin.intake.source import path_of
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions, Problem
+from opsin.services.vanished import unreachable
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -28,12 +31,16 @@ if TYPE_CHECKING:
 _SPACING = 5
 """Between two looks lie at least so many times what a look takes."""
 
-Event = Literal["added", "known", "moved", "changed", "refused", "failed", "vanished", "unreachable"]
+Event = Literal["added", "known", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"]
 _Look = tuple[int | None, int | None]
 
 
 class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One thing that happened. ``unreachable``: a watched folder cannot be listed; nothing in it is held for vanished."""
+    """One thing that happened.
+
+    ``unreachable``: a watched folder cannot be listed, or one in it is empty as a whole, as where a disk is not mounted;
+    nothing in it is held for vanished.
+    """
 
     event: Event
     location: str
@@ -58,8 +65,8 @@ def watch(
 
     :raises UsageError: where a folder is none, or holds the library itself.
     """
-    places = [_checked(workspace, folder) for folder in folders]
-    return _follow(_Watcher(workspace, places, options, settle), interval, stop or threading.Event())
+    checked = [_checked(workspace, folder) for folder in folders]
+    return _follow(_Watcher(workspace, checked, options, settle), interval, stop or threading.Event())
 
 
 def _follow(watcher: _Watcher, interval: float, stop: threading.Event) -> Generator[Watched, None, None]:
@@ -82,39 +89,40 @@ def _checked(workspace: Workspace, folder: Path) -> Path:
 class _Watcher:
     """What was seen of the folders so far."""
 
-    def __init__(self, workspace: Workspace, places: Sequence[Path], options: AddOptions, settle: float) -> None:
+    def __init__(self, workspace: Workspace, folders: Sequence[Path], options: AddOptions, settle: float) -> None:
         self._workspace = workspace
-        self._places = places
+        self._folders = folders
         self._options = options
         self._settle = settle
         self._done: dict[str, _Look] = {}
         self._waiting: dict[str, tuple[_Look, float]] = {}
         self._gone: dict[str, float] = {}
-        self._unreachable: set[Path] = set()
-        self._present = {location for place in places for location in _known_below(workspace, place)}
+        self._unreachable: set[str] = set()
+        self._look_at = Places()
+        self._scopes = [FolderScope.of(place) for place in folders]
+        self._present = {location for place in folders for location in _known_below(workspace, place)}
         self.took = 0.0
         """How long the last look at the folders took, in seconds, without what followed from it."""
 
     def look(self, stop: threading.Event) -> Iterator[Watched]:
         """Look once, add what is ready, and mark what is gone."""
-        lost = [place for place in self._places if not _reachable(place)]
+        lost = [place for place in self._folders if not _reachable(place)]
         for place in lost:
-            if place not in self._unreachable:
+            if str(place) not in self._unreachable:
                 yield Watched(event="unreachable", location=str(place))
-        self._unreachable = set(lost)
         begun = time.monotonic()
-        sources = self._sources([place for place in self._places if place not in self._unreachable])
+        sources = self._sources([place for place in self._folders if place not in lost])
         self._waiting = {location: seen for location, seen in self._waiting.items() if location in sources}
         ready = [source for source in sources.values() if self._is_ready(source)]
         self.took = time.monotonic() - begun
         yield from self._add(ready, stop)
         if not stop.is_set():
-            yield from self._mark(sources)
+            yield from self._mark(sources, lost)
 
-    def _sources(self, places: Sequence[Path]) -> dict[str, Source]:
+    def _sources(self, folders: Sequence[Path]) -> dict[str, Source]:
         from opsin.intake.sources import expand
 
-        found = expand([str(place) for place in places], settings=self._workspace.settings)
+        found = expand([str(place) for place in folders], settings=self._workspace.settings)
         return {source.location: source for source in found if source.kind == "file"}
 
     def _is_ready(self, source: Source) -> bool:
@@ -137,36 +145,69 @@ class _Watcher:
     def _add(self, ready: Sequence[Source], stop: threading.Event) -> Iterator[Watched]:
         if not ready:
             return
+        replaced: list[tuple[str, str]] = []
         for source, added in zip(ready, add(self._workspace, ready, self._options), strict=True):
             self._done[source.location] = (source.size, source.mtime_ns)
             gone = added.problem is not None and not Path(source.location).exists()
             if added.status != "unchanged" and not gone:
                 yield _told(source, added)
+            if added.replaced is not None:
+                replaced.append((added.replaced, source.location))
             if stop.is_set():
                 return
+        with self._workspace.catalogue.read() as connection:
+            rows = places.vanished(connection, [asset for asset, _ in replaced])
+            vanished = {row.id for row in assets.by_rows(connection, rows).values()}
+        for asset, location in replaced:
+            if asset in vanished:
+                yield Watched(event="vanished", location=location, id=asset)
 
-    def _mark(self, sources: Mapping[str, Source]) -> Iterator[Watched]:
+    def _mark(self, sources: Mapping[str, Source], lost: Sequence[Path]) -> Iterator[Watched]:
         """Mark the assets whose files were there and have been gone for long enough to appear under another name."""
         self._present |= sources.keys()
         at = time.monotonic()
         gone = {
             location: self._gone.get(location, at)
             for location in self._present - sources.keys()
-            if not any(Path(location).is_relative_to(place) for place in self._unreachable)
-            and not Path(location).exists()
+            if not any(path_of(location).is_relative_to(place) for place in lost) and self._is_gone(location)
         }
         ripe = sorted(location for location, since in gone.items() if at - since >= self._settle)
         self._gone = {location: since for location, since in gone.items() if location not in ripe}
+        hollow: dict[str, int] = {}
         for location in ripe:
-            with self._workspace.catalogue.write() as connection:
+            with self._workspace.catalogue.read() as connection:
                 row = assets.at_location(connection, location)
-                vanished = row is not None and row.vanished_at is None and not row.copied
-                if row is not None and vanished:
-                    assets.change(connection, row.row, vanished_at=now())
-            self._done.pop(location, None)
-            self._present.discard(location)
-            if row is not None and vanished:
+            if row is None or row.vanished_at is not None or row.copied:
+                self._forget(location)
+            elif folder := self._hollow(location):
+                hollow[folder] = hollow.get(folder, 0) + 1
+            else:
+                with self._workspace.catalogue.write() as connection:
+                    places.mark_vanished(connection, [Referenced(row.row, location)])
+                self._forget(location)
                 yield Watched(event="vanished", location=location, id=row.id)
+        for folder in sorted(hollow.keys() - self._unreachable):
+            yield Watched(event="unreachable", location=folder, problem=unreachable(folder, hollow[folder]))
+        # What is on its way to be ripe again was told before.
+        still = self._unreachable & {folder for location in self._gone if (folder := self._hollow(location))}
+        self._unreachable = still | hollow.keys() | {str(place) for place in lost}
+
+    def _forget(self, location: str) -> None:
+        self._done.pop(location, None)
+        self._present.discard(location)
+
+    def _is_gone(self, location: str) -> bool:
+        try:
+            return self._look_at.look(location) is None
+        except SourceUnavailable:
+            return False
+
+    def _hollow(self, location: str) -> str | None:
+        """Return the folder that is empty as a whole where a picture should be, if it is one."""
+        for scope in self._scopes:
+            if any(low <= location < high for low, high in scope.ranges):
+                return scope.hollow(location, self._look_at)
+        return None
 
 
 def _told(source: Source, added: Added) -> Watched:
@@ -185,9 +226,7 @@ def _reachable(place: Path) -> bool:
 
 def _known_below(workspace: Workspace, place: Path) -> Iterator[str]:
     """Yield the locations of the assets below a folder that are held to be there."""
-    from opsin.catalogue.tables import asset
-
-    below = (asset.c.location.startswith(f"{place}/", autoescape=True), asset.c.vanished_at.is_(None), ~asset.c.copied)
     with workspace.catalogue.read() as connection:
-        for page in assets.every(connection, below):
-            yield from (row.location for row in page)
+        for low, high in FolderScope.of(place).ranges:
+            for page in places.between(connection, low, high):
+                yield from (each.location for each in page)

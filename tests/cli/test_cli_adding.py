@@ -1,0 +1,183 @@
+"""`opsin add` and `opsin tag`: what they say, how promptly, and how they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from opsin.cli import adding
+from opsin.library import Added
+from opsin.testing import jpeg_bytes, make_picture
+
+OPSIN = [sys.executable, "-c", "from opsin.cli import main; main()"]
+Run = Callable[..., Any]
+
+
+def test_unchanged_pictures_come_with_their_assets(home: Path, photos: Path, run: Run) -> None:
+    lines = run("add", photos, "--json").lines
+    assert [line["status"] for line in lines] == ["unchanged"] * 6
+    assert [line["asset"]["name"] for line in lines] == sorted(path.name for path in photos.iterdir())
+    assert all(line["asset"]["tags"] for line in lines)
+
+
+def test_what_vanished_is_in_the_summary_in_a_line_and_in_show_and_list(home: Path, photos: Path, run: Run) -> None:
+    (photos / "red-circle.jpg").unlink()
+    ran = run("add", photos)
+    assert ran.status == 0
+    assert "red-circle.jpg: vanished" in ran.out
+    assert "5 pictures in " in ran.out
+    assert "5 unchanged, 1 vanished." in ran.out
+    shown = run("show", "red-circle.jpg", "--similar", 0)
+    assert "(vanished)" in shown.out
+    assert "red-circle.jpg (vanished)" in run("list", "--where", "vanished=yes").out
+    (photos / "blue-circle.jpg").unlink()
+    (line,) = [line for line in run("add", photos, "--json").lines if line["status"] == "vanished"]
+    assert (line["source"], line["asset"]["name"]) == ("blue-circle.jpg", "blue-circle.jpg")
+
+
+def test_an_emptied_folder_is_a_warning_and_an_option_confirms_it(home: Path, photos: Path, run: Run) -> None:
+    for path in photos.iterdir():
+        path.unlink()
+    ran = run("add", photos)
+    assert ran.status == 3
+    assert f"{photos} is empty or missing" in ran.err
+    assert "--mark-vanished" in ran.err
+    assert "1 folder out of reach" in ran.out
+    assert len(run("list", "--json").lines) == 6
+    ran = run("add", photos, "--mark-vanished")
+    assert (ran.status, "6 vanished" in ran.out) == (0, True)
+    assert run("list", "--json").lines == []
+
+
+def test_what_is_left_out_is_named_with_its_reason(home: Path, photos: Path, run: Run) -> None:
+    for name in (".hidden.jpg", "a.txt", "b.txt", "c.txt", "d.txt"):
+        (photos / name).write_bytes(b"x")
+    out = run("add", photos).out
+    assert "4 not named like a picture (a.txt, b.txt, c.txt, ...)" in out
+    assert "1 hidden (.hidden.jpg)" in out
+    assert f"{photos / 'd.txt'}: left out, not named like a picture" in run("add", photos, "-v").err
+    left = [line for line in run("add", photos, "--json").lines if line["status"] == "left_out"]
+    assert {"source": str(photos / "d.txt"), "status": "left_out", "reason": "not named like a picture"} in left
+    assert len(left) == 5
+
+
+def test_a_library_within_the_folder_that_is_added_stays_out_of_it(home: Path, photos: Path, run: Run) -> None:
+    inside = photos / "opsin-library"
+    home.rename(inside)
+    assert run("add", photos, "--copy", "--library", inside).status == 0
+    assert run("list", "--library", inside, "--json").lines
+    preview = inside / "previews" / "00" / "made.webp"
+    preview.parent.mkdir(parents=True)
+    preview.write_bytes(jpeg_bytes(make_picture("green", "ring", 64)))
+    for named in (photos, photos / "**" / "*.webp", inside, inside / "previews"):
+        run("add", named, "--library", inside)
+    assert len(run("list", "--library", inside, "--json").lines) == 6
+
+
+def test_one_picture_is_one_picture(home: Path, photos: Path, run: Run) -> None:
+    assert "1 picture in " in run("add", photos / "red-circle.jpg").out
+
+
+class SlowToLoad:
+    """As much of a library as the loop of `opsin add` calls."""
+
+    loaded_at = 0.0
+
+    def load(self) -> None:
+        time.sleep(0.01)
+        self.loaded_at = time.monotonic()
+
+    def add_each(self, *_: object, **__: object) -> Iterator[Added]:
+        yield Added(source="a.jpg", status="unchanged", id="1")
+
+
+def test_the_seconds_of_the_summary_begin_when_the_models_are_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    library, lines = SlowToLoad(), adding.Lines(quiet=False, verbose=False)
+    counts = adding.follow(cast("Any", library), ["a.jpg"], lines, {})
+    assert library.loaded_at > 0
+    assert lines.begun >= library.loaded_at
+    lines.end(counts)
+    assert "1 picture in 0.0 s: 1 unchanged." in capsys.readouterr().out
+
+
+def test_tagging_a_folder_without_pictures_is_an_error_like_adding_it(home: Path, tmp_path: Path, run: Run) -> None:
+    (tmp_path / "empty").mkdir()
+    for command in ("add", "tag"):
+        ran = run(command, tmp_path / "empty")
+        assert (ran.status, ran.out) == (1, "")
+        assert "No picture was found there." in ran.err
+
+
+def test_many_pictures_are_tagged_in_order_and_a_broken_one_ends_nothing(home: Path, photos: Path, run: Run) -> None:
+    (photos / "broken.jpg").write_bytes(b"this is no picture")
+    ran = run("tag", photos, photos / "red-circle.jpg", "--json")
+    assert ran.status == 3
+    names = sorted(path.name for path in photos.iterdir())
+    assert [line["source"] for line in ran.lines] == [*names, "red-circle.jpg"]
+    assert [line["source"] for line in ran.lines if line.get("status") == "refused"] == ["broken.jpg"]
+
+
+def test_removing_a_tag_that_is_not_there_says_so(home: Path, run: Run) -> None:
+    ran = run("label", "red-circle.jpg", "--remove", "made_up_tag", "--remove", "red")
+    assert ran.status == 0
+    assert "It did not carry the tag made_up_tag" in ran.err
+    assert "tag red" not in ran.err
+    assert run("label", "red-circle.jpg", "--remove", "made_up_tag", "--json").lines[0]["absent"] == ["made_up_tag"]
+
+
+@pytest.mark.parametrize("command", ["add", "tag"])
+def test_each_name_of_a_list_is_answered_before_the_next_one_comes(home: Path, photos: Path, command: str) -> None:
+    with subprocess.Popen(
+        [*OPSIN, command, "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env={**os.environ}
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for name in ("red-circle.jpg", "caf\udce9.jpg", "blue-circle.jpg"):
+            path = photos / name
+            if not path.exists():
+                path.write_bytes(jpeg_bytes(make_picture("green", "ring", 80)))
+            process.stdin.write(os.fsencode(path) + b"\n")
+            process.stdin.flush()
+            told = json.loads(process.stdout.readline())
+            assert told["source"] == name.replace("\udce9", "\\udce9")
+            assert "problem" not in told
+        process.stdin.close()
+        assert process.wait() == 0
+
+
+def test_ctrl_c_while_waiting_for_names_is_one_line(home: Path, photos: Path) -> None:
+    with subprocess.Popen(
+        [*OPSIN, "add", "-", "--json"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(f"{photos / 'red-circle.jpg'}\n")
+        process.stdin.flush()
+        assert process.stdout.readline()
+        process.send_signal(2)
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == "Interrupted; what was done before is kept."
+        assert process.wait() == 130
+
+
+def test_a_limit_on_the_size_of_files_is_one_line_and_status_4(home: Path, photos: Path, run: Run) -> None:
+    with (photos / "red-circle.jpg").open("ab") as file:
+        file.write(bytes(300_000))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        ran = run("tag", photos / "red-circle.jpg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert ran.status == 4
+    assert "ulimit -a" in ran.err
+    assert len(ran.err.strip().splitlines()) == 1
