@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         View,
         apply_view,
         hookimpl,
+        product,
         read_vocabulary,
     )
 
@@ -69,6 +70,7 @@ __all__ = [
     "hookimpl",
     "init",
     "open",
+    "product",
     "read_vocabulary",
     "restore",
 ]

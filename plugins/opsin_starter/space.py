@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
+from opsin import product
 from opsin.errors import Damaged
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ WHITENING = 0.5
 PSEUDO_SCALE = 4.4
 PSEUDO_LEAD = 7.0
 PSEUDO_NOISE = 0.5
-LARGE_BATCH = 64
 
 
 def unit(rows: NDArray[np.floating[Any]]) -> Array:
@@ -84,22 +84,6 @@ class Space(msgspec.Struct, frozen=True):
         aside = path.with_suffix(".tmp.npz")
         np.savez(aside, **{name: getattr(self, name) for name in self.__struct_fields__})
         aside.replace(path)
-
-
-def product(left: Array, right: Array) -> Array:
-    """Return ``left @ right``, (n, k) times (k, m), without waking OpenBLAS's threads for a small batch.
-
-    It keeps products of up to 2**18 multiplications in the calling thread (interface/gemm.c). Its pool spins while it
-    waits, which on busy cores makes 16 x 512 x 550 last 20 ms instead of 1 (2 cores, decoding beside it).
-    """
-    rows, inner = left.shape
-    if rows > LARGE_BATCH:
-        return np.asarray(left @ right, np.float32)
-    out = np.empty((rows, right.shape[1]), np.float32)
-    step = max(1, (1 << 18) // max(1, rows * inner))
-    for start in range(0, right.shape[1], step):
-        np.matmul(left, right[:, start : start + step], out=out[:, start : start + step])
-    return out
 
 
 def load_space(path: Path) -> Space | None:

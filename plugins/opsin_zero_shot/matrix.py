@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from opsin import product
 from opsin_zero_shot import store
 from opsin_zero_shot.prompts import background_texts, label_texts
 
@@ -25,7 +26,6 @@ LEAST_SPREAD = 1e-3
 # A match has to come up to this share of what the best background pictures reach; how many are "the best".
 REACH = 0.5
 BEST = 2
-LARGE_BATCH = 64
 MOST_MATRICES = 16
 
 
@@ -90,22 +90,6 @@ class Matrix(msgspec.Struct, frozen=True):
         """Write it to ``path`` (npz)."""
         arrays = {name: getattr(self, name) for name in self.__struct_fields__}
         store.save(path, arrays, most=MOST_MATRICES)
-
-
-def product(left: Array, right: Array) -> Array:
-    """Return ``left @ right``, (n, k) times (k, m), without waking OpenBLAS's threads for a small batch.
-
-    It keeps products of up to 2**18 multiplications in the calling thread (interface/gemm.c). Its pool spins while it
-    waits, which on busy cores makes 16 x 512 x 550 last 20 ms instead of 1 (2 cores, decoding beside it).
-    """
-    rows, inner = left.shape
-    if rows > LARGE_BATCH:
-        return np.asarray(left @ right, np.float32)
-    out = np.empty((rows, right.shape[1]), np.float32)
-    step = max(1, (1 << 18) // max(1, rows * inner))
-    for start in range(0, right.shape[1], step):
-        np.matmul(left, right[:, start : start + step], out=out[:, start : start + step])
-    return out
 
 
 def load_matrix(path: Path) -> Matrix | None:

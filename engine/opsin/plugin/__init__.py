@@ -14,6 +14,7 @@ from opsin.plugin.objects import (
     Item,
     TextEncoder,
 )
+from opsin.plugin.product import product
 from opsin.plugin.view import View, apply_view
 from opsin.plugin.vocabulary import read_vocabulary
 
@@ -36,5 +37,6 @@ __all__ = [
     "View",
     "apply_view",
     "hookimpl",
+    "product",
     "read_vocabulary",
 ]
