@@ -122,6 +122,32 @@ def test_a_folder_that_goes_away_takes_nothing_with_it(
     assert watch.events == [("unreachable", "photos"), ("added", "new.jpg")]
 
 
+def test_a_folder_within_that_is_empty_as_a_whole_is_told_once_and_takes_nothing_with_it(
+    watching: tuple[opsin.Library, Watching], photos: Path
+) -> None:
+    library, watch = watching
+    (photos / "mounted").mkdir()
+    (photos / "mounted" / "ring.jpg").write_bytes(jpeg_bytes(make_picture("blue", "ring", 96)))
+    watch.until(("added", "ring.jpg"))
+    (photos / "mounted" / "ring.jpg").unlink()
+    watch.until(("unreachable", "mounted"))
+    (photos / "red-circle.jpg").unlink()
+    watch.until(("vanished", "red-circle.jpg"))
+    assert watch.events == [("added", "ring.jpg"), ("unreachable", "mounted"), ("vanished", "red-circle.jpg")]
+    assert library.get("ring.jpg").vanished_at is None
+
+
+def test_a_file_renamed_onto_another_moves_and_the_other_one_vanishes(
+    watching: tuple[opsin.Library, Watching], photos: Path
+) -> None:
+    library, watch = watching
+    moved = library.get("red-circle.jpg").id
+    (photos / "red-circle.jpg").replace(photos / "blue-circle.jpg")
+    watch.until(("moved", "blue-circle.jpg"), ("vanished", "blue-circle.jpg"))
+    assert library.get("blue-circle.jpg").id == moved
+    assert library.count() == 5
+
+
 def test_what_cannot_be_watched_is_refused(home: Path, photos: Path, run: Callable[..., Any]) -> None:
     with opsin.open(home) as library:
         for folder in (home, photos / "red-circle.jpg", photos / "nothing"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -22,7 +22,7 @@ class _End:
         self.error = error
 
 
-def promptly(items: Iterable[T]) -> Iterator[T | None]:
+def promptly(items: Iterable[T]) -> Generator[T | None, None, None]:
     """Yield ``items`` as they come, and None each time that none came for a moment.
 
     They are read in a thread of their own, which is left behind where nothing comes any more.
