@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from opsin.errors import PluginUnavailable
-from opsin_clip.names import Source
+from opsin_clip.names import FAMILY, Source
 
 log = logging.getLogger(__name__)
 
+PATIENCE = 5.0  # seconds to find out whether the hub can be reached
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
@@ -48,6 +49,25 @@ def offline() -> Iterator[None]:
         constants.HF_HUB_OFFLINE = before
 
 
+def require_hub(source: Source) -> None:
+    """Check that the hub answers at all: open_clip would try again and again for a minute.
+
+    :raises PluginUnavailable: where it does not, within seconds.
+    """
+    import httpx
+    from huggingface_hub import constants
+
+    constants.HF_HUB_DISABLE_TELEMETRY = True
+    try:
+        httpx.head(constants.ENDPOINT, timeout=PATIENCE)
+    except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
+        msg = (
+            f"{source.name} cannot be downloaded: {constants.ENDPOINT} does not answer ({error}). Check the connection, or "
+            f"bring the weights from another machine and name them: {FAMILY}:MODEL@/path/to/checkpoint"
+        )
+        raise PluginUnavailable(msg) from error
+
+
 def install(source: Source, extra: tuple[str, ...]) -> None:
     """Download the weights and the tokenizer of ``source`` into the hub's cache; what is there is not fetched again.
 
@@ -55,12 +75,10 @@ def install(source: Source, extra: tuple[str, ...]) -> None:
     """
     if source.kind in {"file", "folder"}:
         return
-    from huggingface_hub import constants
-
+    require_hub(source)
     from opsin_clip.torch_models import open_clip
 
     clip: Any = open_clip(extra)
-    constants.HF_HUB_DISABLE_TELEMETRY = True
     name = f"hf-hub:{source.detail}" if source.kind == "hub" else source.model
     tag = source.detail if source.kind == "tag" else None
     try:

@@ -11,6 +11,30 @@ import pytest
 import opsin
 from opsin.services.speed import speeds
 
+RESEARCH = """\
+import opsin
+
+
+@opsin.hookimpl
+def opsin_manifest():
+    return opsin.Manifest(name="scholar", summary="A test")
+
+
+@opsin.hookimpl
+def opsin_encoders():
+    return [
+        opsin.EncoderCard(
+            name="scholar:big", summary="", dim=64, size=1, licence="Scholars only", licence_url="https://a.test/licence",
+            commercial=False, languages=("mul",), installed=False, install="opsin encoders install scholar:big",
+        )
+    ]
+
+
+@opsin.hookimpl
+def opsin_encoder_install(name):
+    raise opsin.errors.PluginUnavailable("the hub does not answer: check the connection")
+"""
+
 EXTRA = """\
 import opsin
 
@@ -111,6 +135,19 @@ def labels_of(home: Path, name: str) -> dict[str, str]:
     """Return the tags of an asset with who gave them."""
     with opsin.open(home, readonly=True) as library:
         return {tag.label: tag.by for tag in library.get(name).tags}
+
+
+def test_weights_that_may_not_be_used_commercially_are_warned_of(
+    with_plugin: Callable[..., Path], run: Callable[..., Any]
+) -> None:
+    with_plugin("scholar", RESEARCH)
+    told = run("encoders").out
+    assert "NO COMMERCIAL" in told
+    assert "many" in told
+    ran = run("encoders", "install", "scholar:big")
+    assert ran.status == 5
+    assert "may not be used commercially: Scholars only, https://a.test/licence" in ran.err
+    assert ran.err.endswith("A plugin lacks something it needs: the hub does not answer: check the connection\n")
 
 
 def test_a_word_that_is_taken_for_a_label_is_told(home: Path, photos: Path, run: Callable[..., Any]) -> None:

@@ -34,6 +34,18 @@ def test_every_card_can_be_parsed_and_tells_how_it_is_installed() -> None:
         assert card.licence_url.startswith("https://")
 
 
+def test_a_hub_that_does_not_answer_is_an_error_before_anything_is_tried_again_and_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(PluginUnavailable, match=r"http://127\.0\.0\.1:1 does not answer.*name them: open_clip:MODEL@"):
+        hub.install(parse("open_clip"), ())
+    assert caplog.text == ""
+    assert constants.HF_HUB_DISABLE_TELEMETRY
+
+
 def test_weights_for_research_only_say_so() -> None:
     assert [card.name for card in cards() if not card.commercial] == ["open_clip:MobileCLIP2-S0/dfndr2b"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import emit, size, table
-from opsin.cli.shared import json_option, library_option
+from opsin.cli.shared import json_option, library_option, warn_of_licence
 
 if TYPE_CHECKING:
     from opsin.settings import Settings
@@ -55,8 +55,8 @@ def _list(root: Path | None, *, as_json: bool) -> None:
             "yes" if card.installed else "no",
             size(card.size),
             f"{known[card.name].images_per_second:.0f}/s" if card.name in known else "-",
-            card.licence + ("" if card.commercial else "  (no commercial use)"),
-            ", ".join(card.languages),
+            card.licence + ("" if card.commercial else "  NO COMMERCIAL USE"),
+            ", ".join("many" if code == "mul" else code for code in card.languages),
             ("The default. " if card.default else "") + card.summary,
         )
         for card in cards
@@ -80,6 +80,7 @@ def install(name: str, root: Path | None, as_json: bool) -> None:
     from opsin.services.plugins import install_encoder
     from opsin.settings import default_library
 
+    warn_of_licence(_settings(root), name)
     fetched = install_encoder(root or default_library(), name)
     if as_json:
         emit({"encoder": name, "fetched": fetched})

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from opsin.cli.output import emit, size
-from opsin.cli.shared import json_option, library_option
+from opsin.cli.shared import json_option, library_option, warn_of_licence
 
 
 @click.command()
@@ -36,6 +36,7 @@ def init(root: Path | None, encoder: str | None, vocabularies: tuple[str, ...], 
         emit({"library": str(target.absolute()), "encoder": chosen, "better": better.name if better else None})
         return
     click.echo(f"Made a library at {target} with the encoder {chosen}.")
+    warn_of_licence(load_settings(target / "opsin.toml"), chosen)
     if better is not None:
         click.echo(
             f"A better encoder: `{better.install}` fetches {better.name} ({size(better.size)}), then `opsin init --encoder {better.name}`."

@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from opsin.library import Library
+    from opsin.settings import Settings
 
 Command = Callable[..., Any]
 
@@ -86,6 +87,16 @@ def where_option(command: Command) -> Command:
         metavar="CONDITION",
         help="Only assets that fit, e.g. tag=dog, tag!=toy, owner=ann, width>=800, taken>=2025-01, format=png|webp, color=red. May be repeated.",
     )(command)
+
+
+def warn_of_licence(settings: Settings, encoder: str) -> None:
+    """Warn where the licence of an encoder's weights forbids commercial use."""
+    from opsin.host import encoder_cards
+
+    for card in encoder_cards(settings):
+        if card.name == encoder and not card.commercial:
+            told = f"The weights of {card.name} may not be used commercially: {card.licence}, {card.licence_url}"
+            click.secho(told, fg="yellow", err=True)
 
 
 def say_meanings(library: Library, tags: Iterable[str]) -> None:

@@ -90,13 +90,16 @@ class Plugin:
     def hook(self, hook: str, /, **arguments: Any) -> Any:
         """Call one hook of this plugin; None where it does not implement it.
 
-        :raises PluginError: where the hook raises; the plugin is broken from then on.
+        :raises PluginUnavailable: where the hook says that something is missing.
+        :raises PluginError: where it raises anything else; the plugin is broken from then on.
         """
         if self.config is None:
             msg = f"the plugin {self.name!r} is {self.state}: {self.reason}"
             raise PluginUnavailable(msg)
         try:
             answers = getattr(self._manager.hook, hook)(config=self.config, **arguments)
+        except PluginUnavailable:  # it says what is missing: that is no fault of the plugin
+            raise
         except (Exception, SystemExit) as error:
             self.fail("broken", f"{hook} raised {describe(error)}")
             msg = f"the plugin {self.name!r} failed: {hook} raised {describe(error)}"
