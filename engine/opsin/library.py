@@ -131,7 +131,7 @@ class Library(Keeping, Taking):
         a pair; ``without``: words that push away; ``where``: conditions such as ``"tag=dog"`` or ``"width>=800"``.
         Results that are no better than what any picture would get are left out, unless ``everything``.
         """
-        parts = [search_service.Part("text", text)] if text else []
+        parts = [search_service.Part("text", text)] if text is not None else []
         parts += [self._example(entry) for entry in like]
         parts += [search_service.Part("text", words, -0.5) for words in without]
         return self.find(parts, where=where, limit=limit, cursor=cursor, everything=everything)

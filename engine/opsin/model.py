@@ -57,7 +57,8 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
 class Match(msgspec.Struct, frozen=True, omit_defaults=True):
     """One label with its score (0..1, 0.5 at the label's threshold), and what the categorizer adds to it.
 
-    ``frame`` is the number of the frame that the score comes from; the host sets it.
+    ``frame`` says which frame the score comes from; the host sets it: the frame's place among those that were looked at,
+    and in a stored report its number in the file, from 0.
     """
 
     label: str

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Match, Report
-from opsin.fusion import FLOOR, Fused, declined, fuse, log_odds
+from opsin.fusion import FLOOR, Fused, fuse, log_odds, unjudged
 from opsin.model import ReportStatus
 
 
@@ -151,23 +151,21 @@ def test_the_frame_of_the_evidence_is_kept() -> None:
     assert fuse([report("a", {"dog": 0.9}, frame=7)])[0].sources[0].frame == 7
 
 
-def test_what_nobody_judged_is_told_with_the_reason() -> None:
+def test_who_did_not_judge_is_told_with_the_reason() -> None:
     reports = [
         report("zero_shot", {"dog": 0.9}),
         Report(categorizer="faces", revision="1", family="faces", status="declined", reason="too small"),
         Report(categorizer="broken", revision="1", family="broken", status="failed"),
     ]
-    unknown = declined(
-        reports,
-        scopes={"zero_shot": {"dog", "cat"}, "faces": {"smile", "dog"}, "broken": {"text"}, "absent": {"logo"}},
-        declines={"zero_shot": {"violence": "the encoder cannot see it"}},
-    )
-    assert unknown == {
-        "logo": "absent has not reported",
-        "smile": "too small",
-        "text": "broken failed",
-        "violence": "the encoder cannot see it",
-    }
+    scopes = {"zero_shot": {"dog", "cat"}, "faces": {"smile", "dog"}, "broken": {"dog"}, "absent": {"dog", "logo"}}
+    declines = {"zero_shot": {"violence": "the encoder cannot see it"}}
+
+    def reasons(label: str) -> dict[str, str]:
+        return unjudged(label, reports, scopes=scopes, declines=declines)
+
+    assert reasons("dog") == {"absent": "it has not reported", "broken": "it failed", "faces": "too small"}
+    assert reasons("violence") == {"zero_shot": "the encoder cannot see it"}
+    assert reasons("cat") == {}
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.floats(0, 1)), max_size=12), st.floats(0, 1))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 import opsin
 from opsin.errors import UnknownName, UsageError
 from opsin.services.search import Part
 from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeLibrary
+    from tests.services.counting import Counted
+else:
+    from counting import Counted
 
 
 @pytest.fixture
@@ -109,6 +118,67 @@ def test_frames_of_an_animation_are_one_hit_with_the_frame_that_fits(library: op
     assert {"red", "green", "blue"} <= {tag.label for tag in library.get("colours.gif").tags}
 
 
+def animated(path: Path, colours: Sequence[str]) -> Path:
+    """Write an animation of one frame a colour; a dot moves, as equal frames would be stored as one."""
+    from PIL import Image
+
+    frames = []
+    for number, colour in enumerate(colours):
+        pixels = make_picture(colour, "full", 64)
+        pixels[number, 0] = 255 - pixels[number, 0]
+        frames.append(Image.fromarray(pixels))
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    return path
+
+
+def test_a_frame_is_told_by_its_number_in_the_file(library: opsin.Library, tmp_path: Path) -> None:
+    library.add(animated(tmp_path / "long.png", ["red"] * 24 + ["blue"] * 3 + ["green"] * 3))
+    looked_at = [round(place * 29 / 15) for place in range(16)]
+    assert library.search("blue", everything=True).hits[0].frame == next(n for n in looked_at if n >= 24)
+    (evidence,) = (each for each in library.explain("long.png", "green").evidence if each.categorizer == "fake")
+    assert evidence.frame in {27, 29}
+    assert evidence.details["cosine"] > 0.5
+    (record,) = library.records()
+    frame_of = {match.label: match.frame for report in record.reports for match in report.matches}
+    assert frame_of["green"] == evidence.frame
+    library.export(tmp_path / "out.jsonl", vectors="npy")
+    lines = (tmp_path / "out.vectors.jsonl").read_text().splitlines()
+    assert [msgspec.json.decode(line)["frame"] for line in lines] == looked_at
+    list(library.reanalyse(library.plan_reanalysis()))
+    assert [each.frame for each in library.explain("long.png", "green").evidence if each.categorizer == "fake"] == [
+        evidence.frame
+    ]
+
+
+def test_a_library_of_before_tells_frames_by_their_number_too(make_library: MakeLibrary, tmp_path: Path) -> None:
+    import sqlite3
+
+    library = make_library()
+    library.add(animated(tmp_path / "long.png", ["red"] * 24 + ["blue"] * 6))
+    looked_at = [round(place * 29 / 15) for place in range(16)]
+    expected = library.search("blue", everything=True).hits[0].frame, next(iter(library.records())).reports
+    library.close()
+    with sqlite3.connect(library.path / "catalogue.sqlite") as old:
+        for table in ("embedding", "feature"):
+            for place, frame in enumerate(looked_at):
+                old.execute(f"UPDATE {table} SET frame = {place} WHERE frame = {frame}")
+        for categorizer, matches in old.execute("SELECT categorizer, matches FROM report").fetchall():
+            before = [
+                match | ({"frame": looked_at.index(match["frame"])} if "frame" in match else {})
+                for match in msgspec.json.decode(matches)
+            ]
+            old.execute(
+                "UPDATE report SET matches = ? WHERE categorizer = ?", (msgspec.json.encode(before), categorizer)
+            )
+        old.execute("DROP INDEX ix_asset_change")
+        old.execute("ALTER TABLE asset DROP COLUMN change")
+        old.execute("UPDATE alembic_version SET version_num = '0001'")
+    old.close()
+    again = make_library()
+    assert (again.search("blue", everything=True).hits[0].frame, next(iter(again.records())).reports) == expected
+    assert again.count(where=["tag=blue"]) == 1
+
+
 def test_similar_leaves_the_asset_itself_out(filled: opsin.Library) -> None:
     found = [hit.asset.name for hit in filled.similar("red-square.jpg", limit=2)]
     assert "red-square.jpg" not in found
@@ -136,3 +206,62 @@ def test_an_unknown_asset_is_an_error_that_says_so(filled: opsin.Library) -> Non
 def test_a_condition_without_sense_is_refused(library: opsin.Library, condition: str) -> None:
     with pytest.raises(UsageError):
         library.count(where=[condition])
+
+
+def test_a_filtered_search_reads_no_more_the_second_time_than_what_it_shows(filled: opsin.Library) -> None:
+    filled.search("red", where=["tag=red"], everything=True)
+    with Counted(filled) as counted:
+        page = filled.search("red", where=["tag=red|green", "tag!=blue"], everything=True)
+    tables = [
+        statement for statement in counted.statements if "FROM asset" in statement or "FROM embedding" in statement
+    ]
+    assert len(page.hits) == 4
+    assert len(tables) <= 6
+    # tags, frames, assets and reports of what is shown; one row each for settings of the library
+    categorizers = len(filled.workspace.host.categorizers)
+    assert counted.rows <= len(page.hits) * (3 + categorizers) + 12
+
+
+def test_counting_tags_asks_a_fixed_number_of_questions(filled: opsin.Library) -> None:
+    filled.tags()
+    with Counted(filled) as counted:
+        found = filled.tags()
+    assert found
+    assert len(counted.statements) <= 8
+
+
+def test_a_reader_filters_by_what_the_owner_added_and_changed_since(library: opsin.Library, photos: Path) -> None:
+    first, second = sorted(photos.iterdir())[:2]
+    library.add(first)
+    with opsin.open(library.path, readonly=True) as reader:
+        assert names(reader.search("red", where=["width>=10"], everything=True)) == [first.name]
+        library.add(second)
+        assert sorted(names(reader.search("red", where=["width>=10"], everything=True))) == [first.name, second.name]
+        first.write_bytes(jpeg_bytes(make_picture("cyan", "ring", 77)))
+        library.add(first)
+        best = reader.search("cyan", where=["width>=10", "tag=cyan"], everything=True).hits[0]
+        assert (best.asset.name, best.asset.width) == (first.name, 77)
+        second.unlink()
+        library.add(photos)
+        assert second.name not in names(reader.search("red", where=["width>=10"], everything=True))
+        assert names(reader.search("red", where=["vanished=yes"], everything=True)) == [second.name]
+
+
+@pytest.mark.parametrize("condition", ["tag=purpl", "tag!=purpl", "tag=red|purpl", "color=purpl"])
+def test_a_tag_that_nobody_knows_is_an_error_with_a_guess(filled: opsin.Library, condition: str) -> None:
+    with pytest.raises(UnknownName, match=r"'purpl'.*purple"):
+        filled.count(where=[condition])
+
+
+def test_a_tag_that_a_person_gave_once_is_known(filled: opsin.Library) -> None:
+    filled.tag("red-square.jpg", add=["keeper"])
+    filled.tag("red-square.jpg", remove=["keeper"])
+    assert filled.count(where=["tag=keeper"]) == 0
+    with pytest.raises(UnknownName, match="did you mean keeper"):
+        filled.count(where=["tag=keepr"])
+
+
+@pytest.mark.parametrize("call", [{"text": "   "}, {"text": ""}, {"text": "red", "without": [" "]}])
+def test_empty_words_are_refused(filled: opsin.Library, call: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match="say what to search for"):
+        filled.search(**call)  # type: ignore[arg-type]

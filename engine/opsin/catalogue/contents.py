@@ -57,7 +57,10 @@ def find_all(connection: Connection, digests: Collection[bytes]) -> dict[bytes, 
 
 
 def put_embeddings(connection: Connection, frames: Sequence[tuple[int, int, NDArray[Any]]], encoder: str) -> list[int]:
-    """Store vectors as float16 and return their row numbers; ``frames``: (content id, frame, vector)."""
+    """Store vectors as float16 and return their row numbers.
+
+    ``frames``: (content id, number of the frame in the file, vector).
+    """
     rows = [
         {"content_id": number, "frame": frame, "encoder": encoder, "vector": np.asarray(vector, "<f2").tobytes()}
         for number, frame, vector in frames
@@ -69,11 +72,20 @@ def put_embeddings(connection: Connection, frames: Sequence[tuple[int, int, NDAr
 
 
 def put_features(connection: Connection, found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]]) -> None:
-    """Store every feature but the embedding: content id -> one mapping a frame, arrays in their declared type."""
+    """Store every feature but the embedding: content id -> one mapping a frame, arrays in their declared type.
+
+    The embeddings of the same frames are there already: they say which frames of the file these are.
+    """
+    numbers = frame_numbers(connection, [number for number, frames in found.items() if len(frames) > 1])
     rows = [
-        {"content_id": number, "frame": frame, "name": name, "data": np.ascontiguousarray(array).tobytes()}
+        {
+            "content_id": number,
+            "frame": numbers[number][place] if number in numbers else 0,
+            "name": name,
+            "data": np.ascontiguousarray(array).tobytes(),
+        }
         for number, frames in found.items()
-        for frame, features in enumerate(frames)
+        for place, features in enumerate(frames)
         for name, array in features.items()
         if name != "embedding"
     ]
@@ -81,8 +93,13 @@ def put_features(connection: Connection, found: Mapping[int, Sequence[Mapping[st
 
 
 def put_reports(connection: Connection, found: Mapping[int, Sequence[Report]]) -> None:
-    """Store reports, content id -> reports; a newer one of the same categorizer replaces the older."""
+    """Store reports, content id -> reports; a newer one of the same categorizer replaces the older.
+
+    The frame of a match comes as its place among the frames that were looked at; it is stored as its number in the file.
+    """
     at = now()
+    animated = [n for n, reports in found.items() if any(match.frame for r in reports for match in r.matches)]
+    numbers = frame_numbers(connection, animated)
     rows = [
         {
             "content_id": number,
@@ -91,13 +108,17 @@ def put_reports(connection: Connection, found: Mapping[int, Sequence[Report]]) -
             "family": r.family,
             "status": r.status,
             "reason": r.reason,
-            "matches": msgspec.json.encode(r.matches),
+            "matches": msgspec.json.encode(_in_file(r.matches, numbers[number]) if number in numbers else r.matches),
             "at": at,
         }
         for number, reports in found.items()
         for r in reports
     ]
     sqlite.upsert(connection, report, rows)
+
+
+def _in_file(matches: Sequence[Match], numbers: Sequence[int]) -> list[Match]:
+    return [msgspec.structs.replace(match, frame=numbers[match.frame]) for match in matches]
 
 
 _matches = msgspec.json.Decoder(tuple[Match, ...])
@@ -132,17 +153,19 @@ def features_of(
     Embeddings come as float32 of their float16 values. A stored feature of another size than its kind is left out.
     """
     found: dict[int, list[dict[str, NDArray[Any]]]] = {number: [] for number in ids}
+    places: dict[tuple[int, int], int] = {}
     for page in _pages(sorted(ids)):
         query = select(embedding).where(embedding.c.content_id.in_(page))
         for row in connection.execute(query.order_by(embedding.c.content_id, embedding.c.frame)):
+            places[row.content_id, row.frame] = len(found[row.content_id])
             found[row.content_id].append({"embedding": np.frombuffer(row.vector, "<f2").astype(np.float32)})
         for row in connection.execute(select(feature).where(feature.c.content_id.in_(page))):
-            if row.name not in kinds or row.frame >= len(found[row.content_id]):
+            if row.name not in kinds or (row.content_id, row.frame) not in places:
                 continue
             dtype, shape = kinds[row.name]
             array = np.frombuffer(row.data, dtype)
             if array.size == int(np.prod(shape)):
-                found[row.content_id][row.frame][row.name] = array.reshape(shape)
+                found[row.content_id][places[row.content_id, row.frame]][row.name] = array.reshape(shape)
     return found
 
 
@@ -206,11 +229,21 @@ def vectors_after(
 
 
 def frames_of(connection: Connection, rows: Collection[int]) -> dict[int, tuple[int, int]]:
-    """Return for embedding rows their content id and frame number."""
+    """Return for embedding rows their content id and the number of the frame in the file."""
     found: dict[int, tuple[int, int]] = {}
     for page in _pages(sorted(rows)):
         query = select(embedding.c.row, embedding.c.content_id, embedding.c.frame).where(embedding.c.row.in_(page))
         found.update((row, (content_id, frame)) for row, content_id, frame in connection.execute(query))
+    return found
+
+
+def frame_numbers(connection: Connection, ids: Collection[int]) -> dict[int, list[int]]:
+    """Return for each of these contents which frames of the file were looked at: their numbers from 0, in order."""
+    found: dict[int, list[int]] = {number: [] for number in ids}
+    for page in _pages(sorted(ids)):
+        query = select(embedding.c.content_id, embedding.c.frame).where(embedding.c.content_id.in_(page))
+        for number, frame in connection.execute(query.order_by(embedding.c.content_id, embedding.c.frame)):
+            found[number].append(frame)
     return found
 
 

@@ -76,7 +76,8 @@ asset = Table(
     sqlite_autoincrement=True,
 )
 
-# One row a frame; the row number is the id in the vector index. `vector` holds little-endian float16. Rows are never
+# One row a frame that was looked at; the row number is the id in the vector index. `frame` is the frame's number in the
+# file, from 0, here and in `feature` and in the matches of reports. `vector` holds little-endian float16. Rows are never
 # changed or deleted.
 embedding = Table(
     "embedding",

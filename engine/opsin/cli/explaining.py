@@ -40,7 +40,7 @@ def _lines(found: Explanation) -> Iterator[str]:
     if found.implied_by:
         yield f"  implied by {', '.join(found.implied_by)}, with the best score among them"
     for categorizer, reason in found.declined.items():
-        yield f"  {categorizer} declines: {reason}"
+        yield f"  {categorizer} did not judge it: {reason}"
     if not found.evidence and not found.declined:
         yield "  no categorizer said anything about it"
     if found.evidence:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import click
 
 from opsin.cli.output import emit, printable, table, tag_line
 from opsin.cli.shared import complete_label, json_option, library_option, open_library, where_option
+from opsin.errors import UsageError
 
 if TYPE_CHECKING:
     from opsin.services.search import Page
@@ -82,15 +84,34 @@ def _show(page: Page) -> None:
         click.echo(f"More: --cursor {page.cursor}")
 
 
+_ADDRESS = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<rest>.*)", re.DOTALL)
+
+
 def weighted(entry: str) -> tuple[str, float]:
-    """Split ``PICTURE:WEIGHT``; a picture whose name ends like that is meant where such a file exists."""
+    """Split ``PICTURE:WEIGHT``. A picture whose name ends like that is meant where such a file exists.
+
+    What follows the host of an address is its port, and data URIs and paths of addresses may hold colons of their own.
+
+    :raises UsageError: where what should be a weight is no number.
+    """
+    from opsin.services.given import existing_path
+
     name, colon, weight = entry.rpartition(":")
-    if colon and name and not Path(entry).exists():
-        try:
-            return name, float(weight)
-        except ValueError:
-            pass
-    return entry, 1.0
+    if not colon or not name or existing_path(entry) is not None:
+        return entry, 1.0
+    address = _ADDRESS.fullmatch(name)
+    if address is not None and not re.search(r"[/?#:]", address["rest"]):
+        return entry, 1.0
+    try:
+        return name, float(weight)
+    except ValueError:
+        if _ADDRESS.fullmatch(entry) or entry.startswith("data:"):
+            return entry, 1.0
+    msg = (
+        f"{weight!r} is no weight, and there is no file {entry!r}: write PICTURE:WEIGHT with a number, as in {name}:0.5, "
+        "or give the id of an asset whose name has a colon"
+    )
+    raise UsageError(msg)
 
 
 @click.command()

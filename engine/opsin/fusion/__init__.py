@@ -1,6 +1,6 @@
 """From reports to tags: pure functions, no I/O. What the scores mean is in docs/scores.md."""
 
-from opsin.fusion.pooling import FLOOR, SILENT_WEIGHT, Fused, Source, declined, fuse, log_odds
+from opsin.fusion.pooling import FLOOR, SILENT_WEIGHT, Fused, Source, fuse, log_odds, unjudged
 from opsin.fusion.tagging import ALGORITHM, merge_person, synonyms_of, tags
 
 __all__ = [
@@ -9,10 +9,10 @@ __all__ = [
     "SILENT_WEIGHT",
     "Fused",
     "Source",
-    "declined",
     "fuse",
     "log_odds",
     "merge_person",
     "synonyms_of",
     "tags",
+    "unjudged",
 ]

@@ -128,31 +128,26 @@ def _shares(heard: Sequence[_Heard], silence: Sequence[bool | None]) -> list[flo
     ]
 
 
-def declined(
+def unjudged(
+    label: str,
     reports: Sequence[Report],
     *,
     scopes: Mapping[str, Collection[str]],
-    declines: Mapping[str, Mapping[str, str]] | None = None,
+    declines: Mapping[str, Mapping[str, str]],
 ) -> dict[str, str]:
-    """Return the labels that nobody judged, each with the reason: these are unknown, not absent.
+    """Return why categorizers that know ``label`` did not judge it, by categorizer: to these it is unknown, not absent.
 
     ``scopes`` is as for :func:`fuse`; ``declines`` maps a categorizer to the labels that it cannot see and why.
-    A categorizer without a report counts as one that did not judge.
     """
-    answered = {report.categorizer for report in reports if report.status == "ok"}
-    judged = {label for categorizer in answered for label in scopes.get(categorizer, ())}
-    judged |= {match.label for report in reports if report.status == "ok" for match in report.matches}
-    reasons: dict[str, str] = {}
-    for report in reports:
-        if report.status != "ok":
-            reason = report.reason or f"{report.categorizer} {report.status}"
-            reasons |= dict.fromkeys(scopes.get(report.categorizer, ()), reason)
-    for labels in (declines or {}).values():
-        reasons |= labels
-    for categorizer in scopes.keys() - {report.categorizer for report in reports}:
-        for label in scopes[categorizer]:
-            reasons.setdefault(label, f"{categorizer} has not reported")
-    return {label: reasons[label] for label in sorted(reasons) if label not in judged}
+    judged = {each.categorizer for each in reports if any(match.label == label for match in each.matches)}
+    reasons = {name: labels[label] for name, labels in declines.items() if label in labels and name not in judged}
+    said = {each.categorizer: each for each in reports}
+    for name in [name for name, scope in scopes.items() if label in scope]:
+        if name not in said:
+            reasons[name] = "it has not reported"
+        elif said[name].status != "ok":
+            reasons[name] = said[name].reason or f"it {said[name].status}"
+    return dict(sorted(reasons.items()))
 
 
 def log_odds(score: float) -> float:

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 
 
 class Analysed(msgspec.Struct, frozen=True):
-    """One picture as decoding and the plugins see it."""
+    """One picture as decoding and the plugins see it. ``frames`` are the numbers in the file of those looked at."""
 
     content: NewContent
+    frames: tuple[int, ...]
     analysis: Analysis
 
 
@@ -35,7 +36,8 @@ def analyse(workspace: Workspace, data: bytes) -> Analysed:
     """
     decoded = workspace.decoder.submit(data).result()
     analysis = workspace.host.submit(decoded.frames, wait=True).result()
-    return Analysed(content=describe(data, decoded), analysis=analysis)
+    frames = tuple(frame.number for frame in decoded.frames)
+    return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis)
 
 
 def describe(data: bytes, decoded: Decoded) -> NewContent:

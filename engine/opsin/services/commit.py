@@ -173,7 +173,7 @@ class _Group:
         frames = [
             (number, place, frame["embedding"])
             for number, found in features.items()
-            for place, frame in enumerate(found)
+            for place, frame in zip(fresh[number].frames, found, strict=True)
         ]
         rows = contents.put_embeddings(connection, frames, self._workspace.encoder)
         self.vectors = [(row, vector) for row, (_, _, vector) in zip(rows, frames, strict=True)]

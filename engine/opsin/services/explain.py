@@ -10,7 +10,7 @@ import msgspec
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
-from opsin.fusion import Source, fuse, log_odds
+from opsin.fusion import Source, fuse, log_odds, unjudged
 from opsin.model import Report
 from opsin.plugin.vocabulary import ancestors
 from opsin.services.meaning import nearest
@@ -23,7 +23,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one categorizer contributed.
 
     ``score``: 0..1; ``log_odds``: ``ln(score / (1 - score))``, the score brought into 0.001..0.999 first; ``weight``: its
-    share of the fused log-odds; ``details``: what the score was computed from.
+    share of the fused log-odds; ``frame``: the number, in the file, of the frame that it judged, from 0; ``details``: what
+    the score was computed from.
     """
 
     categorizer: str
@@ -43,7 +44,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
     ``score`` is the logistic of the weighted sum of the sources' log-odds, ``threshold`` what a score has to exceed to
     make a tag; ``implied_by`` names the child labels whose tags imply this one; ``person`` is what a person said, which
-    decides alone.
+    decides alone; ``declined`` names the categorizers that know the label and could not judge it here, with the reason.
     """
 
     asset: str
@@ -66,6 +67,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
+        numbers = contents.frame_numbers(connection, {row.content_id})[row.content_id]
         said = assets.person_tags(connection, {row.row})[row.row]
     tags = {tag.label: tag for tag in joined(workspace, reports, row.auto_tag, said)}
     fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.meaning.scopes)}.get(label)
@@ -77,7 +79,15 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
             source.weight,
             source.frame,
             silent=source.silent,
-            details=_details(workspace, row, source, features, label, by_categorizer[source.categorizer].revision),
+            details=_details(
+                workspace,
+                row,
+                source,
+                numbers.index(source.frame),
+                features,
+                label,
+                by_categorizer[source.categorizer].revision,
+            ),
         )
         for source in (fused.sources if fused else ())
     )
@@ -103,7 +113,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         threshold=threshold,
         person=person,
         implied_by=children,
-        declined={name: labels[label] for name, labels in workspace.meaning.declines.items() if label in labels},
+        declined=unjudged(label, reports, scopes=workspace.meaning.scopes, declines=workspace.meaning.declines),
         evidence=evidence,
         encoder=host.encoder.name,
         encoder_revision=host.encoder.revision,
@@ -122,6 +132,7 @@ def _details(
     workspace: Workspace,
     row: AssetRow,
     source: Source,
+    place: int,
     features: Sequence[Mapping[str, Any]],
     label: str,
     revision: str,
@@ -138,8 +149,8 @@ def _details(
         if not host.categorizers[source.categorizer]:
             with workspace.catalogue.read() as connection:
                 named = assets.of_content(connection, row.content_id)
-            frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[source.frame]
-        return host.explain(source.categorizer, features[source.frame], label, frame=frame)
+            frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[place]
+        return host.explain(source.categorizer, features[place], label, frame=frame)
     except (UnknownName, Refused, PluginError) as error:
         return {"unavailable": str(error)}
 

@@ -162,11 +162,11 @@ def _write_npy(
 ) -> int:
     """Write rows first and the header with their number last: its length does not depend on the number."""
     dim = done = 0
-    for assets_done, (row, matrix) in enumerate(_vectors(workspace, where), 1):
+    for assets_done, (row, numbers, matrix) in enumerate(_vectors(workspace, where), 1):
         if not dim:
             dim = matrix.shape[1]
             _npy_header(stream, 0, dim)
-        names = ({"id": row.id, "sha256": row.sha256.hex(), "frame": frame} for frame in range(len(matrix)))
+        names = ({"id": row.id, "sha256": row.sha256.hex(), "frame": frame} for frame in numbers)
         lines.write(msgspec.json.Encoder().encode_lines(list(names)))
         stream.write(matrix.astype("<f2").tobytes())
         done += len(matrix)
@@ -202,14 +202,17 @@ def _records(workspace: Workspace, page: Sequence[AssetRow]) -> Iterator[Record]
         yield Record(**msgspec.structs.asdict(view), said=said, auto_tag=row.auto_tag, reports=mine)
 
 
-def _vectors(workspace: Workspace, where: Sequence[Condition]) -> Iterator[tuple[AssetRow, NDArray[np.float32]]]:
-    """Yield each asset with the embeddings of its frames, float32 (frames, dim)."""
+def _vectors(
+    workspace: Workspace, where: Sequence[Condition]
+) -> Iterator[tuple[AssetRow, list[int], NDArray[np.float32]]]:
+    """Yield each asset with the numbers of its frames in the file and their embeddings, float32 (frames, dim)."""
     for page in _pages(workspace, where):
         with workspace.catalogue.read() as connection:
             found = contents.features_of(connection, {row.content_id for row in page}, {})
+            numbers = contents.frame_numbers(connection, found)
         for row in page:
             if frames := found[row.content_id]:
-                yield row, np.stack([frame["embedding"] for frame in frames])
+                yield row, numbers[row.content_id], np.stack([frame["embedding"] for frame in frames])
 
 
 @contextmanager

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from opsin.catalogue.assets import AssetRow
     from opsin.services.exporting import Progress, Record
 
+    _Vectors = tuple[AssetRow, list[int], NDArray[np.float32]]
+
 _BATCH = 1000
 _T = TypeVar("_T")
 
@@ -57,9 +59,7 @@ def write_records(path: Path, records: Iterable[Record], progress: Progress | No
     return done
 
 
-def write_vectors(
-    path: Path, vectors: Iterable[tuple[AssetRow, NDArray[np.float32]]], encoder: str, progress: Progress | None
-) -> int:
+def write_vectors(path: Path, vectors: Iterable[_Vectors], encoder: str, progress: Progress | None) -> int:
     """Write one row a frame: id, sha256, frame, vector (fixed-size list of float16). Return how many rows.
 
     :raises UsageError: where pyarrow is not installed.
@@ -69,12 +69,12 @@ def write_vectors(
     done = assets_done = 0
     try:
         for batch in _batches(vectors):
-            matrix = np.concatenate([rows for _, rows in batch]).astype(np.float16)
+            matrix = np.concatenate([rows for _, _, rows in batch]).astype(np.float16)
             kind = arrow.list_(arrow.float16(), matrix.shape[1])
             columns = {
-                "id": [row.id for row, rows in batch for _ in rows],
-                "sha256": [row.sha256.hex() for row, rows in batch for _ in rows],
-                "frame": arrow.array([frame for _, rows in batch for frame in range(len(rows))], arrow.int32()),
+                "id": [row.id for row, numbers, _ in batch for _ in numbers],
+                "sha256": [row.sha256.hex() for row, numbers, _ in batch for _ in numbers],
+                "frame": arrow.array([frame for _, numbers, _ in batch for frame in numbers], arrow.int32()),
                 "vector": arrow.FixedSizeListArray.from_arrays(arrow.array(matrix.ravel()), type=kind),
             }
             table = arrow.table(columns).replace_schema_metadata({"encoder": encoder})

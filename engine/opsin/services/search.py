@@ -48,7 +48,8 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """One asset that was found.
 
-    ``score``: 0..1, 0.5 at the cut-off; ``similarity``: cosine with the query, -1..1; ``frame``: the frame that fits best.
+    ``score``: 0..1, 0.5 at the cut-off; ``similarity``: cosine with the query, -1..1; ``frame``: the number,
+    in the file, of the frame that fits best, from 0.
     """
 
     asset: AssetView
@@ -78,12 +79,15 @@ def search(workspace: Workspace, query: Query) -> Page:
     """
     if not query.parts:
         raise UsageError("say what to search for: words, --like a picture, or both")
+    if any(part.kind == "text" and not str(part.value).strip() for part in query.parts):
+        raise UsageError("these words are empty: say what to search for")
     if not all(math.isfinite(part.weight) for part in query.parts):
         raise UsageError("a weight is a finite number")
     if not 1 <= query.limit <= 1000:
         raise UsageError("the limit lies between 1 and 1000")
     background = Background.of(workspace.ready().encoder.background())
-    vector, kinds = _query_vector(workspace, query.parts, background)
+    vector = _query_vector(workspace, query.parts, background)
+    kinds = {"text" if part.kind == "text" else "picture" for part in query.parts}
     seen = _read_cursor(query)
     found = _ranked(workspace, vector, query, seen + query.limit + 1)
     scores = background.scores(vector, np.array([f.similarity for f, _ in found], np.float32), kinds)
@@ -108,23 +112,24 @@ def similar(workspace: Workspace, row: AssetRow, limit: int) -> tuple[Hit, ...]:
     return tuple(hit for hit in search(workspace, query).hits if hit.asset.id != row.id)[:limit]
 
 
-def _query_vector(workspace: Workspace, parts: Sequence[Part], background: Background) -> tuple[Vector, frozenset[str]]:
+def _query_vector(workspace: Workspace, parts: Sequence[Part], background: Background) -> Vector:
     """Return the unit vector (dim,) of the weighted parts.
 
-    Each part is divided by the spread of its similarities over the background: words and pictures differ in how far
-    their similarities reach (Liang et al. 2022, "Mind the Gap"), and a weight of 1 has to mean the same for both.
+    Each of several parts is divided by the spread of its similarities over the background: words and pictures differ in
+    how far their similarities reach (Liang et al. 2022, "Mind the Gap"), and a weight of 1 has to mean the same for both.
     """
     texts = [str(part.value) for part in parts if part.kind == "text"]
     encoded = iter(workspace.ready().encoder.encode_texts(texts)) if texts else iter(())
     total: Vector | None = None
     for part in parts:
         vector = next(encoded) if part.kind == "text" else _picture_vector(workspace, part)
-        weighted = (vector * (part.weight / background.spread(vector))).astype(np.float32)
+        spread = background.spread(vector) if len(parts) > 1 else 1.0
+        weighted = (vector * (part.weight / spread)).astype(np.float32)
         total = weighted if total is None else total + weighted
     length = 0.0 if total is None else float(np.linalg.norm(total))
     if total is None or length < 1e-9:  # the parts cancel each other
         raise UsageError("the parts of this query cancel each other: nothing is left to search for")
-    return total / np.float32(length), frozenset("text" if part.kind == "text" else "picture" for part in parts)
+    return total / np.float32(length)
 
 
 def _picture_vector(workspace: Workspace, part: Part) -> Vector:

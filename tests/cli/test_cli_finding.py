@@ -1,0 +1,45 @@
+"""What a weight behind a picture is, and what it is not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from opsin.cli.finding import weighted
+from opsin.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("x.jpg", ("x.jpg", 1.0)),
+        ("x.jpg:0.5", ("x.jpg", 0.5)),
+        ("x.jpg:-2", ("x.jpg", -2.0)),
+        ("https://host/x.jpg", ("https://host/x.jpg", 1.0)),
+        ("https://host/x.jpg:0.5", ("https://host/x.jpg", 0.5)),
+        ("https://host:8080", ("https://host:8080", 1.0)),
+        ("https://host:8080/x.jpg", ("https://host:8080/x.jpg", 1.0)),
+        ("https://host:8080/x.jpg:0.5", ("https://host:8080/x.jpg", 0.5)),
+        ("https://host:8080:0.5", ("https://host:8080", 0.5)),
+        ("https://host/a:b.jpg", ("https://host/a:b.jpg", 1.0)),
+        ("s3://bucket/x.jpg:2", ("s3://bucket/x.jpg", 2.0)),
+        ("data:image/png;base64,AAAA", ("data:image/png;base64,AAAA", 1.0)),
+    ],
+)
+def test_a_weight_stands_behind_the_picture_and_a_port_is_none(entry: str, expected: tuple[str, float]) -> None:
+    assert weighted(entry) == expected
+
+
+def test_what_should_be_a_weight_and_is_no_number_is_an_error_that_says_so() -> None:
+    with pytest.raises(UsageError, match=r"'abc' is no weight, and there is no file 'x.jpg:abc'"):
+        weighted("x.jpg:abc")
+
+
+def test_a_file_whose_name_has_a_colon_is_meant_where_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("x.jpg:abc", "x.jpg:2"):
+        Path(name).write_bytes(b"")
+        assert weighted(name) == (name, 1.0)
