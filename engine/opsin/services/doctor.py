@@ -80,7 +80,7 @@ def _remedy(error: OpsinError, root: Path) -> str:
         "library-missing": f"opsin init --library {root}",
         "setting": "mend the file at the place that is named",
         "damaged": "restore a backup: opsin restore BACKUP --library NEW",
-        "encoder-mismatch": "install the weights that the library was made with",
+        "encoder-mismatch": "install the weights that it was made with, or encode anew: docs/encoders.md says how",
     }
     return known.get(error.code, "")
 

@@ -59,7 +59,8 @@ class Workspace:
                 self.catalogue.close()
                 msg = (
                     f"{root} was made with the encoder {self.encoder!r} and cannot be opened with {encoder!r}: "
-                    f"their vectors cannot be compared. Make another library with `opsin init --encoder {encoder}`"
+                    f"their vectors cannot be compared. Make another library with `opsin init --encoder {encoder}` and bring "
+                    f"over what people said (opsin export, add, import: docs/encoders.md)"
                 )
                 raise EncoderMismatch(msg)
         except BaseException:
@@ -125,7 +126,8 @@ class Workspace:
         elif stored is not None and stored != found:
             msg = (
                 f"the encoder {self.encoder!r} is now {found}, but the vectors of {self.layout.root} were made by "
-                f"{stored}: install those weights again, or make a new library"
+                f"{stored}, and the two cannot be compared: install those weights again, or encode the pictures anew in "
+                f"another library and bring over what people said (opsin export, init, add, import: docs/encoders.md)"
             )
             raise EncoderMismatch(msg)
 
