@@ -63,7 +63,7 @@ def test_what_is_left_out_is_named_with_its_reason(home: Path, photos: Path, run
         (photos / name).write_bytes(b"x")
     out = run("add", photos).out
     assert "4 not named like a picture (a.txt, b.txt, c.txt, ...)" in out
-    assert "1 hidden (.hidden.jpg)" in out
+    assert "1 hidden (.hidden.jpg); -v names all." in out
     assert f"{photos / 'd.txt'}: left out, not named like a picture" in run("add", photos, "-v").err
     left = [line for line in run("add", photos, "--json").lines if line["status"] == "left_out"]
     assert {"source": str(photos / "d.txt"), "status": "left_out", "reason": "not named like a picture"} in left

@@ -151,7 +151,8 @@ class Lines:
             rate = f" ({done / seconds:.0f}/s)" if done > _SHOWN else ""
             click.echo(f"{counted(done, 'picture')} in {seconds:.1f} s{rate}: {', '.join(parts)}.")
         if self._skipped.counts:
-            click.echo(f"Left out: {self._skipped}." + ("" if self._verbose else " (-v names all)"))
+            more = "; -v names all" if self._skipped.more and not self._verbose else ""
+            click.echo(f"Left out: {self._skipped}{more}.")
 
 
 class _Skipped:
@@ -166,6 +167,11 @@ class _Skipped:
         names = self._names.setdefault(found.reason, [])
         if len(names) < _NAMED:
             names.append(printable(found.location.rpartition("/")[2]))
+
+    @property
+    def more(self) -> bool:
+        """Whether there are more than are named."""
+        return any(count > _NAMED for count in self.counts.values())
 
     def __str__(self) -> str:
         return ", ".join(
