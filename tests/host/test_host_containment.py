@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import threading
+import time
 from collections.abc import Callable
 
 import pytest
@@ -139,6 +142,40 @@ def test_a_hung_thread_that_never_returns_keeps_the_plugin_off(make_host: MakeHo
     assert_contained(run(host))
     assert status(host).state == "off"
     assert "until restart" in status(host).reason
+
+
+def test_a_hung_thread_that_comes_back_gives_the_plugin_one_more_try_and_no_second(
+    make_host: MakeHost, clock: Callable[[], float]
+) -> None:
+    release = importlib.import_module("misbehaving_plugin").RELEASE
+    host = misbehaving(make_host, isolate=False, categorize="hang", guilty="blue", host={"deadline": 2.0})
+    assert reports(run(host, "red"))["misbehaving"].status == "ok"
+    assert_contained(run(host, "blue"))
+    assert status(host).state == "quarantined"
+    release.set()
+    while sum(thread.name == "opsin-inference" for thread in threading.enumerate()) > 1:
+        time.sleep(0.01)
+    release.clear()
+    clock.now += 30  # type: ignore[attr-defined]
+    assert reports(run(host, "red"))["misbehaving"].status == "ok"
+    assert_contained(run(host, "blue"))
+    assert status(host).state == "off"
+    assert "for the second time" in status(host).reason
+    clock.now += 10_000  # type: ignore[attr-defined]
+    assert_contained(run(host, "red"))
+
+
+def test_an_isolated_plugin_that_loses_its_process_again_and_again_is_quarantined_and_revived(
+    make_host: MakeHost, clock: Callable[[], float]
+) -> None:
+    host = misbehaving(make_host, isolate=True, categorize="abort", guilty="blue")
+    for _ in range(3):
+        assert_contained(run(host, "blue"))
+    assert status(host).state == "quarantined"
+    assert status(host).next_revival == 30
+    assert_contained(run(host, "red"))
+    clock.now += 30  # type: ignore[attr-defined]
+    assert reports(run(host, "red"))["misbehaving"].status == "ok"
 
 
 def test_an_isolated_plugin_that_hangs_is_killed_and_revived(make_host: MakeHost, clock: Callable[[], float]) -> None:

@@ -172,6 +172,17 @@ def test_a_strangers_plugin_is_isolated_unless_somebody_says_otherwise(
     assert find("good", configured("good", **values)).isolated is isolated
 
 
+def test_opsins_own_plugins_run_in_its_process_and_modules_that_are_named_run_isolated(install: Install) -> None:
+    install("good")
+    found = {plugin.name: plugin for plugin in discover(configured("good"))}
+    own = [plugin for plugin in found.values() if plugin.distribution == "opsin"]
+    assert {"zero_shot", "starter", "quality"} <= {plugin.name for plugin in own}
+    assert not any(plugin.isolated for plugin in own)
+    named = Settings(host=HostSettings(extra_plugins=("misbehaving_plugin", "opsin.testing.plugin")))
+    found = {plugin.name: plugin for plugin in discover(named)}
+    assert (found["misbehaving"].isolated, found["fake"].isolated) == (True, False)
+
+
 def test_a_plugin_that_is_switched_off_is_not_even_imported(install: Install) -> None:
     install("bad", "raise RuntimeError('imported')")
     found = find("bad", configured("bad", enabled=False))
