@@ -262,6 +262,14 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Bucket]]:
         thread.join()
 
 
+def test_copies_in_a_bucket_are_looked_at_once_each(library: opsin.Library, bucket: type[Bucket]) -> None:
+    data = jpeg_bytes(make_picture("red", "ring", 96))
+    bucket.objects = {f"{number:03}.jpg": data for number in range(120)}
+    library.add("s3://photos")
+    looks = [line for line in bucket.asked if line.startswith("HEAD")]
+    assert len(looks) == len(set(looks))
+
+
 def test_a_bucket_marks_what_is_gone_asking_for_that_alone(library: opsin.Library, bucket: type[Bucket]) -> None:
     colours = ("red", "green", "blue")
     bucket.objects = {f"2024/{colour}.jpg": jpeg_bytes(make_picture(colour, "ring", 96)) for colour in colours}

@@ -15,8 +15,9 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
+from opsin.services.following import Following
 from opsin.services.tagging import renew
-from opsin.services.views import view_assets
+from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def add(
     renew(workspace)
     _ = workspace.index
     under_way = _UnderWay(workspace)
+    following = Following(workspace.settings.decode.max_bytes)
     pool = ThreadPoolExecutor(_WINDOW, thread_name_prefix="opsin-add")
     waiting: deque[tuple[Source, _State]] = deque()
     try:
@@ -75,7 +77,12 @@ def add(
                     else:
                         waiting.append((source, known))
             if waiting:
-                yield from _commit(workspace, _take_done(waiting), options, sweep, views=views)
+                batch = _take_done(waiting)
+                shown = _shown(workspace, batch) if views else {}
+                for added in commit(workspace, batch, options, following):
+                    if sweep is not None and added.replaced is not None:
+                        sweep.note_replaced(added.replaced)
+                    yield msgspec.structs.replace(added, asset=shown[added.id]) if added.id in shown else added
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -113,20 +120,10 @@ def _looks_unchanged(source: Source, known: AssetRow, options: AddOptions) -> bo
     )
 
 
-def _commit(
-    workspace: Workspace,
-    batch: Sequence[tuple[Source, Outcome]],
-    options: AddOptions,
-    sweep: Sweep | None,
-    *,
-    views: bool,
-) -> Iterator[Added]:
-    unchanged = [outcome for _, outcome in batch if isinstance(outcome, AssetRow)] if views else []
-    shown = {view.id: view for view in view_assets(workspace, unchanged)} if unchanged else {}
-    for added in commit(workspace, batch, options):
-        if sweep is not None and added.replaced is not None:
-            sweep.note_replaced(added.replaced)
-        yield msgspec.structs.replace(added, asset=shown[added.id]) if added.id in shown else added
+def _shown(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]]) -> dict[str, AssetView]:
+    """Return the views of the unchanged assets, by id."""
+    unchanged = [outcome for _, outcome in batch if isinstance(outcome, AssetRow)]
+    return {view.id: view for view in view_assets(workspace, unchanged)} if unchanged else {}
 
 
 def _take_done(waiting: deque[tuple[Source, _State]]) -> list[tuple[Source, Outcome]]:

@@ -14,7 +14,7 @@ from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
 from opsin.model import Report, Tag
 from opsin.services.analyse import Analysed, digest
-from opsin.services.following import displace, moved_from
+from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store
 from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
@@ -85,7 +85,9 @@ Outcome = Prepared | AssetRow | OpsinError
 """What became of reading a source: ready to commit, an unchanged asset, or what went wrong."""
 
 
-def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], options: AddOptions) -> list[Added]:
+def commit(
+    workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], options: AddOptions, following: Following
+) -> list[Added]:
     """Store what is ready and answer every source of ``batch``, in order.
 
     :raises LibraryError: where the catalogue or a copy cannot be written; then nothing of the batch is stored.
@@ -99,7 +101,7 @@ def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], option
     found: dict[int, list[Tag]] = {}
     if ready:
         with workspace.catalogue.write() as connection:
-            group = _Group(workspace, connection, options)
+            group = _Group(workspace, connection, options, following)
             named = dict(zip(ready, group.store(list(ready.values())), strict=True))
             found, replaced = group.given, group.replaced
         workspace.upsert(group.vectors)
@@ -113,10 +115,11 @@ def commit(workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], option
 class _Group:
     """Writes one group inside one transaction, and collects what follows it."""
 
-    def __init__(self, workspace: Workspace, connection: Connection, options: AddOptions) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection, options: AddOptions, following: Following) -> None:
         self._workspace = workspace
         self._connection = connection
         self._options = options
+        self._following = following
         self._ids: dict[bytes, int] = {}
         self._here: dict[str, AssetRow] = {}
         self._arriving: dict[str, bytes] = {}
@@ -231,8 +234,8 @@ class _Group:
         """
         others = [] if status == "added" else assets.of_content(self._connection, number)
         others = [other for other in others if here is None or other.row != here.row]
-        limit = self._workspace.settings.decode.max_bytes
-        origin = moved_from(others, self._arriving, limit) if source.kind in {"file", "object"} else None
+        lasting = source.kind in {"file", "object"}
+        origin = self._following.moved_from(others, self._arriving) if lasting else None
         if here is not None and (others or here.vanished_at is not None):
             displace(self._connection, here)
             del self._here[source.location]
