@@ -12,9 +12,9 @@ from opsin.errors import LibraryError
 from opsin.intake.source import path_location
 from opsin.plugin import EncoderCard
 from opsin.services import backup as backup_service
+from opsin.services import checked, filters, people, upkeep
 from opsin.services import duplicates as duplicates_service
 from opsin.services import explain as explain_service
-from opsin.services import filters, people, upkeep
 from opsin.services import reanalyse as reanalyse_service
 from opsin.services import search as search_service
 from opsin.services.commit import Added
@@ -45,7 +45,7 @@ def init(
     :raises LibraryError: where there is a library already, or the folder cannot be written.
     :raises UnknownName: for an encoder or vocabulary that there is not.
     """
-    root = Path(path) if path is not None else default_library()
+    root = _place(path)
     create(root, encoder=encoder, vocabularies=vocabularies)
     return Library(root)
 
@@ -59,7 +59,7 @@ def open(path: str | Path | None = None, *, readonly: bool = False, encoder: str
     :raises LibraryBusy: where another process has it open for writing.
     :raises EncoderMismatch: where ``encoder`` is given and is not the one that it was made with.
     """
-    return Library(Path(path) if path is not None else default_library(), readonly=readonly, encoder=encoder)
+    return Library(_place(path), readonly=readonly, encoder=encoder)
 
 
 def restore(backup: str | Path, path: str | Path | None = None) -> Library:
@@ -68,8 +68,8 @@ def restore(backup: str | Path, path: str | Path | None = None) -> Library:
     :raises UsageError: where ``backup`` is none, or there is something at ``path``.
     :raises Damaged: where a file of the backup is missing or has other bytes; nothing is left behind then.
     """
-    root = Path(path) if path is not None else default_library()
-    for _ in backup_service.restore(Path(backup), root):
+    root = _place(path)
+    for _ in backup_service.restore(checked.path(backup, "backup"), root):
         pass
     return Library(root)
 
@@ -90,12 +90,16 @@ def analyse(
     :raises LibraryMissing: where ``path`` is given and there is none.
     :raises EncoderMismatch: where ``encoder`` is given and is not the one that the library was made with.
     """
-    root = Path(path) if path is not None else None
+    root = None if path is None else _place(path)
     with (
         place_to_look(root, encoder) as (place, readonly),
         Library(place, readonly=readonly, encoder=encoder) as library,
     ):
         yield from library.analyse(*pictures, auto_tag=auto_tag, listed=listed, left_out=left_out)
+
+
+def _place(path: str | Path | None) -> Path:
+    return default_library() if path is None else checked.path(path, "the library's folder")
 
 
 class Library(Keeping, Taking):
@@ -133,7 +137,7 @@ class Library(Keeping, Taking):
         """
         parts = [search_service.Part("text", text)] if text is not None else []
         parts += [self._example(entry) for entry in like]
-        parts += [search_service.Part("text", words, -0.5) for words in without]
+        parts += [search_service.Part("text", words, -0.5) for words in checked.texts(without, "without")]
         return self.find(parts, where=where, limit=limit, cursor=cursor, everything=everything)
 
     def find(

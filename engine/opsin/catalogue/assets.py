@@ -136,6 +136,10 @@ def resolve(connection: Connection, name: str) -> list[AssetRow]:
 
     Those that have vanished are meant only where no other is.
     """
+    try:
+        name.encode()
+    except UnicodeEncodeError:  # a path that is not UTF-8: no name in the catalogue is
+        return []
     tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.location == name]
     if len(name) >= 8:  # a shorter beginning of an id means nothing, as ids of one minute begin alike
         tries.append(asset.c.id.startswith(name, autoescape=True))

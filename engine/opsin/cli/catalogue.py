@@ -20,9 +20,11 @@ def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json:
     with open_library(root, readonly=True) as library:
         found = library.list(where=where, limit=limit)
         if as_json:
+            number = 0
             for asset in found:
                 emit(asset)
-            return 0
+                number += 1
+            return 0 if number else 1
         rows = [
             (
                 printable(a.name) + (" (vanished)" if a.vanished_at else ""),

@@ -104,7 +104,8 @@ def measure(name: str | None, root: Path | None, as_json: bool) -> None:
     settings = _settings(root)
     names = [name] if name else [card.name for card in encoder_cards(settings) if card.installed]
     for each in names:
-        click.echo(f"Loading {each} ...", err=True)
+        if not as_json:
+            click.echo(f"Loading {each} ...", err=True)
         found = measure_encoder(settings, each)
         if as_json:
             emit(found)

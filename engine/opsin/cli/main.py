@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.shared import options_before_a_command
 from opsin.version import VERSION
+
+if TYPE_CHECKING:
+    from opsin.errors import OpsinError
 
 COMMANDS = {
     "init": ("making", "Make a new library."),
@@ -85,12 +89,15 @@ def cli() -> None:
 
 def run() -> int:
     """Run `opsin` and return its exit status."""
-    from opsin.errors import OpsinError
+    from opsin.errors import OpsinError, UsageError
 
     try:
         status = cli.main(prog_name="opsin", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if not _json_is_wanted() or isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+        else:
+            _tell(error.format_message(), UsageError)
         return error.exit_code
     except click.Abort as error:  # click's word for Ctrl-C at a question
         raise KeyboardInterrupt from error
@@ -99,6 +106,21 @@ def run() -> int:
         sys.stdout = None
         return 0
     except OpsinError as error:
-        click.secho(f"{error.title}: {error}", fg="red", err=True)
+        _tell(str(error), type(error))
         return error.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _json_is_wanted() -> bool:
+    words = sys.argv[1:]
+    return "--json" in (words[: words.index("--")] if "--" in words else words)
+
+
+def _tell(message: str, kind: type[OpsinError]) -> None:
+    """Say on standard error what went wrong: one sentence, or one JSON object."""
+    if _json_is_wanted():
+        import json
+
+        click.echo(json.dumps({"code": kind.code, "title": kind.title, "message": message}), err=True)
+    else:
+        click.secho(f"Error: {message}", fg="red", err=True)

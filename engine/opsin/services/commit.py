@@ -13,6 +13,7 @@ from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
 from opsin.model import Report, Tag
+from opsin.services import checked
 from opsin.services.analyse import Analysed, digest
 from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store
@@ -36,6 +37,18 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: Mapping[str, Any] = {}
     copy: bool = False
     auto_tag: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check what callers gave.
+
+        :raises UsageError: naming the option that makes no sense.
+        """
+        for what, value in (("owner", self.owner), ("caption", self.caption)):
+            if value is not None:
+                checked.text(value, what)
+        checked.facts(self.context)
+        if self.auto_tag is not None:
+            checked.share(self.auto_tag, "auto_tag")
 
     @property
     def say_something(self) -> bool:

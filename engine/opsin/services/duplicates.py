@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from opsin.catalogue import assets, contents
+from opsin.services import checked
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -26,7 +27,10 @@ def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Gro
     """Yield groups of two or more assets whose first frames have a cosine of at least ``threshold``, 0..1.
 
     Groups are joined by single linkage over the nearest neighbours of every picture.
+
+    :raises UsageError: for another threshold.
     """
+    checked.share(threshold, "threshold")
     with workspace.catalogue.read() as connection:
         rows, owners = contents.embedding_map(connection)
         first = np.unique(owners, return_index=True)[1] if len(owners) else np.zeros(0, np.int64)

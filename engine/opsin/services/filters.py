@@ -15,6 +15,7 @@ from opsin.catalogue import assets, tags
 from opsin.catalogue.tables import asset, content
 from opsin.errors import UnknownName, UsageError
 from opsin.plugin.vocabulary import label_id
+from opsin.services import checked
 from opsin.services.meaning import nearest
 from opsin.services.tagging import rows_with
 from opsin.services.workspace import Workspace
@@ -52,7 +53,7 @@ def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
 
     :raises UsageError: saying what is wrong with it and what would be right.
     """
-    found = _CONDITION.fullmatch(text)
+    found = _CONDITION.fullmatch(checked.text(text, "a condition"))
     if found is None or found[1] not in FIELDS:
         msg = f"{text!r} is no condition: write FIELD=VALUE (or != > >= < <=) with a field of {', '.join(FIELDS)}"
         raise UsageError(msg)
@@ -83,7 +84,7 @@ def read(workspace: Workspace, texts: Sequence[str]) -> tuple[Condition, ...]:
     :raises UsageError: saying what is wrong with one and what would be right.
     :raises UnknownName: for a tag or colour that nobody knows, naming what looks like it.
     """
-    conditions = tuple(parse(text, workspace.meaning.label_of) for text in texts)
+    conditions = tuple(parse(text, workspace.meaning.label_of) for text in checked.texts(texts, "where"))
     labels = workspace.meaning.labels
     strange = [
         name for condition in conditions for name in condition.values if not _names(condition, name) & labels.keys()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opsin.errors import UsageError
 from opsin.intake.source import DataSource
 from opsin.services.analyse import digest
 from opsin.settings import Settings
@@ -32,6 +33,9 @@ def sources_of(
     for picture in pictures:
         if isinstance(picture, bytes):
             yield from_bytes(picture)
+        elif not isinstance(picture, str | Path):
+            msg = f"a picture is named by a text or a path, or given as its bytes, not as {type(picture).__name__}"
+            raise UsageError(msg)
         else:
             yield from expand([str(picture)], settings=settings, stdin=listed, left_out=left_out, scopes=scopes)
 

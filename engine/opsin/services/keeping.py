@@ -11,6 +11,7 @@ from opsin.errors import LibraryError
 from opsin.model import Vocabulary
 from opsin.services import (
     backup,
+    checked,
     doctor,
     exporting,
     filters,
@@ -26,6 +27,10 @@ from opsin.services.commit import AddOptions
 if TYPE_CHECKING:
     from opsin.services.reanalyse import Plan, Reanalysed
     from opsin.services.workspace import Workspace
+
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds."""
 
 
 class Keeping:
@@ -147,7 +152,7 @@ class Keeping:
         :raises LibraryError: where a file cannot be written.
         :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or ``vectors`` have no file to stand beside.
         """
-        target = Path(out) if isinstance(out, str) else out
+        target = checked.path(out, "out") if isinstance(out, str | Path) else out
         chosen = filters.read(self.workspace, where)
         return exporting.export(
             self.workspace, target, where=chosen, form=form, vectors=vectors, force=force, progress=progress
@@ -192,7 +197,9 @@ class Keeping:
         options = AddOptions(
             owner=owner, tags=tuple(people.tag_of(self.workspace, tag) for tag in tags), auto_tag=auto_tag
         )
-        places = [Path(folder) for folder in folders]
+        places = [checked.path(folder, "a folder") for folder in folders]
+        checked.number(interval, "interval", 0, _LONGEST_WAIT)
+        checked.number(settle, "settle", 0, _LONGEST_WAIT)
         return watching.watch(self.workspace, places, options, interval=interval, settle=settle, stop=stop)
 
     def examine(self, *, quick: bool = False) -> Iterator[doctor.Finding]:
@@ -208,7 +215,7 @@ class Keeping:
         :raises Damaged: where a copied picture is not what the catalogue says.
         :raises LibraryError: where it cannot be written.
         """
-        return backup.back_up(self.workspace.layout.root, Path(target))
+        return backup.back_up(self.workspace.layout.root, checked.path(target, "target"))
 
     def _require_writable(self) -> None:
         if self.workspace.readonly:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 import msgspec
 
 from opsin.catalogue import assets
+from opsin.services import checked
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.tagging import all_rows
 from opsin.services.views import AssetView, view_assets
@@ -24,7 +25,12 @@ class TagCount(msgspec.Struct, frozen=True):
 
 
 def list_assets(workspace: Workspace, where: Sequence[Condition], limit: int | None) -> Iterator[AssetView]:
-    """Yield the assets that meet all conditions, in the order in which they were added."""
+    """Yield the assets that meet all conditions, in the order in which they were added.
+
+    :raises UsageError: for a limit below 1.
+    """
+    if limit is not None:
+        checked.whole(limit, "limit", 1)
     rows = list(rows_matching(workspace, where)[:limit])
     for start in range(0, len(rows), _PAGE):
         with workspace.catalogue.read() as connection:

@@ -9,9 +9,12 @@ import msgspec
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
+from opsin.services import checked
 from opsin.services.tagging import renew, say, tags_of
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
+
+_LONGEST = 200
 
 
 class Labelled(AssetView, frozen=True, kw_only=True):
@@ -27,7 +30,8 @@ def tag_by_person(
 
     :raises UsageError: for an empty tag, or one that is both added and removed.
     """
-    added, removed = {tag_of(workspace, tag) for tag in add}, {tag_of(workspace, tag) for tag in remove}
+    added = {tag_of(workspace, tag) for tag in checked.texts(add, "add")}
+    removed = {tag_of(workspace, tag) for tag in checked.texts(remove, "remove")}
     if both := added & removed:
         msg = f"{', '.join(sorted(both))}: either add it or remove it"
         raise UsageError(msg)
@@ -53,7 +57,10 @@ def clean_tag(text: str) -> str:
 
     :raises UsageError: where nothing is left.
     """
-    if not (tag := label_id(text)):
+    if not (tag := label_id(checked.text(text, "a tag"))):
         msg = f"{text!r} is no tag: it has no letter or digit"
+        raise UsageError(msg)
+    if len(tag) > _LONGEST:
+        msg = f"{text[:_LONGEST]!r}... is no tag: it has more than {_LONGEST} letters; say it as a caption"
         raise UsageError(msg)
     return tag

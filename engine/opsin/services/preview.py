@@ -8,7 +8,7 @@ from pathlib import Path
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import UsageError
+from opsin.services import checked
 from opsin.services.reanalyse import read_again
 from opsin.services.workspace import Workspace
 
@@ -22,9 +22,7 @@ def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
     :raises UsageError: for a width outside 16..4096.
     :raises SourceUnavailable: where the picture cannot be read any more and no preview of this width is kept.
     """
-    if not 16 <= width <= _WIDEST:
-        msg = f"a preview is 16 to {_WIDEST} pixels wide"
-        raise UsageError(msg)
+    checked.whole(width, "width", 16, _WIDEST)
     name = row.sha256.hex()
     kept = workspace.layout.previews / name[:2] / f"{name}-{width}.webp"
     if kept.exists():

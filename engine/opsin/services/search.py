@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -19,12 +18,16 @@ from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import embedding
 from opsin.errors import UnknownName, UsageError
 from opsin.fusion.cutoff import Background
+from opsin.services import checked
 from opsin.services.analyse import analyse
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
 Vector = NDArray[np.float32]
+MOST = 1000
+"""Hits of one page."""
+_HEAVIEST = 1e6
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -79,12 +82,15 @@ def search(workspace: Workspace, query: Query) -> Page:
     """
     if not query.parts:
         raise UsageError("say what to search for: words, --like a picture, or both")
-    if any(part.kind == "text" and not str(part.value).strip() for part in query.parts):
-        raise UsageError("these words are empty: say what to search for")
-    if not all(math.isfinite(part.weight) for part in query.parts):
-        raise UsageError("a weight is a finite number")
-    if not 1 <= query.limit <= 1000:
-        raise UsageError("the limit lies between 1 and 1000")
+    for part in query.parts:
+        checked.number(part.weight, "a weight", -_HEAVIEST, _HEAVIEST)
+        if not isinstance(part.value, bytes):
+            checked.text(part.value, "what is searched for")
+        if part.kind == "text" and not str(part.value).strip():
+            raise UsageError("these words are empty: say what to search for")
+    checked.whole(query.limit, "limit", 1, MOST)
+    if query.cursor is not None:
+        checked.text(query.cursor, "cursor")
     background = Background.of(workspace.ready().encoder.background())
     vector = _query_vector(workspace, query.parts, background)
     kinds = {"text" if part.kind == "text" else "picture" for part in query.parts}
@@ -108,6 +114,7 @@ def search(workspace: Workspace, query: Query) -> Page:
 
 def similar(workspace: Workspace, row: AssetRow, limit: int) -> tuple[Hit, ...]:
     """Return the assets that look most like one asset, itself left out, best first."""
+    checked.whole(limit, "limit", 0, MOST - 1)
     query = Query(parts=(Part("asset", row.id),), limit=limit + 1, everything=True)
     return tuple(hit for hit in search(workspace, query).hits if hit.asset.id != row.id)[:limit]
 

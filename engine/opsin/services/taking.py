@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from opsin.services import once, people
+from opsin.services import checked, once, people
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions
 from opsin.services.given import Picture, sources_of
@@ -74,9 +74,9 @@ class Taking:
         self._require_writable()
         options = AddOptions(
             owner=owner,
-            tags=tuple(people.tag_of(self.workspace, tag) for tag in tags),
+            tags=tuple(people.tag_of(self.workspace, tag) for tag in checked.texts(tags, "tags")),
             caption=caption,
-            context=dict(context or {}),
+            context={} if context is None else checked.facts(context),
             copy=copy,
             auto_tag=auto_tag,
         )
@@ -104,6 +104,8 @@ class Taking:
         ``auto_tag`` is the score (0..1) that a label must pass to become a tag; ``pictures``, ``listed`` and ``left_out``
         as for :meth:`add_each`. A picture that cannot be read is yielded with its ``problem`` and ends nothing.
         """
+        if auto_tag is not None:
+            checked.share(auto_tag, "auto_tag")
         sources = sources_of(pictures, self.workspace.settings, listed=listed, left_out=left_out)
         coming = promptly(sources) if "-" in pictures else sources
         return once.look(self.workspace, coming, auto_tag)

@@ -50,13 +50,16 @@ def index_status(workspace: Workspace) -> IndexStatus:
 
 def verify_index(workspace: Workspace) -> list[str]:
     """Compare every vector of the index with the catalogue and return what is wrong, one sentence each."""
-    from opsin_index import Index
+    from opsin_index import Index, VectorIndexError
 
+    found: list[str] = []
     index = workspace.index
     if workspace.layout.index.exists():
-        with Index.open(workspace.layout.index, readonly=True) as snapshot:
-            snapshot.verify()
-    found: list[str] = []
+        try:
+            with Index.open(workspace.layout.index, readonly=True) as snapshot:
+                snapshot.verify()
+        except VectorIndexError as error:
+            found.append(str(error))
     expected = 0
     with workspace.catalogue.read() as connection:
         for rows, vectors in contents.vectors_after(connection, 0):

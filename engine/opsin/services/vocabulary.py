@@ -18,6 +18,9 @@ from opsin.plugin.vocabulary import parse_vocabulary, read_vocabulary, vocabular
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin.settings import Settings
 
+_LONGEST = 100
+"""Letters of a name: that of its file has to fit into 255 bytes."""
+
 
 def load_all(folder: Path) -> list[Vocabulary]:
     """Return the vocabularies of ``folder``, sorted by name.
@@ -165,6 +168,9 @@ def _change(path: Path, text: str) -> Vocabulary:
 
 
 def _require_free(folder: Path, name: str) -> None:
+    if len(name) > _LONGEST:
+        msg = f"the vocabulary's name {name[:_LONGEST]!r}... is longer than {_LONGEST} letters: shorten it"
+        raise SettingError(msg)
     if (folder / f"{name}.toml").exists() or any(_name_of(each) == name for each in _files(folder)):
         msg = f"this library has a vocabulary {name!r} already: remove it first, or give this one another name"
         raise UsageError(msg)
@@ -200,6 +206,10 @@ def _write(path: Path, text: str) -> None:
             os.fsync(file.fileno())
         aside.replace(path)
         sync_folder(path.parent)
+    except UnicodeEncodeError as error:
+        aside.unlink(missing_ok=True)
+        msg = f"{path.name} would hold half a character, which is no text: leave it out"
+        raise SettingError(msg) from error
     except OSError as error:
         aside.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
-from opsin.errors import EncoderMismatch, LibraryError
+from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
@@ -166,7 +166,7 @@ class Workspace:
             return self._index
 
     def _open_index(self) -> Index:
-        from opsin_index import Index, SnapshotDamaged
+        from opsin_index import Index, IndexBusy, SnapshotDamaged
 
         path, encoder = self.layout.index, self.host.encoder
         index: Index | None = None
@@ -179,6 +179,12 @@ class Workspace:
                 _log.warning("the index is made again from the catalogue: %s", error)
                 if not self.readonly:
                     path.unlink()
+            except IndexBusy as error:
+                msg = f"another program has the index {path} open for writing: end it, then do it again"
+                raise LibraryBusy(msg) from error
+            except OSError as error:
+                msg = f"cannot read the index {path} ({error.strerror or error}): check its permissions"
+                raise LibraryError(msg) from error
         if index is None and self.readonly:
             index = Index.private(dim=encoder.dim, space=encoder.space)
         elif index is None:

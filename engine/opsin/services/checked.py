@@ -1,0 +1,106 @@
+"""Checks what callers give, of whatever type it really is: texts, shares, whole numbers, facts and paths."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from opsin.errors import UsageError
+
+_SHOWN = 60
+
+
+def text(value: object, what: str) -> str:
+    """Return ``value`` where it is a text that can be stored.
+
+    :raises UsageError: where it is none, or holds half a character (a lone surrogate), as a name that is not UTF-8 does.
+    """
+    if not isinstance(value, str):
+        raise _refusal(value, what, "a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        msg = f"{what} {_shown(value)} is no whole text: its character {error.start + 1} is not Unicode; leave it out"
+        raise UsageError(msg) from error
+    return value
+
+
+def texts(values: object, what: str) -> tuple[str, ...]:
+    """Return ``values`` where they are several texts; one text alone is taken for a slip.
+
+    :raises UsageError: saying what is wrong.
+    """
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise _refusal(values, what, "a list of texts")
+    return tuple(text(value, what) for value in values)
+
+
+def number(value: object, what: str, least: float, most: float) -> float:
+    """Return ``value`` where it is a number from ``least`` to ``most``.
+
+    :raises UsageError: where it is not, or is not finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise _refusal(value, what, f"a number from {least:g} to {most:g}" if math.isfinite(most) else "a number")
+    return float(value)
+
+
+def share(value: object, what: str) -> float:
+    """Return ``value`` where it is a score or another number from 0 to 1."""
+    return number(value, what, 0, 1)
+
+
+def whole(value: object, what: str, least: int, most: int | None = None) -> int:
+    """Return ``value`` where it is a whole number from ``least`` to ``most``.
+
+    :raises UsageError: where it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < least or (most is not None and value > most):
+        upwards = f"of {least} or more" if most is None else f"from {least} to {most}"
+        raise _refusal(value, what, f"a whole number {upwards}")
+    return value
+
+
+def facts(value: object, what: str = "context") -> dict[str, Any]:
+    """Return a mapping of names to what JSON can hold.
+
+    :raises UsageError: where it holds something else, e.g. a date, a number that is not finite, or half a character.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise _refusal(value, what, "a mapping of names to values")
+    try:
+        json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        msg = f"{what} can hold only what JSON can (texts, finite numbers, true, false, null, lists, mappings): {error}"
+        raise UsageError(msg) from error
+    return dict(value)
+
+
+def path(value: object, what: str) -> Path:
+    """Return ``value`` as a path.
+
+    :raises UsageError: where it is empty, or no name that a file can have.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise _refusal(value, what, "a path")
+    try:
+        name = os.fsencode(value)
+    except UnicodeEncodeError:
+        name = b"\0"
+    if not name or b"\0" in name or max(map(len, name.split(b"/"))) > 255:  # NAME_MAX of every file system in use
+        raise _refusal(os.fspath(value), what, "a path that a file can have")
+    return Path(os.fsdecode(name))
+
+
+def _refusal(value: object, what: str, wanted: str) -> UsageError:
+    return UsageError(f"{what} has to be {wanted}, not {_shown(value)}")
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message: short, and in characters that can be printed everywhere."""
+    shown = ascii(value) if isinstance(value, str) and not value.isprintable() else repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
