@@ -94,3 +94,17 @@ def selection(allowed: object) -> Listed | Bitmap | None:
     raise BadSearch(
         "allowed must be None, a sorted uint32 array (n,), or a packed uint8 bitmap (numpy.packbits, little)"
     )
+
+
+def dimensions(dim: int) -> None:
+    """Refuse a number of dimensions that no index has."""
+    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= MAX_DIM:
+        message = f"dim must be a whole number from 1 to {MAX_DIM}, not {dim!r}"
+        raise ValueError(message)
+
+
+def threads(count: int) -> None:
+    """Refuse a number of threads that makes no sense."""
+    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1024:
+        message = f"threads must be a whole number from 1 to 1024, not {count!r}"
+        raise ValueError(message)

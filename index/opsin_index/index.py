@@ -14,10 +14,8 @@ from opsin_index import checks, find, snapshot
 from opsin_index import lock as lock_file
 from opsin_index.errors import (
     IndexClosed,
-    IndexExists,
     ReadOnly,
     SnapshotDamaged,
-    SnapshotMismatch,
     UnknownIds,
 )
 from opsin_index.hits import MISSING, Hits
@@ -56,11 +54,11 @@ class Index:
         ``space`` names what the vectors mean; `open` can ask for it. ``threads`` is how many threads one search may
         use. Raises IndexExists, IndexBusy, ValueError, and OSError from the file system.
         """
-        _check_dim(dim)
-        _check_threads(threads)
+        checks.dimensions(dim)
+        checks.threads(threads)
         lock = lock_file.acquire(path)
         try:
-            _check_free(path)
+            snapshot.require_free(path)
             view = View(dim)
             header = snapshot.write(path, view, space=space, mark=0)
             return cls(path, view, header, lock, threads)
@@ -78,8 +76,8 @@ class Index:
         if path is not None:
             index = cls.open(path, readonly=True, dim=dim, space=space, threads=threads)
         else:
-            _check_dim(dim)
-            _check_threads(threads)
+            checks.dimensions(dim)
+            checks.threads(threads)
             header = snapshot.Header(dim, space, mark=0, faiss="", size=0, parts=(), digest=b"")
             index = cls(Path("(memory)"), View(dim), header, None, threads)
         index._private = True
@@ -94,11 +92,11 @@ class Index:
         ``dim`` and ``space``, where given, must be those it was made with. Raises IndexMissing, IndexBusy (another
         writer; readers never get it), SnapshotDamaged and its kind SnapshotMismatch, and OSError.
         """
-        _check_threads(threads)
+        checks.threads(threads)
         lock = None if readonly else lock_file.acquire(path, must_exist=True)
         try:
             view, header = _load(path)
-            _check_same(path, header, dim, space)
+            snapshot.require_same(path, header, dim, space)
             if not readonly:
                 snapshot.clear_aside(path)
             return cls(path, view, header, lock, threads)
@@ -225,7 +223,7 @@ class Index:
             if same:
                 return False
             view, header = _load(self._path)
-            _check_same(self._path, header, self.dim, self.space)
+            snapshot.require_same(self._path, header, self.dim, self.space)
             self._view, self._saved, self._header = view, view, header
             return True
 
@@ -298,32 +296,3 @@ def _load(path: Path) -> tuple[View, snapshot.Header]:
     with snapshot.Reader(path) as reader, single_threaded_faiss():
         view = reader.view()
         return view.sketched(Rotation(view.dim)), reader.header
-
-
-def _check_same(path: Path, header: snapshot.Header, dim: int | None, space: str | None) -> None:
-    if dim is not None and dim != header.dim:
-        message = f"{path} holds vectors of {header.dim} dimensions, not {dim}; open it for the encoder that filled it"
-        raise SnapshotMismatch(message)
-    if space is not None and space != header.space:
-        message = (
-            f"{path} holds vectors of the space {header.space!r}, not {space!r}; open it for the encoder that filled it"
-        )
-        raise SnapshotMismatch(message)
-
-
-def _check_free(path: Path) -> None:
-    if path.exists():
-        message = f"there is an index at {path} already; open it with Index.open, or choose another path"
-        raise IndexExists(message)
-
-
-def _check_dim(dim: int) -> None:
-    if isinstance(dim, bool) or not isinstance(dim, int) or not 1 <= dim <= checks.MAX_DIM:
-        message = f"dim must be a whole number from 1 to {checks.MAX_DIM}, not {dim!r}"
-        raise ValueError(message)
-
-
-def _check_threads(threads: int) -> None:
-    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-        message = f"threads must be a whole number from 1 to 1024, not {threads!r}"
-        raise ValueError(message)

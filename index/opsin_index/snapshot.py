@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin_index.checks import MAX_DIM
-from opsin_index.errors import IndexMissing, SnapshotDamaged
+from opsin_index.errors import IndexExists, IndexMissing, SnapshotDamaged, SnapshotMismatch
 from opsin_index.segment import SEGMENT_ROWS, Part, Segment
 from opsin_index.sketch import Sketch
 from opsin_index.view import View
@@ -234,3 +234,22 @@ def total_bytes(parts: Sequence[Part], dim: int) -> int:
     """Bytes of memory that the parts hold."""
     sketches = sum(SEGMENT_ROWS * (dim // 8 + 8) for part in parts if part.sketch is not None)
     return len(parts) * SEGMENT_ROWS * (dim * 2 + 4) + sketches
+
+
+def require_same(path: Path, header: Header, dim: int | None, space: str | None) -> None:
+    """Raise SnapshotMismatch where a snapshot holds vectors of another dimension or space."""
+    if dim is not None and dim != header.dim:
+        message = f"{path} holds vectors of {header.dim} dimensions, not {dim}; open it for the encoder that filled it"
+        raise SnapshotMismatch(message)
+    if space is not None and space != header.space:
+        message = (
+            f"{path} holds vectors of the space {header.space!r}, not {space!r}; open it for the encoder that filled it"
+        )
+        raise SnapshotMismatch(message)
+
+
+def require_free(path: Path) -> None:
+    """Raise IndexExists where there is something at ``path``."""
+    if path.exists():
+        message = f"there is an index at {path} already; open it with Index.open, or choose another path"
+        raise IndexExists(message)

@@ -13,7 +13,8 @@ from PIL import Image, ImageCms
 
 from opsin import View, apply_view
 from opsin.errors import LimitExceeded, UnreadablePicture
-from opsin.intake.decode import Decoded, Decoder
+from opsin.intake.decode import Decoder
+from opsin.intake.decoded import Decoded
 from opsin.settings import DecodeSettings
 
 if TYPE_CHECKING:

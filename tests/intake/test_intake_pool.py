@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opsin.errors import LibraryError, LimitExceeded, UnreadablePicture, UsageError
-from opsin.intake.decode import Decoded, Decoder
+from opsin.intake.decode import Decoder
+from opsin.intake.decoded import Decoded
 from opsin.settings import DecodeSettings
 from opsin.testing import jpeg_bytes, make_noise
 

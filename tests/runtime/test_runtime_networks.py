@@ -177,12 +177,12 @@ def test_a_process_killed_while_it_writes_leaves_no_half_entry(tmp_path: Path) -
         import os, signal
         from pathlib import Path
         import numpy as np
-        from opsin.host import runtime
+        from opsin.host import network_files, runtime
         from tests.runtime.test_runtime_networks import small
-        digest = runtime._sha256
+        digest = network_files._sha256
         def die(path):
             os.kill(os.getpid(), signal.SIGKILL)
-        runtime._sha256 = die
+        network_files._sha256 = die
         example = (np.zeros((2, 32, 32, 3), np.uint8),)
         runtime.compile_network(small, example, key={KEY!r}, cache=Path({str(tmp_path)!r}), runtime="openvino")
     """

@@ -6,18 +6,17 @@ import contextlib
 import hashlib
 import logging
 import os
-import shutil
 import sys
-import tempfile
 import threading
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-import msgspec
 import numpy as np
 
 from opsin.errors import PluginUnavailable
+from opsin.host import network_files
+from opsin.host.torch_network import TorchNetwork
 from opsin.host.torch_repair import repair_torchvision
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def compile_network(
     """
     count = threads or available_cores()
     if runtime == "torch" or (runtime == "auto" and accelerator()):
-        return _TorchNetwork(build, precision=precision, threads=count, device=accelerator() or "cpu")
+        return TorchNetwork(build, precision=precision, threads=count, device=accelerator() or "cpu")
     return _compile_openvino(build, example, key=key, precision=precision, cache=cache, threads=count)
 
 
@@ -98,9 +97,6 @@ def _driver_present() -> bool:
     return True
 
 
-# --- OpenVINO
-
-
 def _openvino() -> Any:
     """Import OpenVINO without its telemetry: it reports home on import unless that package cannot be imported."""
     sys.modules.setdefault("openvino_telemetry", cast("Any", None))
@@ -110,14 +106,6 @@ def _openvino() -> Any:
         msg = 'OpenVINO cannot be imported: pip install openvino, or set runtime = "torch" under [host] in opsin.toml'
         raise PluginUnavailable(msg) from error
     return openvino
-
-
-class _Manifest(msgspec.Struct, frozen=True):
-    """SHA-256 of the files of a compiled network, and the key that they stand for."""
-
-    key: str
-    xml: str
-    bin: str
 
 
 def _compile_openvino(
@@ -133,14 +121,14 @@ def _compile_openvino(
     core = ov.Core()
     full_key = f"{FORMAT}|{ov.__version__}|{key}"
     folder = cache / f"ir-{hashlib.sha256(full_key.encode()).hexdigest()[:32]}"
-    model = _read(core, folder, full_key)
+    model = network_files.read(core, folder, full_key)
     if model is None:
         try:
-            _write(ov, _convert(ov, build, example), folder, full_key)
+            network_files.write(ov, _convert(ov, build, example), folder, full_key)
         except OSError as error:
             msg = f"the compiled network cannot be written to {cache}: {error}"
             raise PluginUnavailable(msg) from error
-        model = _read(core, folder, full_key)
+        model = network_files.read(core, folder, full_key)
         if model is None:
             msg = f"the compiled network in {folder} cannot be read back; remove that folder and try again"
             raise PluginUnavailable(msg)
@@ -211,49 +199,6 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _write(ov: Any, model: Any, folder: Path, key: str) -> None:
-    """Put the model into ``folder`` whole or not at all: written aside, then renamed."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = Path(tempfile.mkdtemp(prefix=".new-ir-", dir=folder.parent))
-    try:
-        ov.save_model(model, aside / "model.xml", compress_to_fp16=False)
-        manifest = _Manifest(key, _sha256(aside / "model.xml"), _sha256(aside / "model.bin"))
-        (aside / "manifest.json").write_bytes(msgspec.json.encode(manifest))
-        if folder.exists():  # damaged, or another process was faster; both may go
-            old = Path(tempfile.mkdtemp(prefix=".old-ir-", dir=folder.parent))
-            with contextlib.suppress(FileNotFoundError):
-                folder.rename(old / "ir")
-            shutil.rmtree(old, ignore_errors=True)
-        try:
-            aside.rename(folder)
-        except OSError:
-            if not folder.exists():
-                raise
-            log.debug("another process wrote %s first", folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _read(core: Any, folder: Path, key: str) -> Any:
-    """Return the model in ``folder``, or None where it is missing, damaged or another one."""
-    try:
-        manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=_Manifest)
-        whole = manifest == _Manifest(key, _sha256(folder / "model.xml"), _sha256(folder / "model.bin"))
-        if whole:
-            return core.read_model(folder / "model.xml")
-        log.warning("the compiled network in %s is damaged; it is made again", folder)
-    except FileNotFoundError:
-        return None
-    except (OSError, RuntimeError, msgspec.MsgspecError) as error:
-        log.warning("the compiled network in %s cannot be read (%s); it is made again", folder, error)
-    return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class _OpenvinoNetwork:
     """A compiled OpenVINO model with one request, used by one caller at a time."""
 
@@ -289,38 +234,3 @@ def _parts(rows: int) -> Iterator[tuple[int, int]]:
         start += size
     if rows == 0:
         yield 0, 0
-
-
-# --- torch
-
-
-class _TorchNetwork:
-    """A torch module on one device; bfloat16 by autocast, so that what needs float32 keeps it."""
-
-    def __init__(self, build: Callable[[], Any], *, precision: Precision, threads: int, device: str) -> None:
-        repair_torchvision()
-        import torch
-
-        self._torch = torch
-        self._device = torch.device(device)
-        self._bf16 = precision == "bf16" or (precision == "auto" and _torch_bf16(torch, device))
-        if device == "cpu":
-            torch.set_num_threads(threads)
-        self._module = build().to(self._device)
-        self._lock = threading.Lock()
-        self.runtime = f"torch {device} {'bf16' if self._bf16 else 'f32'}"
-
-    def __call__(self, *inputs: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
-        torch = self._torch
-        autocast = torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16)
-        with self._lock, torch.inference_mode(), autocast:
-            tensors = [torch.from_numpy(np.ascontiguousarray(array)).to(self._device) for array in inputs]
-            outputs = self._module(*tensors)
-            if not isinstance(outputs, (tuple, list)):
-                outputs = (outputs,)
-            return tuple(np.array(output.float().cpu().numpy()) for output in outputs)
-
-
-def _torch_bf16(torch: Any, device: str) -> bool:
-    """Whether the device computes in bfloat16 itself. On a CPU and on MPS that is left to who asks for it."""
-    return device == "cuda" and bool(torch.cuda.is_bf16_supported(including_emulation=False))

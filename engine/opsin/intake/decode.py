@@ -12,36 +12,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from opsin.errors import LibraryError, LimitExceeded, Refused, UnreadablePicture, UsageError
+from opsin.intake.decoded import Decoded, decoded
 from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
 from opsin.intake.wire import Answer, Setup, no_room
-from opsin.plugin.objects import Frame
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings
 
 if TYPE_CHECKING:
     from types import TracebackType
-
-
-@dataclass(frozen=True, slots=True)
-class Decoded:
-    """A picture in pixels.
-
-    ``frames``: at least one, views prepared. ``width`` and ``height``: the original's, upright. ``format`` and
-    ``mime`` come from the bytes. ``frame_count``: how many frames the original holds. ``transparent``: a part was not
-    opaque, and was laid on white. ``taken_at``: ISO 8601 from EXIF, with an offset where EXIF has one.
-    ``orientation``: EXIF's 1..8, already applied.
-    """
-
-    frames: list[Frame]
-    width: int
-    height: int
-    format: str
-    mime: str
-    frame_count: int
-    transparent: bool
-    taken_at: str | None
-    orientation: int
 
 
 @dataclass(slots=True)
@@ -251,41 +230,11 @@ class _Lane:
                 raise LimitExceeded(answer.message, limit=answer.limit)
             raise UnreadablePicture(answer.message)
         try:
-            return worker.read(answer.size) if task.preview else self._decoded(task.kind, answer, worker)
+            return worker.read(answer.size) if task.preview else decoded(task.kind, answer, worker, self._setup.views)
         except (OSError, ValueError) as error:
             worker.kill()
             msg = f"The decoding process answered nonsense about the {task.kind.title}: {error}."
             raise UnreadablePicture(msg) from error
-
-    def _decoded(self, kind: Format, answer: Answer, worker: WorkerProcess) -> Decoded:
-        frames: list[Frame] = []
-        at = 0
-        for plane in answer.planes:
-            pixels, at = worker.pixels(plane.height, plane.width, at)
-            views = {}
-            for view in self._setup.views:
-                views[view], at = worker.pixels(view.crop, view.crop, at)
-            frames.append(
-                Frame(
-                    pixels,
-                    width=answer.width,
-                    height=answer.height,
-                    number=plane.number,
-                    total=answer.frame_count,
-                    views=views,
-                )
-            )
-        return Decoded(
-            frames=frames,
-            width=answer.width,
-            height=answer.height,
-            format=kind.name,
-            mime=kind.mime,
-            frame_count=answer.frame_count,
-            transparent=answer.transparent,
-            taken_at=answer.taken_at,
-            orientation=answer.orientation,
-        )
 
     def _living(self) -> WorkerProcess:
         """Return a worker that takes jobs, a fresh one where the last was killed, crashed or has served its time."""

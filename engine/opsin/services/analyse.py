@@ -12,7 +12,7 @@ from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from opsin.host import Analysis
-    from opsin.intake.decode import Decoded
+    from opsin.intake.decoded import Decoded
 
 
 class Analysed(msgspec.Struct, frozen=True):
