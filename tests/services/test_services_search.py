@@ -216,7 +216,7 @@ def test_a_filtered_search_reads_no_more_the_second_time_than_what_it_shows(fill
         statement for statement in counted.statements if "FROM asset" in statement or "FROM embedding" in statement
     ]
     assert len(page.hits) == 4
-    assert len(tables) <= 6
+    assert len(tables) <= 12
     # tags, frames, assets and reports of what is shown; one row each for settings of the library
     categorizers = len(filled.workspace.host.categorizers)
     assert counted.rows <= len(page.hits) * (3 + categorizers) + 12
@@ -265,3 +265,58 @@ def test_a_tag_that_a_person_gave_once_is_known(filled: opsin.Library) -> None:
 def test_empty_words_are_refused(filled: opsin.Library, call: dict[str, object]) -> None:
     with pytest.raises(UsageError, match="say what to search for"):
         filled.search(**call)  # type: ignore[arg-type]
+
+
+def test_words_that_name_a_tag_find_what_has_it_before_what_only_looks_like_it(filled: opsin.Library) -> None:
+    assert not filled.search("grandma").hits
+    for name in ("red-square.jpg", "blue-circle.jpg"):
+        filled.tag(name, add=["grandma"])
+    for words in ("grandma", "Grandma", "the grandmas"):
+        page = filled.search(words)
+        assert {(hit.asset.name, hit.tag, hit.score) for hit in page.hits} == {
+            ("red-square.jpg", "grandma", 1.0),
+            ("blue-circle.jpg", "grandma", 1.0),
+        }
+        assert page.nearest == 1
+    everything = filled.search("grandma", everything=True).hits
+    assert [hit.tag for hit in everything] == ["grandma", "grandma", *[None] * (len(everything) - 2)]
+
+
+def test_a_tag_that_is_named_keeps_to_the_conditions_and_to_what_is_still_there(
+    filled: opsin.Library, photos: Path
+) -> None:
+    for name in ("red-square.jpg", "blue-circle.jpg"):
+        filled.tag(name, add=["grandma"])
+    assert names(filled.search("grandma", where=["color=red"])) == ["red-square.jpg"]
+    (photos / "blue-circle.jpg").unlink()
+    filled.add(photos)
+    assert names(filled.search("grandma")) == ["red-square.jpg"]
+    filled.tag("red-square.jpg", remove=["grandma"])
+    assert not filled.search("grandma").hits
+
+
+def test_pages_of_what_has_a_tag_follow_each_other_however_long_they_are(
+    library: opsin.Library, tmp_path: Path
+) -> None:
+    for number in range(70):
+        shape = ("circle", "square", "triangle")[number % 3]
+        (tmp_path / f"{number}.jpg").write_bytes(jpeg_bytes(make_picture("red", shape, 60 + number)))
+    library.add(tmp_path / "*.jpg", tags=["ours"])
+    library.tag("3.jpg", add=["not_ours"], remove=["ours"])
+    whole = names(library.search("ours", limit=100, everything=True))
+    assert whole[-1] == "3.jpg"
+    assert len(set(whole)) == 70
+    for size in (7, 30, 69):
+        seen: list[str] = []
+        cursor = None
+        while cursor is not None or not seen:
+            page = library.search("ours", limit=size, cursor=cursor, everything=True)
+            seen += names(page)
+            cursor = page.cursor
+        assert seen == whole
+
+
+def test_only_words_by_themselves_name_a_tag(filled: opsin.Library) -> None:
+    filled.tag("blue-circle.jpg", add=["grandma"])
+    mixed = filled.search("grandma", without=["red"], everything=True)
+    assert all(hit.tag is None for hit in mixed.hits)
