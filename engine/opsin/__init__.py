@@ -37,6 +37,16 @@ if TYPE_CHECKING:
         product,
         read_vocabulary,
     )
+    from opsin.services.unopened import (
+        back_up,
+        encoders,
+        examine,
+        examine_plugins,
+        install_encoder,
+        measure_encoder,
+        plugins,
+        show_plugin,
+    )
 
 __version__ = VERSION
 
@@ -66,16 +76,36 @@ __all__ = [
     "Vocabulary",
     "analyse",
     "apply_view",
+    "back_up",
+    "encoders",
     "errors",
+    "examine",
+    "examine_plugins",
     "hookimpl",
     "init",
+    "install_encoder",
+    "measure_encoder",
     "open",
+    "plugins",
     "product",
     "read_vocabulary",
     "restore",
+    "show_plugin",
 ]
 
 _LIBRARY = frozenset({"Library", "analyse", "init", "open", "restore"})
+_UNOPENED = frozenset(
+    {
+        "back_up",
+        "encoders",
+        "examine",
+        "examine_plugins",
+        "install_encoder",
+        "measure_encoder",
+        "plugins",
+        "show_plugin",
+    }
+)
 _MODEL = frozenset({"Declined", "Label", "Match", "Matches", "Report", "Tag", "Vocabulary"})
 _MODULES = frozenset({"errors", "model", "plugin"})
 
@@ -87,5 +117,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         msg = f"module 'opsin' has no attribute {name!r}"
         raise AttributeError(msg)
+    if name in _UNOPENED:
+        return getattr(import_module("opsin.services.unopened"), name)
     place = "library" if name in _LIBRARY else "model" if name in _MODEL else "plugin"
     return getattr(import_module(f"opsin.{place}"), name)

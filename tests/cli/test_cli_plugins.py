@@ -147,7 +147,7 @@ def test_weights_that_may_not_be_used_commercially_are_warned_of(
     ran = run("encoders", "install", "scholar:big")
     assert ran.status == 5
     assert "may not be used commercially: Scholars only, https://a.test/licence" in ran.err
-    assert ran.err.endswith("A plugin lacks something it needs: the hub does not answer: check the connection\n")
+    assert ran.err.endswith("Error: the hub does not answer: check the connection\n")
 
 
 def test_a_word_that_is_taken_for_a_label_is_told(home: Path, photos: Path, run: Callable[..., Any]) -> None:

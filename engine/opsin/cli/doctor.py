@@ -21,11 +21,10 @@ def doctor(root: Path | None, quick: bool, as_json: bool) -> int:
 
     Versions, space, settings, vocabularies, catalogue, copied pictures, originals, index, tags, reports and plugins.
     """
-    from opsin.services.doctor import examine_library
-    from opsin.settings import default_library
+    import opsin
 
     problems = warnings = 0
-    for finding in examine_library(root or default_library(), quick=quick):
+    for finding in opsin.examine(root, quick=quick):
         problems += finding.state == "problem"
         warnings += finding.state == "warning"
         if as_json:

@@ -25,10 +25,9 @@ def backup(target: Path, root: Path | None, as_json: bool) -> None:
     It may run while pictures are added. The copy is read back and compared; TARGET appears only when it is whole.
     Pictures that the library only refers to are not in it.
     """
-    from opsin.services.backup import back_up
-    from opsin.settings import default_library
+    import opsin
 
-    files = _follow(back_up(root or default_library(), target), "Backing up", as_json=as_json)
+    files = _follow(opsin.back_up(target, root), "Backing up", as_json=as_json)
     if as_json:
         emit({"backup": str(target.absolute()), "files": files})
     else:

@@ -33,28 +33,19 @@ def list_(root: Path | None, as_json: bool) -> None:
 
 
 def _list(root: Path | None, *, as_json: bool) -> None:
-    from opsin.host import encoder_cards
-    from opsin.services.speed import speeds
+    import opsin
 
-    known = speeds()
-    cards = encoder_cards(_settings(root))
+    cards = opsin.encoders(root)
     if as_json:
-        import msgspec
-
         for card in cards:
-            here = known.get(card.name)
-            emit(
-                card
-                if here is None
-                else msgspec.structs.replace(card, speed=here.images_per_second, measured_on=here.machine)
-            )
+            emit(card)
         return
     rows = [
         (
             card.name,
             "yes" if card.installed else "no",
             size(card.size),
-            f"{known[card.name].images_per_second:.0f}/s" if card.name in known else "-",
+            f"{card.speed:.0f}/s" if card.speed is not None else "-",
             card.licence + ("" if card.commercial else "  NO COMMERCIAL USE"),
             ", ".join("many" if code == "mul" else code for code in card.languages),
             ("The default. " if card.default else "") + card.summary,
@@ -67,7 +58,7 @@ def _list(root: Path | None, *, as_json: bool) -> None:
         right=("size", "speed here"),
         whole=("encoder", "size", "speed here"),
     )
-    if unmeasured := [card.name for card in cards if card.installed and card.name not in known]:
+    if unmeasured := [card.name for card in cards if card.installed and card.speed is None]:
         click.echo(f"`opsin encoders measure {unmeasured[0]}` measures how fast that is here.")
 
 
@@ -77,11 +68,10 @@ def _list(root: Path | None, *, as_json: bool) -> None:
 @json_option
 def install(name: str, root: Path | None, as_json: bool) -> None:
     """Fetch the weights of an encoder to this machine."""
-    from opsin.services.plugins import install_encoder
-    from opsin.settings import default_library
+    import opsin
 
     warn_of_licence(_settings(root), name)
-    fetched = install_encoder(root or default_library(), name)
+    fetched = opsin.install_encoder(name, root)
     if as_json:
         emit({"encoder": name, "fetched": fetched})
     else:
@@ -98,15 +88,13 @@ def install(name: str, root: Path | None, as_json: bool) -> None:
 @json_option
 def measure(name: str | None, root: Path | None, as_json: bool) -> None:
     """Measure how many pictures a second an encoder takes here; without NAME, each whose weights are here."""
-    from opsin.host import encoder_cards
-    from opsin.services.speed import measure as measure_encoder
+    import opsin
 
-    settings = _settings(root)
-    names = [name] if name else [card.name for card in encoder_cards(settings) if card.installed]
+    names = [name] if name else [card.name for card in opsin.encoders(root) if card.installed]
     for each in names:
         if not as_json:
             click.echo(f"Loading {each} ...", err=True)
-        found = measure_encoder(settings, each)
+        found = opsin.measure_encoder(each, root)
         if as_json:
             emit(found)
         else:

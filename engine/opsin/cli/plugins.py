@@ -33,10 +33,9 @@ def list_(root: Path | None, as_json: bool) -> None:
 
 
 def _list(root: Path | None, *, as_json: bool) -> None:
-    from opsin.services.plugins import list_plugins
-    from opsin.settings import default_library
+    import opsin
 
-    found = list_plugins(root or default_library())
+    found = opsin.plugins(root)
     if as_json:
         for plugin in found:
             emit(plugin)
@@ -54,10 +53,9 @@ def _list(root: Path | None, *, as_json: bool) -> None:
 @json_option
 def show(name: str, root: Path | None, as_json: bool) -> None:
     """Show one plugin: where it comes from, what it offers, its settings in force."""
-    from opsin.services.plugins import show_plugin
-    from opsin.settings import default_library
+    import opsin
 
-    plugin = show_plugin(root or default_library(), name)
+    plugin = opsin.show_plugin(name, root)
     if as_json:
         emit(plugin)
         return
@@ -82,10 +80,9 @@ def show(name: str, root: Path | None, as_json: bool) -> None:
 @json_option
 def doctor(root: Path | None, as_json: bool) -> int:
     """Load every object of every plugin, and say what works, on what, and what to do where one does not."""
-    from opsin.services.plugins import examine_plugins
-    from opsin.settings import default_library
+    import opsin
 
-    found = examine_plugins(root or default_library())
+    found = opsin.examine_plugins(root)
     for plugin in found:
         if as_json:
             emit(plugin)

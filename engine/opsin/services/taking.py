@@ -33,13 +33,33 @@ class Taking:
         """
         self.workspace.ready_to_analyse()
 
-    def add(self, *pictures: Picture, **options: Any) -> list[Added]:
+    def add(
+        self,
+        *pictures: Picture,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        caption: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        copy: bool = False,
+        auto_tag: float | None = None,
+        mark_vanished: bool = False,
+    ) -> list[Added]:
         """Add pictures, wait until all are durable and searchable, and return what became of each.
 
         ``pictures``: files, folders, globs, URLs (http, s3, ...), data URIs, or the bytes of a picture. Options as for
         :meth:`add_each`.
         """
-        return list(self.add_each(*pictures, **options))
+        outcomes = self.add_each(
+            *pictures,
+            owner=owner,
+            tags=tags,
+            caption=caption,
+            context=context,
+            copy=copy,
+            auto_tag=auto_tag,
+            mark_vanished=mark_vanished,
+        )
+        return list(outcomes)
 
     def add_each(
         self,
