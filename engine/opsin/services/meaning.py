@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import re
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
 Declines = Mapping[str, Mapping[str, str]]
 _DECLINES = "declines"
+_ARTICLE = re.compile(r"^(?:an?|the|some)\s+", re.IGNORECASE)
+_PLURALS = (("ies", "y"), ("ves", "fe"), ("es", ""), ("s", ""))
+"""How English plurals end, and their singulars: "ponies", "knives", "buses", "cats"."""
 
 
 class Meaning:
@@ -71,6 +75,13 @@ class Meaning:
                 self._words = foreign | synonyms_of(labels)
             return self._words.get(key, key)
 
+    def named_by(self, text: str) -> frozenset[str]:
+        """Return the labels that a search for ``text`` names, or would: as it stands, without an article, singular."""
+        words = _ARTICLE.sub("", text.strip())
+        return frozenset(
+            self.label_of(form) for word in (text, words) for form in (word, *_singular(word)) if label_id(form)
+        )
+
     @property
     def declines(self) -> Declines:
         """The labels that each categorizer said it cannot see, with the reason, when it was last loaded."""
@@ -115,6 +126,12 @@ class Meaning:
                 everything = ALGORITHM, self._settings, sorted(labels), sorted(scopes)
                 self._rules = hashlib.sha256(msgspec.json.encode(everything, order="sorted")).hexdigest()[:16]
             return self._rules
+
+
+def _singular(word: str) -> Iterator[str]:
+    for ending, singular in _PLURALS:
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            yield word.removesuffix(ending) + singular
 
 
 def nearest(word: str, known: Collection[str]) -> str:

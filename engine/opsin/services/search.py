@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap
 from sqlalchemy import select
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import embedding
 from opsin.errors import UnknownName, UsageError
@@ -21,6 +21,7 @@ from opsin.fusion.cutoff import Background
 from opsin.services import checked
 from opsin.services.analyse import analyse
 from opsin.services.filters import Condition, rows_matching
+from opsin.services.ranking import Found, nearest_assets, tagged_rows
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -28,6 +29,10 @@ Vector = NDArray[np.float32]
 MOST = 1000
 """Hits of one page."""
 _HEAVIEST = 1e6
+LEAST = 0.5
+"""The score of the cut-off."""
+_WINDOW = 50
+"""So many assets with the tag that a query names, the nearest first, are put in the order of their scores at once."""
 
 
 class Part(msgspec.Struct, frozen=True):
@@ -52,13 +57,15 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     """One asset that was found.
 
     ``score``: 0..1, 0.5 at the cut-off; ``similarity``: cosine with the query, -1..1; ``frame``: the number,
-    in the file, of the frame that fits best, from 0.
+    in the file, of the frame that fits best, from 0; ``tag``: the tag of the asset that the query names, if it names
+    one, whose score counts where it is the higher one.
     """
 
     asset: AssetView
     score: float
     similarity: float
     frame: int
+    tag: str | None = None
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,12 +74,6 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     hits: tuple[Hit, ...]
     cursor: str | None
     nearest: float | None
-
-
-class _Found(msgspec.Struct, frozen=True):
-    content_id: int
-    frame: int
-    similarity: float
 
 
 def search(workspace: Workspace, query: Query) -> Page:
@@ -95,20 +96,50 @@ def search(workspace: Workspace, query: Query) -> Page:
     vector = _query_vector(workspace, query.parts, background)
     kinds = {"text" if part.kind == "text" else "picture" for part in query.parts}
     seen = _read_cursor(query)
-    found = _ranked(workspace, vector, query, seen + query.limit + 1)
-    scores = background.scores(vector, np.array([f.similarity for f, _ in found], np.float32), kinds)
-    keep = len(found) if query.everything else int((scores >= 0.5).sum())
-    shown = list(zip(found, scores, strict=True))[seen : min(keep, seen + query.limit)]
-    views = view_assets(workspace, [row for (_, row), _ in shown])
-    hits = tuple(
-        Hit(asset=view, score=round(float(score), 4), similarity=round(f.similarity, 4), frame=f.frame)
-        for ((f, _), score), view in zip(shown, views, strict=True)
-    )
-    more = keep > seen + query.limit
+    end = seen + query.limit
+    chosen = rows_matching(workspace, query.where) if query.where else None
+    names = workspace.meaning.named_by(str(query.parts[0].value)) if _is_words(query.parts) else frozenset()
+    tagged = tagged_rows(workspace, names, chosen) if names else BitMap()
+    named = nearest_assets(workspace, vector, _window(end) + 1, within=tagged) if tagged else []
+    found = [*named, *nearest_assets(workspace, vector, end + 1 - len(named), within=chosen, without=tagged)]
+    scores = background.scores(vector, np.array([each.similarity for each in found], np.float32), kinds)
+    keep = len(found) if query.everything else len(named) + int((scores[len(named) :] >= LEAST).sum())
+    first = seen - seen % _WINDOW if seen < len(named) else seen
+    last = min(keep, _window(end) if end < len(named) else end)
+    views = view_assets(workspace, [each.asset for each in found[first:last]])
+    hits = [
+        _hit(each, float(score), view, names)
+        for each, score, view in zip(found[first:last], scores[first:last], views, strict=True)
+    ]
+    for start in range(0, max(0, min(last, len(named)) - first), _WINDOW):
+        stop = min(start + _WINDOW, len(named) - first)
+        hits[start:stop] = sorted(hits[start:stop], key=lambda hit: -hit.score)
     return Page(
-        hits=hits,
-        cursor=_write_cursor(query, seen + query.limit) if more else None,
-        nearest=float(scores[0]) if len(scores) else None,
+        hits=tuple(hits[seen - first : end - first]),
+        cursor=_write_cursor(query, end) if keep > end else None,
+        nearest=max([float(scores.max()), *(hit.score for hit in hits)]) if found else None,
+    )
+
+
+def _window(place: int) -> int:
+    """Return the end of the window that ``place`` ends in."""
+    return -(-place // _WINDOW) * _WINDOW
+
+
+def _is_words(parts: Sequence[Part]) -> bool:
+    """Whether a query is nothing but words that are looked for."""
+    return len(parts) == 1 and parts[0].kind == "text" and parts[0].weight > 0
+
+
+def _hit(found: Found, score: float, view: AssetView, names: Collection[str]) -> Hit:
+    """Return a hit, which scores as much as the tag that the query names, where it has it and that scores more."""
+    tag = max((tag for tag in view.tags if tag.label in names), key=lambda tag: tag.score, default=None)
+    return Hit(
+        asset=view,
+        score=round(max(score, tag.score if tag else 0.0), 4),
+        similarity=round(found.similarity, 4),
+        frame=found.frame,
+        tag=tag.label if tag else None,
     )
 
 
@@ -165,48 +196,6 @@ def one_asset(found: Sequence[AssetRow], name: str) -> AssetRow:
         msg = f"{name!r} may mean {', '.join(row.location for row in found[:5])}: give the path or the id"
         raise UnknownName(msg)
     return found[0]
-
-
-def _ranked(workspace: Workspace, vector: Vector, query: Query, wanted: int) -> list[tuple[_Found, AssetRow]]:
-    """Return the ``wanted`` best assets, best first; the frames of a content count as their best one."""
-    index = workspace.index
-    allowed, chosen = _allowed(workspace, query.where)
-    depth = wanted + 32
-    while True:
-        hits = index.search(vector[None, :], min(depth, max(1, len(index))), allowed)
-        rows, similarities = hits.ids[0], hits.scores[0]
-        valid = np.isfinite(similarities)
-        found = _assets_of(workspace, rows[valid], similarities[valid], chosen)
-        if len(found) >= wanted or valid.sum() < depth or depth >= len(index):
-            return found[:wanted]
-        depth *= 4
-
-
-def _allowed(workspace: Workspace, where: Sequence[Condition]) -> tuple[NDArray[np.uint32] | None, BitMap | None]:
-    """Return the embedding rows and the asset rows that the conditions leave, None where there is no condition."""
-    if not where:
-        return None, None
-    chosen = rows_matching(workspace, where)
-    with workspace.catalogue.read() as connection:
-        return workspace.rows.vectors_of(connection, chosen), chosen
-
-
-def _assets_of(
-    workspace: Workspace, rows: NDArray[np.uint32], similarities: Vector, chosen: BitMap | None
-) -> list[tuple[_Found, AssetRow]]:
-    best: dict[int, _Found] = {}
-    with workspace.catalogue.read() as connection:
-        frames = contents.frames_of(connection, [int(row) for row in rows])
-        for row, similarity in zip(rows, similarities, strict=True):
-            content_id, frame = frames[int(row)]
-            best.setdefault(content_id, _Found(content_id, frame, float(similarity)))
-        named = assets.of_contents(connection, list(best))
-    return [
-        (found, row)
-        for found in best.values()
-        for row in named[found.content_id]
-        if (row.row in chosen if chosen is not None else row.vanished_at is None)
-    ]
 
 
 def _fingerprint(query: Query) -> str:
