@@ -25,8 +25,8 @@ import numpy as np
 from PIL import Image
 
 from opsin import View
-from opsin.intake.decode import Decoder, available_cores
-from opsin.settings import DecodeSettings
+from opsin.intake.decode import Decoder
+from opsin.settings import DecodeSettings, available_cores
 
 VIEW = View(297, 260)
 AHEAD = 32

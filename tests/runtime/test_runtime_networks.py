@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from opsin.host.runtime import Precision, Runtime, available_cores, compile_network
+from opsin.host.runtime import Precision, Runtime, compile_network
+from opsin.settings import available_cores
 
 KEY = "small convolution, seed 3"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from opsin.host.torch_repair import watch_torchvision
+from opsin.settings import available_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,8 +49,6 @@ class HostContext:
 
     @property
     def threads(self) -> int:
-        from opsin.host.runtime import available_cores
-
         return self._settings.threads or available_cores()
 
     @property

@@ -18,6 +18,7 @@ from opsin.errors import PluginUnavailable
 from opsin.host import network_files
 from opsin.host.torch_network import TorchNetwork
 from opsin.host.torch_repair import repair_torchvision
+from opsin.settings import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,13 +61,6 @@ def compile_network(
     if runtime == "torch" or (runtime == "auto" and accelerator()):
         return TorchNetwork(build, precision=precision, threads=count, device=accelerator() or "cpu")
     return _compile_openvino(build, example, key=key, precision=precision, cache=cache, threads=count)
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def accelerator() -> Literal["cuda", "mps", ""]:

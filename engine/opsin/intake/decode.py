@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -17,7 +16,7 @@ from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
 from opsin.intake.wire import Answer, Setup, no_room
 from opsin.plugin.view import View
-from opsin.settings import DecodeSettings
+from opsin.settings import DecodeSettings, available_cores
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -252,10 +251,3 @@ class _Lane:
             worker, self._worker = self._worker, None
         if worker is not None:
             worker.close()
-
-
-def available_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1

@@ -18,7 +18,7 @@ from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
 from opsin.services.rows import Rows
-from opsin.settings import Settings, cache_folder, load_settings
+from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
 if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
@@ -169,12 +169,13 @@ class Workspace:
         from opsin_index import Index, IndexBusy, SnapshotDamaged
 
         path, encoder = self.layout.index, self.host.encoder
+        threads = self.settings.host.threads or available_cores()
         index: Index | None = None
         if path.exists():
             try:
                 # Beside the owner the index is a private copy, which takes up what the snapshot lacks.
                 take = Index.private if self.readonly else Index.open
-                index = take(path, dim=encoder.dim, space=encoder.space)
+                index = take(path, dim=encoder.dim, space=encoder.space, threads=threads)
             except SnapshotDamaged as error:
                 _log.warning("the index is made again from the catalogue: %s", error)
                 if not self.readonly:
@@ -186,10 +187,10 @@ class Workspace:
                 msg = f"cannot read the index {path} ({error.strerror or error}): check its permissions"
                 raise LibraryError(msg) from error
         if index is None and self.readonly:
-            index = Index.private(dim=encoder.dim, space=encoder.space)
+            index = Index.private(dim=encoder.dim, space=encoder.space, threads=threads)
         elif index is None:
             try:
-                index = Index.create(path, dim=encoder.dim, space=encoder.space)
+                index = Index.create(path, dim=encoder.dim, space=encoder.space, threads=threads)
             except OSError as error:
                 msg = f"cannot write the index {path} ({error.strerror or error}): free some space, then do it again"
                 raise LibraryError(msg) from error
