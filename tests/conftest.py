@@ -1,10 +1,13 @@
-"""Fixtures for every test: a cache of its own, and libraries with the fake encoder."""
+"""Fixtures for every test: a cache of its own, libraries with the fake encoder, and what to do without strace."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -23,6 +26,35 @@ enabled = false
 """
 
 MakeLibrary = Callable[..., opsin.Library]
+Lacking = Callable[[str], NoReturn]
+
+
+def lacking_here(reason: str) -> NoReturn:
+    """Give up a test because this machine lacks what `make` cannot install: in CI a failure, elsewhere a skip.
+
+    It is CI where ``CI`` is set and neither empty, 0 nor false: the one place where the tests ask.
+    """
+    if os.environ.get("CI", "").lower() not in {"", "0", "false"}:
+        pytest.fail(f"{reason}; CI has to have it")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def lacking() -> Lacking:
+    """Return ``lacking_here``, as several files named conftest cannot be imported by name."""
+    return lacking_here
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """Return where strace is, for tests that read system calls or make them fail."""
+    found = shutil.which("strace")
+    if found is None:
+        lacking_here("strace is not installed")
+    tried = subprocess.run([found, "-f", "-o", "/dev/null", "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        lacking_here(f"strace may not trace here: {tried.stderr.strip()}")
+    return found
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import skimage
 from coloraide import Color
 from numpy.typing import NDArray
 
@@ -156,8 +157,7 @@ def test_settings_are_part_of_the_revision() -> None:
 
 
 def test_a_photo_has_the_colours_that_one_sees() -> None:
-    data = pytest.importorskip("skimage.data", reason="needs the demo extra")
-    palette = PaletteExtractor().extract([Frame(np.ascontiguousarray(data.retina()))])[0]["palette"]
+    palette = PaletteExtractor().extract([Frame(np.ascontiguousarray(skimage.data.retina()))])[0]["palette"]
     answer = Colors(Config()).categorize([Item({"palette": palette})])[0]
     assert isinstance(answer, Matches)
     assert max(answer.matches, key=lambda match: match.score).label == "red"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 import numpy as np
 import pytest
+import skimage
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
@@ -53,8 +54,7 @@ def test_the_more_a_picture_is_blurred_the_higher_its_score() -> None:
 
 @pytest.mark.parametrize("name", DEMO)
 def test_photos_are_sharp_and_their_blurred_copies_are_not(name: str) -> None:
-    data = pytest.importorskip("skimage.data", reason="needs the demo extra")
-    photo = np.ascontiguousarray(getattr(data, name)()[..., :3])
+    photo = np.ascontiguousarray(getattr(skimage.data, name)()[..., :3])
     assert scores(photo)["blurred"] < 0.1
     assert scores(photo)["blank"] < 0.1
     assert scores(blur(photo, min(photo.shape[:2]) / 128))["blurred"] > 0.8

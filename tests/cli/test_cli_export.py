@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 
 import opsin
@@ -51,10 +52,9 @@ def test_vectors_come_in_the_order_of_their_ids(home: Path, tmp_path: Path, run:
 
 
 def test_parquet_holds_the_same_as_json(home: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
-    parquet = pytest.importorskip("pyarrow.parquet")
     run("export", tmp_path / "out.jsonl")
     assert run("export", tmp_path / "out.parquet", "--vectors", "parquet").status == 0
-    rows = parquet.read_table(tmp_path / "out.parquet").to_pylist()
+    rows = pyarrow.parquet.read_table(tmp_path / "out.parquet").to_pylist()
     records = read_lines(tmp_path / "out.jsonl")
     for row, record in zip(rows, records, strict=True):
         assert {name: row[name] for name in ("id", "location", "sha256", "width", "added_at")} == {
@@ -62,7 +62,7 @@ def test_parquet_holds_the_same_as_json(home: Path, tmp_path: Path, run: Callabl
         }
         assert [tag["label"] for tag in row["tags"]] == [tag["label"] for tag in record["tags"]]
         assert json.loads(row["reports"]) == record["reports"]
-    vectors = parquet.read_table(tmp_path / "out.vectors.parquet")
+    vectors = pyarrow.parquet.read_table(tmp_path / "out.vectors.parquet")
     assert vectors.num_rows == 6
     assert vectors.schema.metadata[b"encoder"] == b"fake"
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,16 +31,6 @@ class Call:
     data: bytes
     result: int
     arguments: str
-
-
-def strace_problem() -> str | None:
-    """Return why processes cannot be traced here, None where they can."""
-    if shutil.which("strace") is None:
-        return "strace is not installed"
-    tried = subprocess.run(
-        ["strace", "-f", "-o", "/dev/null", "--seccomp-bpf", "true"], capture_output=True, text=True, check=False
-    )
-    return None if tried.returncode == 0 else f"strace may not trace here: {tried.stderr.strip()}"
 
 
 def tracing(log: Path, *more: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,25 +20,16 @@ if TYPE_CHECKING:
     from tests.durability.durable_check import parse, problems
     from tests.durability.durable_disk import CrashDisk, Kept
     from tests.durability.durable_process import Running
-    from tests.durability.durable_trace import Call, calls, strace_problem, tracing
+    from tests.durability.durable_trace import Call, calls, tracing
 else:
     from durable_check import parse, problems
     from durable_disk import CrashDisk, Kept
     from durable_process import Running
-    from durable_trace import calls, strace_problem, tracing
+    from durable_trace import calls, tracing
 
+pytestmark = pytest.mark.usefixtures("strace")
 _PICTURES = 10
 _SEED = 20240611
-
-
-@pytest.fixture(scope="module", autouse=True)
-def strace() -> None:
-    """Skip where processes cannot be traced; in continuous integration that is a failure."""
-    problem = strace_problem()
-    if problem is not None and os.environ.get("CI") == "true":
-        pytest.fail(problem)
-    if problem is not None:
-        pytest.skip(problem)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +77,7 @@ def _trace(root: Path, log: Path, *arguments: str | Path, before: Path) -> _Trac
 
 
 @pytest.fixture(scope="module")
-def added(empty_library: Path, few_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> _Traced:
+def added(strace: str, empty_library: Path, few_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> _Traced:
     """Trace `opsin add --copy --json` on an empty library."""
     folder = tmp_path_factory.mktemp("traced")
     root = folder / "library"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import skimage
 from PIL import Image
 
 from opsin import Frame
@@ -31,7 +32,7 @@ def starter(cache_of_the_tests: Path) -> Iterator[StarterEncoder]:
 @pytest.fixture(scope="session")
 def demo_frames() -> dict[str, Frame]:
     """Return the colour photos that ship inside scikit-image, by name."""
-    folder = Path(pytest.importorskip("skimage", reason="the demo extra is not installed").__file__).parent / "data"
+    folder = Path(skimage.__file__).parent / "data"
     paths = {"cat": "chelsea.png", "coffee": "coffee.png", "rocket": "rocket.jpg", "motorcycle": "motorcycle_left.png"}
     paths["other motorcycle"] = "motorcycle_right.png"
     return {name: Frame(np.asarray(Image.open(folder / path).convert("RGB"))) for name, path in paths.items()}
