@@ -1,3 +1,5 @@
+"""Fixtures of the intake tests: one decoder for all of them, and the folder of shared test data."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

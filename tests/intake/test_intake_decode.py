@@ -1,3 +1,5 @@
+"""What one picture becomes: upright sRGB frames of the size asked for, or a refusal that says why."""
+
 from __future__ import annotations
 
 import io

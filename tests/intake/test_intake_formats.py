@@ -1,3 +1,5 @@
+"""The format of a file is read from its bytes, whatever its name says."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING

@@ -1,3 +1,5 @@
+"""The pool of decoding processes outlives pictures that crash, hang or eat memory, and loses no other one."""
+
 from __future__ import annotations
 
 import os

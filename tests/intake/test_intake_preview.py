@@ -1,3 +1,5 @@
+"""Previews are small WebP files that hold pixels and nothing else."""
+
 from __future__ import annotations
 
 import io

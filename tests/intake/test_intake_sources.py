@@ -1,3 +1,5 @@
+"""Which pictures a path, folder, glob, list or data URI stands for, and what is left out with which reason."""
+
 from __future__ import annotations
 
 import base64

@@ -1,3 +1,5 @@
+"""Pictures of object stores are listed and read like those of a folder."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""Which addresses may be fetched, and that a redirect or a name cannot lead anywhere else."""
+
 from __future__ import annotations
 
 import ssl
