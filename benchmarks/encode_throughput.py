@@ -118,7 +118,7 @@ def main() -> None:
             small, big = photos(given.photos), big_photos(given.big)
             ours = with_opsin(library, small, given.batch)
             ours_big = with_opsin(library, big, given.batch)
-            runtime = library.workspace.host.encoder.runtime
+            runtime = library._workspace.host.encoder.runtime
     same = torch.bfloat16 if runtime.endswith("bf16") else torch.float32
     plain = with_dataloader(model, transform, small, given.batch, same)
     plain_big = with_dataloader(model, transform, big, given.batch, same)

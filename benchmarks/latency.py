@@ -33,10 +33,10 @@ def median_ms(times: list[float]) -> float:
 def fill(library: opsin.Library, count: int) -> None:
     """Put ``count`` made assets straight into the catalogue: vectors between two photos' ones, and photos' reports."""
     random = np.random.default_rng(0)
-    with library.workspace.catalogue.read() as connection:
+    with library._workspace.catalogue.read() as connection:
         (_, real), *_ = contents.vectors_after(connection, 0)
         reports = list(contents.reports_of(connection, set(range(1, 11))).values())
-    with library.workspace.catalogue.write() as connection:
+    with library._workspace.catalogue.write() as connection:
         for start in range(0, count, GROUP):
             numbers = range(start, min(start + GROUP, count))
             pairs = random.integers(len(real), size=(len(numbers), 2))
@@ -77,9 +77,9 @@ def main() -> None:
             f"one photo to searchable: median {median_ms(adding):.1f} ms, {60 / median_ms(adding):.2f} x faster than the target of 60 ms"
         )
         fill(library, ASSETS)
-        library.rebuild_index()
+        library.index.rebuild()
         library.search("warm")
-        encoder, index = library.workspace.host.encoder, library.workspace.index
+        encoder, index = library._workspace.host.encoder, library._workspace.index
         searching, floor = [], []
         for number in range(80):
             words = f"{WORDS[number % len(WORDS)]} {number}"

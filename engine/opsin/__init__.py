@@ -13,8 +13,25 @@ TYPE_CHECKING = False  # typing's own takes longer to load than all that comes b
 if TYPE_CHECKING:
     from typing import Any
 
-    from opsin import errors
-    from opsin.library import Library, analyse, init, open, restore
+    from opsin import errors, library
+    from opsin.library import (
+        Library,
+        analyse,
+        back_up,
+        better_encoder,
+        check_vocabulary,
+        encoders,
+        examine,
+        examine_plugins,
+        init,
+        install_encoder,
+        measure_encoder,
+        new_plugin,
+        open,
+        plugins,
+        restore,
+        show_plugin,
+    )
     from opsin.model import Declined, Label, Match, Matches, Report, Tag, Vocabulary
     from opsin.plugin import (
         Categorizer,
@@ -36,16 +53,6 @@ if TYPE_CHECKING:
         hookimpl,
         product,
         read_vocabulary,
-    )
-    from opsin.services.unopened import (
-        back_up,
-        encoders,
-        examine,
-        examine_plugins,
-        install_encoder,
-        measure_encoder,
-        plugins,
-        show_plugin,
     )
 
 __version__ = VERSION
@@ -77,6 +84,8 @@ __all__ = [
     "analyse",
     "apply_view",
     "back_up",
+    "better_encoder",
+    "check_vocabulary",
     "encoders",
     "errors",
     "examine",
@@ -84,7 +93,9 @@ __all__ = [
     "hookimpl",
     "init",
     "install_encoder",
+    "library",
     "measure_encoder",
+    "new_plugin",
     "open",
     "plugins",
     "product",
@@ -93,21 +104,28 @@ __all__ = [
     "show_plugin",
 ]
 
-_LIBRARY = frozenset({"Library", "analyse", "init", "open", "restore"})
-_UNOPENED = frozenset(
+_LIBRARY = frozenset(
     {
+        "Library",
+        "analyse",
         "back_up",
+        "better_encoder",
+        "check_vocabulary",
         "encoders",
         "examine",
         "examine_plugins",
+        "init",
         "install_encoder",
         "measure_encoder",
+        "new_plugin",
+        "open",
         "plugins",
+        "restore",
         "show_plugin",
     }
 )
 _MODEL = frozenset({"Declined", "Label", "Match", "Matches", "Report", "Tag", "Vocabulary"})
-_MODULES = frozenset({"errors", "model", "plugin"})
+_MODULES = frozenset({"errors", "library", "model", "plugin"})
 
 
 def __getattr__(name: str) -> Any:
@@ -117,7 +135,5 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         msg = f"module 'opsin' has no attribute {name!r}"
         raise AttributeError(msg)
-    if name in _UNOPENED:
-        return getattr(import_module("opsin.services.unopened"), name)
     place = "library" if name in _LIBRARY else "model" if name in _MODEL else "plugin"
     return getattr(import_module(f"opsin.{place}"), name)

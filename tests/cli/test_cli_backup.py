@@ -16,7 +16,7 @@ import pytest
 
 import opsin
 from opsin.errors import Damaged, LibraryError, UsageError
-from opsin.services.backup import back_up, restore
+from opsin.services.backup import Step, back_up, restore
 from opsin.testing import jpeg_bytes, make_picture
 
 
@@ -55,7 +55,7 @@ def test_a_backup_taken_beside_the_owner_gives_the_library_back(
     assert ran.lines[0]["library"] == str(tmp_path / "new")
     with opsin.open(tmp_path / "new") as again:
         assert [(asset.id, asset.tags) for asset in again.list()] == before
-        assert not again.verify_index()
+        assert not again.index.verify()
         assert again.preview("red-circle.jpg")[:4] == b"RIFF"
         assert again.search("red", everything=True).hits
     assert run("doctor", "--library", tmp_path / "new").status == 0
@@ -75,8 +75,7 @@ def test_pictures_added_meanwhile_are_in_the_backup_or_not_but_whole(copied: ops
     adding.start()
     try:
         for number in range(3):
-            for _ in copied.back_up(tmp_path / f"backup{number}"):
-                pass
+            copied.back_up(tmp_path / f"backup{number}")
     finally:
         stop.set()
         adding.join()
@@ -84,9 +83,9 @@ def test_pictures_added_meanwhile_are_in_the_backup_or_not_but_whole(copied: ops
     for number in range(3):
         with opsin.restore(tmp_path / f"backup{number}", tmp_path / f"new{number}") as again:
             counts.append(again.count())
-            assert not again.verify_index()
+            assert not again.index.verify()
             assert all(
-                len(again.workspace.blobs.get(bytes.fromhex(asset.sha256))) == asset.bytes for asset in again.list()
+                len(again._workspace.blobs.get(bytes.fromhex(asset.sha256))) == asset.bytes for asset in again.list()
             )
     assert counts == sorted(counts)
     assert counts[0] >= 6
@@ -97,43 +96,57 @@ def test_a_damaged_picture_is_found_and_leaves_no_backup(copied: opsin.Library, 
     data = blob.read_bytes()
     blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     with pytest.raises(Damaged, match="opsin doctor"):
-        list(back_up(copied.path, tmp_path / "backup"))
+        back_up(copied.path, tmp_path / "backup")
     blob.unlink()
     with pytest.raises(Damaged, match="missing"):
-        list(back_up(copied.path, tmp_path / "backup.tar"))
+        back_up(copied.path, tmp_path / "backup.tar")
     assert not (tmp_path / "backup").exists()
     assert not (tmp_path / "backup.tar").exists()
     assert no_leftovers(tmp_path)
 
 
+def interrupted(_: Step) -> None:
+    raise KeyboardInterrupt
+
+
+def test_the_plain_call_makes_the_backup_and_says_what_is_in_it(copied: opsin.Library, tmp_path: Path) -> None:
+    steps: list[Step] = []
+    made = copied.back_up(tmp_path / "backup", progress=steps.append)
+    assert made.path == str(tmp_path / "backup")
+    files = [path for path in (tmp_path / "backup").rglob("*") if path.is_file() and path.name != "backup.json"]
+    assert (made.files, made.bytes) == (len(files), sum(path.stat().st_size for path in files))
+    assert steps[-1].files == steps[-1].total == made.files
+    opsin.back_up(tmp_path / "another", copied.path)
+    assert (tmp_path / "another" / "backup.json").exists()
+
+
 def test_a_backup_that_was_stopped_leaves_nothing(copied: opsin.Library, tmp_path: Path) -> None:
-    steps = back_up(copied.path, tmp_path / "backup")
-    next(steps)
-    steps.close()  # type: ignore[attr-defined]  # it is a generator
+    with pytest.raises(KeyboardInterrupt):
+        back_up(copied.path, tmp_path / "backup", interrupted)
     assert not (tmp_path / "backup").exists()
     assert no_leftovers(tmp_path)
 
 
 def test_a_changed_byte_in_a_backup_is_found_and_nothing_is_restored(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     for victim in ("catalogue.sqlite", "opsin.toml", "vocabularies/everyday.toml"):
         path = tmp_path / "backup" / victim
         data = path.read_bytes()
         path.write_bytes(data[:100] + b"\x00" + data[101:])
         with pytest.raises(Damaged, match=victim):
-            list(restore(tmp_path / "backup", tmp_path / "new"))
+            restore(tmp_path / "backup", tmp_path / "new")
         path.write_bytes(data)
     assert not (tmp_path / "new").exists()
     assert no_leftovers(tmp_path)
 
 
 def test_a_cut_tar_file_is_no_backup(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup.tar"))
+    back_up(copied.path, tmp_path / "backup.tar")
     data = (tmp_path / "backup.tar").read_bytes()
     for share in (0.1, 0.5, 0.9):
         (tmp_path / "cut.tar").write_bytes(data[: int(len(data) * share)])
         with pytest.raises((UsageError, Damaged)):
-            list(restore(tmp_path / "cut.tar", tmp_path / "new"))
+            restore(tmp_path / "cut.tar", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
@@ -147,11 +160,11 @@ def change_list(backup: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 @pytest.mark.parametrize("name", ["../evil", "/evil", "a\0b", "", ".", "vocabularies/../evil.toml", "x" * 5000])
 def test_a_backup_cannot_write_outside_the_new_library(copied: opsin.Library, tmp_path: Path, name: str) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     (tmp_path / "backup" / "evil").write_bytes(b"x")
     change_list(tmp_path / "backup", lambda listed: listed["files"][0].update(path=name))
     with pytest.raises(Damaged, match="outside"):
-        list(restore(tmp_path / "backup", tmp_path / "new"))
+        restore(tmp_path / "backup", tmp_path / "new")
     assert not (tmp_path / "evil").exists()
     assert not (tmp_path / "new").exists()
 
@@ -173,37 +186,37 @@ def without(listed: dict[str, Any], name: str) -> None:
 def test_a_backup_whose_list_is_not_that_of_a_whole_library_is_refused(
     copied: opsin.Library, tmp_path: Path, change: Callable[[dict[str, Any]], None], reason: str
 ) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     change_list(tmp_path / "backup", change)
     with pytest.raises(Damaged, match=reason):
-        list(restore(tmp_path / "backup", tmp_path / "new"))
+        restore(tmp_path / "backup", tmp_path / "new")
     assert not (tmp_path / "new").exists()
     assert no_leftovers(tmp_path)
 
 
 def test_a_picture_that_is_cut_short_is_found_before_anything_is_written(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     blob = next(path for path in (tmp_path / "backup" / "blobs").rglob("*") if path.is_file())
     blob.write_bytes(blob.read_bytes()[:-1])
     before = set(tmp_path.iterdir())
     with pytest.raises(Damaged, match="bytes, not the"):
-        next(restore(tmp_path / "backup", tmp_path / "new"))
+        restore(tmp_path / "backup", tmp_path / "new", interrupted)
     assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("victim", ["opsin.toml", "blobs", "backup.json"])
 def test_a_link_in_a_backup_is_not_followed(copied: opsin.Library, tmp_path: Path, victim: str) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     path = tmp_path / "backup" / victim
     path.rename(tmp_path / "elsewhere")
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises((Damaged, UsageError)):
-        list(restore(tmp_path / "backup", tmp_path / "new"))
+        restore(tmp_path / "backup", tmp_path / "new")
     assert not (tmp_path / "new").exists()
 
 
 def test_a_link_in_a_tar_file_is_not_followed(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup.tar"))
+    back_up(copied.path, tmp_path / "backup.tar")
     with tarfile.open(tmp_path / "backup.tar") as tar, tarfile.open(tmp_path / "linked.tar", "w") as made:
         for member in tar:
             if member.name == "opsin.toml":
@@ -213,7 +226,7 @@ def test_a_link_in_a_tar_file_is_not_followed(copied: opsin.Library, tmp_path: P
             else:
                 made.addfile(member, tar.extractfile(member))
     with pytest.raises(Damaged, match=r"opsin\.toml is missing, cut short, or a link"):
-        list(restore(tmp_path / "linked.tar", tmp_path / "new"))
+        restore(tmp_path / "linked.tar", tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", ["backup", "deep/er/backup.tar", "blobs/backup"])
@@ -221,23 +234,24 @@ def test_no_backup_is_written_into_the_library_itself(copied: opsin.Library, tmp
     (tmp_path / "link").symlink_to(copied.path)
     for root in (copied.path, tmp_path / "link"):
         with pytest.raises(UsageError, match="inside the library"):
-            list(back_up(copied.path, root / name))
+            back_up(copied.path, root / name)
     assert not list(copied.path.rglob("*backup*"))
 
 
 def test_no_library_is_restored_into_its_own_backup(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     with pytest.raises(UsageError, match="inside the backup"):
-        list(restore(tmp_path / "backup", tmp_path / "backup" / "new"))
+        restore(tmp_path / "backup", tmp_path / "backup" / "new")
 
 
 KILLED = """
 import os, sys
 from pathlib import Path
 from opsin.services.backup import restore
-for done, step in enumerate(restore(Path(sys.argv[1]), Path(sys.argv[2])), 1):
-    if done == int(sys.argv[3]):
+def die(step):
+    if step.files == int(sys.argv[3]):
         os._exit(9)
+restore(Path(sys.argv[1]), Path(sys.argv[2]), die)
 """
 
 
@@ -245,7 +259,7 @@ for done, step in enumerate(restore(Path(sys.argv[1]), Path(sys.argv[2])), 1):
 def test_a_restore_that_is_killed_leaves_no_library_and_can_be_done_again(
     copied: opsin.Library, tmp_path: Path, moment: int
 ) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     (tmp_path / "new").mkdir()
     command = [sys.executable, "-c", KILLED, str(tmp_path / "backup"), str(tmp_path / "new"), str(moment)]
     assert subprocess.run(command, check=False).returncode == 9
@@ -255,16 +269,16 @@ def test_a_restore_that_is_killed_leaves_no_library_and_can_be_done_again(
 
 
 def test_a_backup_of_a_later_form_is_refused(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     manifest = tmp_path / "backup" / "backup.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
     with pytest.raises(LibraryError, match="99"):
-        list(restore(tmp_path / "backup", tmp_path / "new"))
+        restore(tmp_path / "backup", tmp_path / "new")
 
 
 def test_nothing_that_is_there_is_written_over(copied: opsin.Library, tmp_path: Path, run: Callable[..., Any]) -> None:
     assert run("backup", copied.path, "--library", copied.path).status == 2
-    list(back_up(copied.path, tmp_path / "backup"))
+    back_up(copied.path, tmp_path / "backup")
     ran = run("restore", tmp_path / "backup", "--library", copied.path)
     assert ran.status == 2
     assert "--library" in ran.err
@@ -273,7 +287,7 @@ def test_nothing_that_is_there_is_written_over(copied: opsin.Library, tmp_path: 
 
 
 def test_a_backup_lists_every_file_that_it_holds(copied: opsin.Library, tmp_path: Path) -> None:
-    list(back_up(copied.path, tmp_path / "backup.tar"))
+    back_up(copied.path, tmp_path / "backup.tar")
     with tarfile.open(tmp_path / "backup.tar") as tar:
         names = tar.getnames()
         stream = tar.extractfile("backup.json")

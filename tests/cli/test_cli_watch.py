@@ -174,4 +174,4 @@ def test_ctrl_c_ends_it_cleanly_and_what_was_added_stays(home: Path, photos: Pat
     assert (process.returncode, err) == (0, "")
     with opsin.open(home) as library:
         assert library.count() == 7
-        assert not library.verify_index()
+        assert not library.index.verify()

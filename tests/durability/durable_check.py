@@ -31,7 +31,7 @@ def problems(root: Path, acknowledged: Sequence[Acknowledged]) -> list[str]:
     """Open the library as its owner and return everything that is wrong with it, one sentence each."""
     try:
         with opsin.open(root) as library:
-            return [*_missing(library, acknowledged), *_half_visible(library), *library.verify_index()]
+            return [*_missing(library, acknowledged), *_half_visible(library), *library.index.verify()]
     except OpsinError as error:
         return [f"the library cannot be opened: {error}"]
 
@@ -60,7 +60,7 @@ def _missing(library: opsin.Library, acknowledged: Sequence[Acknowledged]) -> It
 
 def _unreadable_copy(library: opsin.Library, view: opsin.AssetView) -> Iterator[str]:
     try:
-        data = library.workspace.blobs.get(bytes.fromhex(view.sha256))
+        data = library._workspace.blobs.get(bytes.fromhex(view.sha256))
     except OpsinError as error:
         yield f"the copy of {view.name} is missing: {error}"
         return
@@ -70,7 +70,7 @@ def _unreadable_copy(library: opsin.Library, view: opsin.AssetView) -> Iterator[
 
 def _half_visible(library: opsin.Library) -> Iterator[str]:
     """Compare the tables with each other, with the index and with the bitmaps of tags."""
-    workspace = library.workspace
+    workspace = library._workspace
     workspace.ready_to_analyse()
     with workspace.catalogue.read() as connection:
         frames = {int(row.id): int(row.frames) for row in connection.execute(select(content.c.id, content.c.frames))}

@@ -178,13 +178,13 @@ def test_an_index_that_cannot_be_written_out_is_made_up_for(
     aside = library.path / "index.opsin.new"
     aside.mkdir()  # in the way of the snapshot
     with pytest.raises(LibraryError, match=r"cannot write the index"):
-        library.workspace.snapshot()
+        library._workspace.snapshot()
     library.close()
     assert "cannot write the index" in caplog.text
     aside.rmdir()
     with opsin.open(library.path) as again:
-        assert not again.verify_index()
-        assert again.index_status().indexed == 6
+        assert not again.index.verify()
+        assert again.index.status().indexed == 6
 
 
 def test_a_commit_whose_vectors_were_not_made_searchable_is_in_the_next_snapshot(
@@ -193,14 +193,14 @@ def test_a_commit_whose_vectors_were_not_made_searchable_is_in_the_next_snapshot
     library = make_library()
     library.add(photos / "red-square.jpg")
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(library.workspace, "upsert", _interrupted)
+        interrupted.setattr(library._workspace, "upsert", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             library.add(photos / "green-circle.jpg")
     library.add(photos / "blue-circle.jpg")
     library.close()
     with opsin.open(library.path) as again:
-        assert not again.verify_index()
-        assert again.index_status().indexed == 3
+        assert not again.index.verify()
+        assert again.index.status().indexed == 3
 
 
 def _interrupted(_vectors: object) -> None:

@@ -147,7 +147,7 @@ def test_a_killed_init_can_be_repeated(tmp_path: Path, settings_text: str) -> No
             assert again.process.returncode == 0, (moment, again.errors)
         assert problems(root, []) == [], moment
         with opsin.open(root, readonly=True) as library:
-            assert [vocabulary.name for vocabulary in library.vocabularies()] == ["everyday"], moment
+            assert [vocabulary.name for vocabulary in library.vocabularies.list()] == ["everyday"], moment
 
 
 def _moments(chosen: random.Random, tmp_path: Path, settings_text: str) -> Iterator[float]:

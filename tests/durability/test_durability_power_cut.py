@@ -219,4 +219,4 @@ def test_a_made_library_outlasts_a_power_cut(tmp_path: Path, settings_text: str)
     disk.write_to(tmp_path / "cut")
     assert problems(tmp_path / "cut", []) == []
     with opsin.open(tmp_path / "cut", readonly=True) as library:
-        assert [vocabulary.name for vocabulary in library.vocabularies()] == ["everyday"]
+        assert [vocabulary.name for vocabulary in library.vocabularies.list()] == ["everyday"]

@@ -14,7 +14,7 @@ class Counted:
     """A context in which the statements of one library are written down; ``rows`` counts what they returned."""
 
     def __init__(self, library: opsin.Library) -> None:
-        self._engine = library.workspace.catalogue._engine
+        self._engine = library._workspace.catalogue._engine
         self._counting = False
         self.statements: list[str] = []
         self.rows = 0

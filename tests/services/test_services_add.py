@@ -43,7 +43,7 @@ def test_the_same_bytes_under_two_names_are_two_assets_and_one_content(library: 
     assert second is not None
     assert first.sha256 == second.sha256
     assert first.id != second.id
-    assert library.index_status().contents == 6
+    assert library.index.status().contents == 6
     assert library.count() == 7
 
 
@@ -154,7 +154,7 @@ def test_many_copies_of_one_picture_at_once_are_analysed_into_one_content(
     for number in range(60):
         (folder / f"{number:02}.jpg").write_bytes(data)
     assert {outcome.status for outcome in library.add(folder)} <= {"added", "known"}
-    status = library.index_status()
+    status = library.index.status()
     assert (status.assets, status.contents, status.indexed) == (60, 1, 1)
 
 

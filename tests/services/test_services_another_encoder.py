@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from opsin.errors import EncoderMismatch
+from opsin.library import ImportCounts
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def test_what_people_said_survives_a_change_of_encoder(make_library: MakeLibrary
     old.tag("red-square.jpg", add=["Keeper"], remove=["red"])
     assert uploaded.id is not None
     old.tag(uploaded.id, add=["Souvenir"])
-    with old.workspace.catalogue.write() as connection:
+    with old._workspace.catalogue.write() as connection:
         connection.exec_driver_sql("UPDATE meta SET value = 'fake fake-0 64' WHERE key = 'encoder_revision'")
     old.close()
 
@@ -34,9 +35,8 @@ def test_what_people_said_survives_a_change_of_encoder(make_library: MakeLibrary
 
     new = make_library("new")
     new.add(photos)
-    new.add("-", listed=[str(path) for path in (old.path / "blobs").rglob("*") if path.is_file()], copy=True)
-    outcomes = list(new.import_records((tmp_path / "said.jsonl").read_bytes().splitlines()))
-    assert [outcome.status for outcome in outcomes] == ["updated"] * 7
+    list(new.add_each("-", listed=[str(path) for path in (old.path / "blobs").rglob("*") if path.is_file()], copy=True))
+    assert new.import_records((tmp_path / "said.jsonl").read_bytes().splitlines()) == ImportCounts(updated=7)
     asset = new.get("red-square.jpg")
     assert asset.owner == "ann"
     assert "keeper" in [tag.label for tag in asset.tags if tag.by == "person"]

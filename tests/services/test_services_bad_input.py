@@ -66,14 +66,14 @@ CALLS: dict[str, Call] = {
     "export nul": lambda at: at.export(NUL),
     "export half": lambda at: at.export(HALF),
     "export long": lambda at: at.export(LONG),
-    "backup nul": lambda at: list(at.back_up(NUL)),
-    "backup half": lambda at: list(at.back_up(HALF)),
+    "backup nul": lambda at: at.back_up(NUL),
+    "backup half": lambda at: at.back_up(HALF),
     "watch nul": lambda at: at.watch(NUL),
-    "vocabulary half": lambda at: at.add_vocabulary(HALF),
-    "vocabulary nul": lambda at: at.add_vocabulary(f"{NUL}.toml"),
-    "vocabulary long": lambda at: at.create_vocabulary(LONG),
-    "prompt half": lambda at: at.edit_label("everyday", "dog", prompts=[HALF]),
-    "threshold of a label": lambda at: at.edit_label("everyday", "dog", threshold={"default": NAN}),
+    "vocabulary half": lambda at: at.vocabularies.add(HALF),
+    "vocabulary nul": lambda at: at.vocabularies.add(f"{NUL}.toml"),
+    "vocabulary long": lambda at: at.vocabularies.create(LONG),
+    "prompt half": lambda at: at.vocabularies.edit_label("everyday", "dog", prompts=[HALF]),
+    "threshold of a label": lambda at: at.vocabularies.edit_label("everyday", "dog", threshold={"default": NAN}),
     **each("open", (NUL, HALF, LONG, ""), lambda at, v: opsin.open(v)),
     **each("init", (NUL, HALF, LONG, ""), lambda at, v: opsin.init(v)),
     **each("restore", (NUL, HALF, LONG), lambda at, v: opsin.restore(v, at.path / "new")),
@@ -149,5 +149,5 @@ def test_a_damaged_snapshot_is_a_finding_and_no_crash(make_library: Callable[...
     data = path.read_bytes()
     path.write_bytes(data[:-8] + bytes(8))
     with opsin.open(library.path, readonly=True) as again:
-        assert again.verify_index()
+        assert again.index.verify()
         assert again.search("red", everything=True).hits

@@ -15,6 +15,9 @@ from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
+    from tests.services.again import reanalysed
+else:
+    from again import reanalysed
 
 LATE = '''\
 """A plugin that is installed after the pictures were added: an extractor, and a categorizer that needs what it gives."""
@@ -107,7 +110,7 @@ def late(
 
 def states(library: opsin.Library) -> dict[str, str]:
     """Return how each object of the plugins is, by kind and name."""
-    found = (item for plugin in library.workspace.host.statuses() for item in plugin.objects)
+    found = (item for plugin in library._workspace.host.statuses() for item in plugin.objects)
     return {f"{item.kind} {item.name}": item.state for item in found}
 
 
@@ -117,20 +120,20 @@ def test_features_of_a_plugin_that_came_later_are_taken_from_the_pictures_and_st
     library = late()
     plan = library.plan_reanalysis(missing=True)
     assert len(plan) == 6
-    done = list(library.reanalyse(plan))
+    done = reanalysed(library, plan)
     assert {(entry.opened, entry.features, entry.categorizers) for entry in done} == {(True, ("height",), ("tall",))}
     assert [entry.problem for entry in done] == [None] * 6
     assert library.count(where=["tag=tall_picture"]) == 6
     assert len(library.plan_reanalysis(missing=True, stale=True)) == 0
     for path in photos.iterdir():
         path.unlink()
-    again = list(library.reanalyse(library.plan_reanalysis(categorizers=["tall"])))
+    again = reanalysed(library, library.plan_reanalysis(categorizers=["tall"]))
     assert [(entry.opened, entry.problem) for entry in again] == [(False, None)] * 6
 
 
 def test_only_what_is_missing_is_extracted(late: Callable[[], opsin.Library]) -> None:
     library = late()
-    list(library.reanalyse(library.plan_reanalysis(categorizers=["tall"])))
+    reanalysed(library, library.plan_reanalysis(categorizers=["tall"]))
     found = states(library)
     assert found["extractor height"] == "ready"
     assert found["encoder fake"] == "idle"
@@ -141,11 +144,11 @@ def test_what_was_declined_for_want_of_a_feature_is_asked_again_once_it_is_there
     late: Callable[[], opsin.Library],
 ) -> None:
     library = late()
-    with library.workspace.catalogue.write() as connection:
+    with library._workspace.catalogue.write() as connection:
         connection.exec_driver_sql(
             "INSERT INTO report SELECT id, 'tall', '1', 'tall', 'declined', 'no plugin gives it', '[]', '' FROM content"
         )
-    done = list(library.reanalyse(library.plan_reanalysis(missing=True)))
+    done = reanalysed(library, library.plan_reanalysis(missing=True))
     assert {entry.categorizers for entry in done} == {("tall",)}
     assert library.count(where=["tag=tall_picture"]) == 6
 
@@ -159,7 +162,7 @@ def test_a_feature_that_cannot_be_had_is_that_pictures_problem_and_the_others_ar
     pixels = np.ascontiguousarray(np.resize(make_picture("red", "square", 123), (123, 90, 3)))
     (photos / "unlucky.jpg").write_bytes(jpeg_bytes(pixels))
     library.add(photos)
-    done = {Path(entry.location).name: entry for entry in library.reanalyse(library.plan_reanalysis(missing=True))}
+    done = {Path(entry.location).name: entry for entry in reanalysed(library, library.plan_reanalysis(missing=True))}
     assert len(done) == 7
     unlucky = done.pop("unlucky.jpg").problem
     assert unlucky is not None
@@ -180,7 +183,7 @@ def test_what_needs_stored_features_begins_no_process_and_loads_no_network(
     library = make_library()
     plan = library.plan_reanalysis(categorizers=["zero_shot", "colors"])
     assert len(plan) == 6
-    assert not any(entry.opened or entry.problem for entry in library.reanalyse(plan))
+    assert not any(entry.opened or entry.problem for entry in reanalysed(library, plan))
     assert begun == []
     found = states(library)
     assert found["encoder fake"] == "idle", "the texts are stored: nothing has to be encoded"
@@ -199,7 +202,7 @@ def test_a_plan_that_opens_pictures_begins_no_process_itself(
     library = make_library()
     plan = library.plan_reanalysis(categorizers=["quality"])
     assert begun == []
-    assert all(entry.opened for entry in library.reanalyse(plan))
+    assert all(entry.opened for entry in reanalysed(library, plan))
 
 
 def test_reanalysis_of_an_animation_whose_frames_would_be_others_says_so(
@@ -217,7 +220,7 @@ def test_reanalysis_of_an_animation_whose_frames_would_be_others_says_so(
     settings = library.path / "opsin.toml"
     settings.write_text(settings.read_text("utf-8") + "[decode]\nmax_frames = 2\n", "utf-8")
     library = make_library()
-    (entry,) = library.reanalyse(library.plan_reanalysis(categorizers=["quality"]))
+    (entry,) = reanalysed(library, library.plan_reanalysis(categorizers=["quality"]))
     assert entry.problem is not None
     assert "set decode.max_frames as it was" in entry.problem.message
 
@@ -225,7 +228,7 @@ def test_reanalysis_of_an_animation_whose_frames_would_be_others_says_so(
 def test_an_encoder_that_changed_scores_nothing(make_library: MakeLibrary, photos: Path) -> None:
     library = make_library()
     library.add(photos)
-    with library.workspace.catalogue.write() as connection:
+    with library._workspace.catalogue.write() as connection:
         connection.exec_driver_sql("UPDATE meta SET value = 'fake fake-0 64' WHERE key = 'encoder_revision'")
     library.close()
     again = Workspace(library.path)

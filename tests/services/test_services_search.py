@@ -144,7 +144,7 @@ def test_a_frame_is_told_by_its_number_in_the_file(library: opsin.Library, tmp_p
     library.export(tmp_path / "out.jsonl", vectors="npy")
     lines = (tmp_path / "out.vectors.jsonl").read_text().splitlines()
     assert [msgspec.json.decode(line)["frame"] for line in lines] == looked_at
-    list(library.reanalyse(library.plan_reanalysis()))
+    library.reanalyse(library.plan_reanalysis())
     assert [each.frame for each in library.explain("long.png", "green").evidence if each.categorizer == "fake"] == [
         evidence.frame
     ]
@@ -218,7 +218,7 @@ def test_a_filtered_search_reads_no_more_the_second_time_than_what_it_shows(fill
     assert len(page.hits) == 4
     assert len(tables) <= 12
     # tags, frames, assets and reports of what is shown; one row each for settings of the library
-    categorizers = len(filled.workspace.host.categorizers)
+    categorizers = len(filled._workspace.host.categorizers)
     assert counted.rows <= len(page.hits) * (3 + categorizers) + 12
 
 

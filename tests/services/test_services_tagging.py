@@ -41,7 +41,7 @@ def shades(make_library: MakeLibrary, tmp_path: Path) -> opsin.Library:
     library = make_library(settings="\n[plugins.quality]\nenabled = false\n", vocabularies=())
     path = tmp_path / "shades.toml"
     path.write_text(VOCABULARY, "utf-8")
-    library.add_vocabulary(path)
+    library.vocabularies.add(path)
     return library
 
 
@@ -109,7 +109,7 @@ def test_what_is_shown_found_counted_and_exported_agrees_after_anything(
                 file = chance.choice(sorted(pictures.iterdir()))
                 shades.add(file.rename(file.with_name(f"moved-{chance.randrange(1000)}-{file.name}")))
             case 3:
-                list(shades.reanalyse(shades.plan_reanalysis()))
+                shades.reanalyse(shades.plan_reanalysis())
             case 4:
                 shades.add(chance.choice(sorted(pictures.iterdir())), auto_tag=chance.choice([0.01, 0.9]))
             case _:
@@ -117,7 +117,7 @@ def test_what_is_shown_found_counted_and_exported_agrees_after_anything(
                     "location": chance.choice(list(shades.list())).location,
                     "said": {chance.choice(WORDS): False},
                 }
-                list(shades.import_records([msgspec.json.encode(record)]))
+                shades.import_records([msgspec.json.encode(record)])
         some = chance.choice(list(shades.list())).id
         added, removed = chance.sample(WORDS, 2)
         shades.tag(some, add=[added], remove=[removed])
@@ -148,9 +148,9 @@ def test_other_settings_count_at_once_for_owner_and_reader(
 
 def test_an_edited_vocabulary_counts_at_once_and_after_scoring_again(shades: opsin.Library, pictures: Path) -> None:
     shades.add(pictures)
-    shades.edit_label("shades", "crimson", parents=("cold",))
+    shades.vocabularies.edit_label("shades", "crimson", parents=("cold",))
     assert not list(disagreements(shades))
-    list(shades.rescore("shades"))
+    shades.vocabularies.rescore("shades")
     assert not list(disagreements(shades))
     assert {asset.name for asset in shades.list(where=["tag=crimson"])} <= {
         asset.name for asset in shades.list(where=["tag=cold"])
@@ -159,8 +159,8 @@ def test_an_edited_vocabulary_counts_at_once_and_after_scoring_again(shades: ops
 
 def test_scoring_everything_again_needs_no_second_pass_over_the_tags(shades: opsin.Library, pictures: Path) -> None:
     shades.add(pictures)
-    shades.edit_label("shades", "crimson", parents=("cold",))
-    list(shades.rescore("shades"))
+    shades.vocabularies.edit_label("shades", "crimson", parents=("cold",))
+    shades.vocabularies.rescore("shades")
     with Counted(shades) as counted:
         shades.count(where=["tag=crimson"])
     assert not counted.written

@@ -13,6 +13,9 @@ from opsin.services.explain import recompute
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
+    from tests.services.again import reanalysed
+else:
+    from again import reanalysed
 
 
 @pytest.fixture
@@ -29,7 +32,7 @@ def test_a_persons_tag_outlives_reanalysis_and_a_removal_is_final(filled: opsin.
     filled.tag("red-square.jpg", add=["Keeper"], remove=["red"])
     assert "keeper" in labels(filled, "red-square.jpg")
     assert "red" not in labels(filled, "red-square.jpg")
-    list(filled.reanalyse(filled.plan_reanalysis()))
+    reanalysed(filled, filled.plan_reanalysis())
     assert "keeper" in labels(filled, "red-square.jpg")
     assert "red" not in labels(filled, "red-square.jpg")
     assert "red-square.jpg" not in [asset.name for asset in filled.list(where=["tag=red"])]
@@ -73,7 +76,7 @@ def test_reanalysis_from_features_opens_no_picture(filled: opsin.Library, photos
     before = {asset.name: asset.tags for asset in filled.list()}
     for path in photos.iterdir():
         path.unlink()
-    done = list(filled.reanalyse(filled.plan_reanalysis(categorizers=["fake"])))
+    done = reanalysed(filled, filled.plan_reanalysis(categorizers=["fake"]))
     assert len(done) == 6
     assert not any(entry.opened or entry.problem for entry in done)
     assert {asset.name: asset.tags for asset in filled.list()} == before
@@ -82,7 +85,8 @@ def test_reanalysis_from_features_opens_no_picture(filled: opsin.Library, photos
 def test_reanalysis_that_needs_the_picture_says_where_it_is_gone(filled: opsin.Library, photos: Path) -> None:
     (photos / "red-square.jpg").unlink()
     done = {
-        Path(entry.location).name: entry for entry in filled.reanalyse(filled.plan_reanalysis(categorizers=["quality"]))
+        Path(entry.location).name: entry
+        for entry in reanalysed(filled, filled.plan_reanalysis(categorizers=["quality"]))
     }
     assert done["green-circle.jpg"].opened
     assert done["green-circle.jpg"].problem is None

@@ -25,8 +25,8 @@ def test_a_missing_or_damaged_snapshot_is_made_again(make_library: MakeLibrary, 
     data[len(data) // 2] ^= 0xFF
     snapshot.write_bytes(data)
     with opsin.open(library.path) as again:
-        assert again.index_status().indexed == 6
-        assert not again.verify_index()
+        assert again.index.status().indexed == 6
+        assert not again.index.verify()
     snapshot.unlink()
     with opsin.open(library.path) as again:
         assert again.search("red", everything=True).hits[0].asset.name.startswith("red")
@@ -35,9 +35,9 @@ def test_a_missing_or_damaged_snapshot_is_made_again(make_library: MakeLibrary, 
 def test_rebuilding_gives_the_same_index_and_tags(library: opsin.Library, photos: Path) -> None:
     library.add(photos)
     before = library.tags(), [hit.asset.name for hit in library.search("red", everything=True).hits]
-    assert library.rebuild_index() == 6
+    assert library.index.rebuild() == 6
     assert (library.tags(), [hit.asset.name for hit in library.search("red", everything=True).hits]) == before
-    assert not library.verify_index()
+    assert not library.index.verify()
 
 
 def test_a_library_is_not_made_twice_or_over_a_file(make_library: MakeLibrary, tmp_path: Path) -> None:
@@ -140,11 +140,11 @@ def test_a_library_stays_where_it_is_when_the_process_changes_its_folder(
         monkeypatch.chdir(photos)
         library.add(photos, copy=True)
         library.preview("red-square.jpg", width=32)
-        library.rebuild_index()
+        library.index.rebuild()
     assert not (photos / "library").exists()
     with opsin.open(tmp_path / "library") as again:
         assert again.count() == 6
-        assert not again.verify_index()
+        assert not again.index.verify()
 
 
 def test_a_reader_takes_up_what_the_owner_adds(library: opsin.Library, photos: Path) -> None:
@@ -153,4 +153,4 @@ def test_a_reader_takes_up_what_the_owner_adds(library: opsin.Library, photos: P
         library.add(photos)
         assert reader.search("red", everything=True).hits[0].asset.name.startswith("red")
         assert len(reader.similar("red-square.jpg", limit=2)) == 2
-        assert not reader.verify_index()
+        assert not reader.index.verify()

@@ -16,9 +16,7 @@ from opsin.cli.output import counted, emit, printable, progress, tag_changes, ta
 from opsin.cli.shared import json_option, library_option, open_library, say_meanings, where_option
 
 if TYPE_CHECKING:
-    from opsin.intake.sources import LeftOut
-    from opsin.library import Library
-    from opsin.services.commit import Added
+    from opsin.library import Added, LeftOut, Library, Reanalysed
 
 _SHOWN = 20
 _NAMED = 3
@@ -229,21 +227,19 @@ def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
     with open_library(root) as library, progress(show=not as_json) as bar:
         plan = library.plan_reanalysis(**options)
         task = bar.add_task("Reanalysing", total=len(plan), rate="")
-        came = went = problems = opened = done = 0
-        for done, entry in enumerate(library.reanalyse(plan), 1):
-            bar.update(task, completed=done)
-            came += len(entry.tags_added)
-            went += len(entry.tags_removed)
-            opened += entry.opened
-            problems += entry.problem is not None
+
+        def show(entry: Reanalysed) -> None:
+            bar.advance(task)
             if as_json:
                 emit(entry)
             elif entry.problem is not None:
                 click.secho(f"{printable(entry.location)}: {entry.problem.message}", fg="yellow", err=True)
+
+        done = library.reanalyse(plan, progress=show)
     if not as_json:
-        asked = f"{counted(done, 'picture')} asked about again ({opened or 'none'} opened)"
-        click.echo(f"{asked}: {tag_changes(came, went)}, {counted(problems, 'problem')}.")
-    return 3 if problems else 0
+        asked = f"{counted(done.contents, 'picture')} asked about again ({done.opened or 'none'} opened)"
+        click.echo(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
+    return 3 if done.problems else 0
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from opsin.cli.output import emit, printable
 from opsin.cli.shared import complete_label, json_option, library_option, open_library
 
 if TYPE_CHECKING:
-    from opsin.services.explain import Evidence, Explanation
+    from opsin.library import Evidence, Explanation
 
 
 @click.command()

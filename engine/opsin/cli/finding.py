@@ -13,7 +13,7 @@ from opsin.cli.shared import complete_label, json_option, library_option, open_l
 from opsin.errors import UsageError
 
 if TYPE_CHECKING:
-    from opsin.services.search import Page
+    from opsin.library import Page
 
 
 @click.command()
@@ -94,10 +94,8 @@ def weighted(entry: str) -> tuple[str, float]:
 
     :raises UsageError: where what should be a weight is no number.
     """
-    from opsin.services.given import existing_path
-
     name, colon, weight = entry.rpartition(":")
-    if not colon or not name or existing_path(entry) is not None:
+    if not colon or not name or _is_file(entry):
         return entry, 1.0
     address = _ADDRESS.fullmatch(name)
     if address is not None and not re.search(r"[/?#:]", address["rest"]):
@@ -112,6 +110,13 @@ def weighted(entry: str) -> tuple[str, float]:
         "or give the id of an asset whose name has a colon"
     )
     raise UsageError(msg)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).exists()
+    except (OSError, ValueError):  # too long for a name, or with a NUL: a data URI, say
+        return False
 
 
 @click.command()

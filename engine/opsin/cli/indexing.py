@@ -23,7 +23,7 @@ def index() -> None:
 def status(root: Path | None, as_json: bool) -> None:
     """Show how many pictures and vectors there are."""
     with open_library(root, readonly=True) as library:
-        found = library.index_status()
+        found = library.index.status()
     if as_json:
         emit(found)
         return
@@ -37,7 +37,7 @@ def status(root: Path | None, as_json: bool) -> None:
 def verify(root: Path | None, as_json: bool) -> int:
     """Compare every vector with the catalogue."""
     with open_library(root, readonly=True) as library:
-        problems = library.verify_index()
+        problems = library.index.verify()
     if as_json:
         emit({"sound": not problems, "problems": problems})
     else:
@@ -53,7 +53,7 @@ def verify(root: Path | None, as_json: bool) -> int:
 def rebuild(root: Path | None, as_json: bool) -> None:
     """Make the index and the tags of models again from the catalogue."""
     with open_library(root) as library:
-        count = library.rebuild_index()
+        count = library.index.rebuild()
     if as_json:
         emit({"vectors": count})
     else:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from opsin.cli.output import emit, progress
+from opsin.cli.output import counted, emit, progress, size
 from opsin.cli.shared import json_option, library_option
 
 if TYPE_CHECKING:
-    from opsin.services.backup import Step
+    from rich.progress import Progress
+
+    from opsin.library import Step
 
 
 @click.command()
@@ -27,11 +29,14 @@ def backup(target: Path, root: Path | None, as_json: bool) -> None:
     """
     import opsin
 
-    files = _follow(opsin.back_up(target, root), "Backing up", as_json=as_json)
+    with progress(show=not as_json) as bar:
+        made = opsin.back_up(target, root, progress=_follow(bar, "Backing up"))
     if as_json:
-        emit({"backup": str(target.absolute()), "files": files})
+        emit({"backup": made.path, "files": made.files, "bytes": made.bytes})
     else:
-        click.echo(f"Backed up {files} files to {target}; every byte was compared.")
+        click.echo(
+            f"Backed up {counted(made.files, 'file')} ({size(made.bytes)}) to {target}; every byte was compared."
+        )
 
 
 @click.command()
@@ -40,25 +45,22 @@ def backup(target: Path, root: Path | None, as_json: bool) -> None:
 @json_option
 def restore(source: Path, root: Path | None, as_json: bool) -> None:
     """Make a library (--library) from a backup; it must not be there yet."""
-    from opsin.services.backup import restore as restore_from
-    from opsin.settings import default_library
+    import opsin
 
-    target = root or default_library()
-    files = _follow(restore_from(source, target), "Restoring", as_json=as_json)
+    with progress(show=not as_json) as bar, opsin.restore(source, root, progress=_follow(bar, "Restoring")) as library:
+        target = library.path
+    files = int(bar.tasks[0].completed)
     if as_json:
         emit({"library": str(target.absolute()), "files": files})
     else:
-        click.echo(f"Restored {files} files to the library {target}. `opsin doctor --library {target}` looks it over.")
+        click.echo(
+            f"Restored {counted(files, 'file')} to the library {target}. `opsin doctor --library {target}` looks it over."
+        )
 
 
-def _follow(steps: Iterator[Step], words: str, *, as_json: bool) -> int:
-    done = 0
-    with progress(show=not as_json) as bar:
-        task = bar.add_task(words, total=None, rate="")
-        for step in steps:
-            done = step.files
-            bar.update(task, completed=step.files, total=step.total)
-    return done
+def _follow(bar: Progress, words: str) -> Callable[[Step], None]:
+    task = bar.add_task(words, total=None, rate="")
+    return lambda step: bar.update(task, completed=step.files, total=step.total)
 
 
 COMMANDS = (backup, restore)

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.output import emit, size, table
 from opsin.cli.shared import json_option, library_option, warn_of_licence
-
-if TYPE_CHECKING:
-    from opsin.settings import Settings
 
 
 @click.group(invoke_without_command=True)
@@ -70,7 +66,7 @@ def install(name: str, root: Path | None, as_json: bool) -> None:
     """Fetch the weights of an encoder to this machine."""
     import opsin
 
-    warn_of_licence(_settings(root), name)
+    warn_of_licence(root, name)
     fetched = opsin.install_encoder(name, root)
     if as_json:
         emit({"encoder": name, "fetched": fetched})
@@ -100,12 +96,6 @@ def measure(name: str | None, root: Path | None, as_json: bool) -> None:
         else:
             runtime = f" on {found.runtime}" if found.runtime else ""
             click.echo(f"{each}: {found.images_per_second:.1f} pictures a second{runtime} ({found.images} measured)")
-
-
-def _settings(root: Path | None) -> Settings:
-    from opsin.settings import default_library, load_settings
-
-    return load_settings((root or default_library()) / "opsin.toml")
 
 
 COMMANDS = (encoders,)

@@ -25,21 +25,21 @@ from opsin.cli.shared import json_option, library_option, warn_of_licence
 @json_option
 def init(root: Path | None, encoder: str | None, vocabularies: tuple[str, ...], as_json: bool) -> None:
     """Make a new library."""
-    from opsin.host import encoder_cards
-    from opsin.services.create import better_than, create
-    from opsin.settings import default_library, load_settings
+    import opsin
 
-    target = root or default_library()
-    chosen = create(target, encoder=encoder, vocabularies=vocabularies)
-    better = None if encoder else better_than(chosen, encoder_cards(load_settings(target / "opsin.toml")))
+    with opsin.init(root, encoder=encoder, vocabularies=vocabularies) as library:
+        target, chosen = library.path, library.encoder
+    better = None if encoder else opsin.better_encoder(chosen, target)
     if as_json:
         emit({"library": str(target.absolute()), "encoder": chosen, "better": better.name if better else None})
         return
     click.echo(f"Made a library at {target} with the encoder {chosen}.")
-    warn_of_licence(load_settings(target / "opsin.toml"), chosen)
+    warn_of_licence(target, chosen)
     if better is not None:
         click.echo(
-            f"A better encoder: `{better.install}` fetches {better.name} ({size(better.size)}), then `opsin init --encoder {better.name}`."
+            f"{better.name} sees more: `{better.install}` fetches it ({size(better.size)}). An encoder is for good, so that "
+            f"needs a library of its own: `opsin init --library {target}-{better.name} --encoder {better.name}`, then "
+            f"`opsin add` the pictures there; what people said comes over by `opsin export` and `opsin import`."
         )
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from opsin.cli.output import emit, printable, progress
+from opsin.cli.output import counted, emit, printable, progress
 from opsin.cli.shared import json_option, library_option, open_library, where_option
+
+if TYPE_CHECKING:
+    from opsin.library import ImportCounts, Imported, Sidecar, SidecarCounts
 
 _SIDECARS = {
     "written": "written",
@@ -81,24 +83,25 @@ def _export(root: Path | None, out: str, options: dict[str, Any], *, as_json: bo
     elif as_json:
         emit(done)
     else:
-        vectors = f" and {done.vectors} vectors" if done.vectors else ""
-        click.echo(f"Wrote {done.assets} pictures{vectors} to {', '.join(done.files)}.")
+        vectors = f" and {counted(done.vectors, 'vector')}" if done.vectors else ""
+        click.echo(f"Wrote {counted(done.assets, 'picture')}{vectors} to {', '.join(done.files)}.")
 
 
 def _sidecars(root: Path | None, options: dict[str, Any], *, as_json: bool) -> int:
-    counts: Counter[str] = Counter()
     with open_library(root, readonly=True) as library, progress(show=not as_json) as bar:
         task = bar.add_task("Writing sidecars", total=library.count(where=options["where"]), rate="")
-        for entry in library.write_sidecars(**options):
-            counts[entry.status] += 1
-            bar.update(task, completed=counts.total())
+
+        def show(entry: Sidecar) -> None:
+            bar.advance(task)
             if as_json:
                 emit(entry)
             elif entry.status in {"left", "failed"}:
                 click.secho(f"{printable(entry.path)}: {printable(entry.reason)}", fg="yellow", err=True)
+
+        counts = library.write_sidecars(**options, progress=show)
     if not as_json:
         click.echo(f"Sidecars: {_counted(counts, _SIDECARS) or 'no picture fits'}.")
-    return 1 if counts["left"] or counts["failed"] else 0
+    return 1 if counts.left or counts.failed else 0
 
 
 @click.command("import")
@@ -110,12 +113,11 @@ def import_(file: BinaryIO, root: Path | None, as_json: bool) -> int:
 
     A picture is known by its location, else by its bytes. Doing it again changes nothing more.
     """
-    counts: Counter[str] = Counter()
     with open_library(root) as library, progress(show=not as_json) as bar:
         task = bar.add_task("Importing", total=None, rate="")
-        for entry in library.import_records(file):
-            counts[entry.status] += 1
-            bar.update(task, completed=counts.total())
+
+        def show(entry: Imported) -> None:
+            bar.advance(task)
             if as_json:
                 emit(entry)
             elif entry.reason:
@@ -124,13 +126,15 @@ def import_(file: BinaryIO, root: Path | None, as_json: bool) -> int:
                     fg="yellow",
                     err=True,
                 )
+
+        counts = library.import_records(file, progress=show)
     if not as_json:
-        click.echo(f"{counts.total()} records: {_counted(counts, _IMPORTED) or 'none'}.")
-    return 1 if counts["unmatched"] or counts["broken"] else 0
+        click.echo(f"{counted(counts.total, 'record')}{': ' if counts.total else ''}{_counted(counts, _IMPORTED)}.")
+    return 1 if counts.unmatched or counts.broken else 0
 
 
-def _counted(counts: Counter[str], words: dict[str, str]) -> str:
-    return ", ".join(f"{counts[status]} {text}" for status, text in words.items() if counts[status])
+def _counted(counts: SidecarCounts | ImportCounts, words: dict[str, str]) -> str:
+    return ", ".join(f"{count} {text}" for status, text in words.items() if (count := getattr(counts, status)))
 
 
 COMMANDS = (export, import_)

@@ -11,7 +11,7 @@ from opsin.cli.output import counted, emit, printable, table
 from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
 
 if TYPE_CHECKING:
-    from opsin.services.plugins import PluginView
+    from opsin.library import PluginView
 
 
 @click.group(invoke_without_command=True)
@@ -146,10 +146,10 @@ def new(name: str, folder: Path | None, as_json: bool) -> None:
 
     NAME is lower_snake_case, e.g. warm_light.
     """
-    from opsin.services.plugin_template import project_name, write
+    import opsin
 
-    target = folder or Path(project_name(name))
-    files = write(name, target)
+    made = opsin.new_plugin(name, folder)
+    target, files = made.folder, made.files
     if as_json:
         emit({"plugin": name, "folder": str(target), "files": [str(path.relative_to(target)) for path in files]})
         return

@@ -10,7 +10,6 @@ import click
 
 if TYPE_CHECKING:
     from opsin.library import Library
-    from opsin.settings import Settings
 
 Command = Callable[..., Any]
 
@@ -73,7 +72,7 @@ def complete_vocabulary(context: click.Context, _option: click.Parameter, incomp
 
     try:
         with opsin.open(context.meta.get("opsin.root"), readonly=True) as library:
-            return [each.name for each in library.vocabularies() if each.name.startswith(incomplete)]
+            return [each.name for each in library.vocabularies.list() if each.name.startswith(incomplete)]
     except opsin.errors.OpsinError:
         return []
 
@@ -89,11 +88,11 @@ def where_option(command: Command) -> Command:
     )(command)
 
 
-def warn_of_licence(settings: Settings, encoder: str) -> None:
+def warn_of_licence(root: Path | None, encoder: str) -> None:
     """Warn where the licence of an encoder's weights forbids commercial use."""
-    from opsin.host import encoder_cards
+    import opsin
 
-    for card in encoder_cards(settings):
+    for card in opsin.encoders(root):
         if card.name == encoder and not card.commercial:
             told = f"The weights of {card.name} may not be used commercially: {card.licence}, {card.licence_url}"
             click.secho(told, fg="yellow", err=True)

@@ -20,7 +20,7 @@ from opsin.cli.shared import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opsin.library import Library
+    from opsin.library import LabelChanges, Library
     from opsin.model import Label
 
 _LISTS = {"prompt": "prompts", "negative": "negatives", "synonym": "synonyms", "parent": "parents", "unseen": "unseen"}
@@ -45,14 +45,11 @@ def vocabulary() -> None:
 @json_option
 def list_(root: Path | None, shipped: bool, as_json: bool) -> None:
     """List the vocabularies of the library."""
-    from opsin.services.vocabulary import shipped as offered
-
     with open_library(root, readonly=True) as library:
-        found = [(each, True) for each in library.vocabularies()]
+        found = [(each, True) for each in library.vocabularies.list()]
         if shipped:
             names = {each.name for each, _ in found}
-            others = offered(library.workspace.settings)
-            found += [(each, False) for name, each in sorted(others.items()) if name not in names]
+            found += [(each, False) for each in library.vocabularies.shipped() if each.name not in names]
     if as_json:
         for each, used in found:
             emit(
@@ -83,7 +80,7 @@ def show(name: str, label: str | None, root: Path | None, as_json: bool) -> None
     from opsin.plugin.vocabulary import label_id
 
     with open_library(root, readonly=True) as library:
-        found = library.vocabulary(name)
+        found = library.vocabularies.get(name)
     if label is None:
         if as_json:
             emit(found)
@@ -126,13 +123,13 @@ def _show_label(label: Label, *, as_json: bool) -> None:
 @json_option
 def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
     """Check vocabulary files (TOML), or those of the library where none is named."""
-    from opsin.services.vocabulary import check as check_file
+    import opsin
 
     if files:
-        problems = [problem for path in files for problem in check_file(path)]
+        problems = [problem for path in files for problem in opsin.check_vocabulary(path)]
     else:
         with open_library(root, readonly=True) as library:
-            problems = list(library.check_vocabularies())
+            problems = list(library.vocabularies.check())
     if as_json:
         emit({"sound": not problems, "problems": problems})
         return 1 if problems else 0
@@ -151,7 +148,7 @@ def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
 def add(source: str, root: Path | None, empty: bool, no_rescore: bool, as_json: bool) -> int:
     """Take a vocabulary into the library: a TOML file, or the name of one that a plugin ships."""
     with open_library(root) as library:
-        added = library.create_vocabulary(source) if empty else library.add_vocabulary(source)
+        added = library.vocabularies.create(source) if empty else library.vocabularies.add(source)
         told = {"vocabulary": added.name, "labels": len(added.labels), "revision": added.revision}
         said = f"Added the vocabulary {added.name} with {len(added.labels)} labels."
         return _finish(library, added.name, said, told, rescore=not (empty or no_rescore), as_json=as_json)
@@ -200,11 +197,11 @@ def edit(
     from opsin.plugin.vocabulary import label_id
 
     with open_library(root) as library:
-        before = library.vocabulary(name).by_id.get(label_id(label))
+        before = library.vocabularies.get(name).by_id.get(label_id(label))
         changes = _changes(before, clear, options)
         if before is not None and not changes:
             raise click.UsageError("say what to change, e.g. --synonym WORD; `opsin vocabulary edit --help` lists it")
-        changed = library.edit_label(name, label, **changes)
+        changed = library.vocabularies.edit_label(name, label, **changes)
         told = {"vocabulary": name, "label": changed.by_id[label_id(label)], "revision": changed.revision}
         said = f"{'Changed' if before else 'Made'} the label {label_id(label)} of {name}."
         if not as_json:
@@ -222,11 +219,11 @@ def remove(name: str, label: str | None, root: Path | None, no_rescore: bool, as
     """Take a vocabulary out of the library, or one label out of a vocabulary."""
     with open_library(root) as library:
         if label is None:
-            library.remove_vocabulary(name)
+            library.vocabularies.remove(name)
             return _finish(
                 library, name, f"Removed the vocabulary {name}.", {"vocabulary": name}, rescore=False, as_json=as_json
             )
-        changed = library.remove_label(name, label)
+        changed = library.vocabularies.remove_label(name, label)
         told = {"vocabulary": name, "revision": changed.revision}
         if not as_json:
             _say_shipped(library, name)
@@ -237,38 +234,40 @@ def remove(name: str, label: str | None, root: Path | None, no_rescore: bool, as
 
 def _finish(library: Library, name: str, said: str, told: dict[str, Any], *, rescore: bool, as_json: bool) -> int:
     """Score the library again where asked to, and say what became of it."""
+    from opsin.library import Reanalysis
+
     if not as_json:
         click.echo(said)
-    done = changed = came = went = problems = 0
+    done = Reanalysis()
     if rescore and library.count():
         with progress(show=not as_json) as bar:
-            plan = library.plan_rescore(name)
+            plan = library.vocabularies.plan_rescore(name)
             task = bar.add_task("Scoring again", total=len(plan), rate="")
-            for done, entry in enumerate(library.reanalyse(plan), 1):
-                bar.update(task, completed=done)
-                changed += bool(entry.tags_added or entry.tags_removed)
-                came += len(entry.tags_added)
-                went += len(entry.tags_removed)
-                problems += entry.problem is not None
+            done = library.reanalyse(plan, progress=lambda _: bar.advance(task))
     if as_json:
-        counts = {"rescored": done, "changed": changed, "tags_added": came, "tags_removed": went, "problems": problems}
+        counts = {
+            "rescored": done.contents,
+            "changed": done.changed,
+            "tags_added": done.tags_added,
+            "tags_removed": done.tags_removed,
+            "problems": done.problems,
+        }
         emit({**told, **counts})
-        return 5 if problems else 0
-    if done:
-        click.echo(f"{counted(done, 'picture')} scored again from stored features: {tag_changes(came, went)}.")
-    if problems:
+        return 5 if done.problems else 0
+    if done.contents:
+        changes = tag_changes(done.tags_added, done.tags_removed)
+        click.echo(f"{counted(done.contents, 'picture')} scored again from stored features: {changes}.")
+    if done.problems:
         click.echo(
-            f"{counted(problems, 'picture')} could not be: `opsin reanalyse --missing --stale` says why.", err=True
+            f"{counted(done.problems, 'picture')} could not be: `opsin reanalyse --missing --stale` says why.", err=True
         )
-    return 5 if problems else 0
+    return 5 if done.problems else 0
 
 
 def _say_shipped(library: Library, name: str) -> None:
     """Where a plugin ships a vocabulary of this name, say that the library's copy is another one now."""
-    from opsin.services.vocabulary import shipped
-
-    offered = shipped(library.workspace.settings).get(name)
-    if offered is None or offered == library.vocabulary(name):
+    offered = next((each for each in library.vocabularies.shipped() if each.name == name), None)
+    if offered is None or offered == library.vocabularies.get(name):
         return
     click.echo(
         f"Only this library's copy of {name} is changed. To have the shipped one back, without any change of yours: "
@@ -276,7 +275,7 @@ def _say_shipped(library: Library, name: str) -> None:
     )
 
 
-def _changes(before: Label | None, clear: tuple[str, ...], options: dict[str, Any]) -> dict[str, Any]:
+def _changes(before: Label | None, clear: tuple[str, ...], options: dict[str, Any]) -> LabelChanges:
     """Return the fields to set: what is given is added to what stands, unless that is cleared first."""
 
     def stands(field: str) -> Any:
@@ -297,7 +296,7 @@ def _changes(before: Label | None, clear: tuple[str, ...], options: dict[str, An
             changes["name"] = value
     if options["group"] is not None:
         changes["group"] = options["group"]
-    return changes
+    return changes  # type: ignore[return-value]  # the keys are the options' own
 
 
 def _pair(text: str, key: str, option: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -49,8 +49,19 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     total: int
 
 
-def back_up(root: Path, target: Path) -> Iterator[Step]:
-    """Copy the library at ``root`` to ``target``, a folder or, where the name ends in .tar, one file; yield how far it is.
+class BackedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A backup that is whole: where it is, its files without the list, and their bytes."""
+
+    path: str
+    files: int
+    bytes: int
+
+
+Progress = Callable[[Step], None]
+
+
+def back_up(root: Path, target: Path, progress: Progress | None = None) -> BackedUp:
+    """Copy the library at ``root`` to ``target``, a folder or, where the name ends in .tar, one file.
 
     It runs beside the process that owns the library: what is committed meanwhile is in the backup or not, but whole.
     When it ends, every byte has been read back and compared.
@@ -73,10 +84,10 @@ def back_up(root: Path, target: Path) -> Iterator[Step]:
         with tempfile.TemporaryDirectory(prefix=".opsin-backup-", dir=_parent_of(target)) as scratch:
             store: Store = TarStore(unfinished) if target.suffix == ".tar" else FolderStore(unfinished)
             with closing(store):
-                yield from _fill(layout, store, Path(scratch))
+                _report(_fill(layout, store, Path(scratch)), progress)
         with open_backup(unfinished) as opened:
-            for _ in verify(opened, look_over(opened)):
-                pass
+            manifest = look_over(opened)
+            _report(verify(opened, manifest), None)
         unfinished.replace(target)
         sync_folder(_parent_of(target))
     except (OSError, sqlite3.Error) as error:
@@ -85,9 +96,12 @@ def back_up(root: Path, target: Path) -> Iterator[Step]:
         raise LibraryError(msg) from error
     finally:
         _discard(unfinished)
+    return BackedUp(
+        path=str(target.absolute()), files=len(manifest.files), bytes=sum(entry.size for entry in manifest.files)
+    )
 
 
-def restore(source: Path, root: Path) -> Iterator[Step]:
+def restore(source: Path, root: Path, progress: Progress | None = None) -> None:
     """Make a library at ``root`` from a backup; every file is compared with the backup's list on its way.
 
     What the list itself gives away is found before anything is written: a file that is missing or has another size, a
@@ -109,7 +123,7 @@ def restore(source: Path, root: Path) -> Iterator[Step]:
             manifest = look_over(opened)
             made = [folder for folder in root.absolute().parents if not folder.exists()]
             unfinished.mkdir(parents=True)
-            yield from verify(opened, manifest, unfinished)
+            _report(verify(opened, manifest, unfinished), progress)
         _check_whole(manifest, unfinished / CATALOGUE)
         for name in ("blobs", "vocabularies"):
             (unfinished / name).mkdir(exist_ok=True)
@@ -161,6 +175,12 @@ def verify(opened: Reader, manifest: Manifest, target: Path | None = None) -> It
             msg = f"the backup is damaged: {entry.path} has other bytes than it was written with"
             raise Damaged(msg)
         yield Step(files=number, total=len(manifest.files))
+
+
+def _report(steps: Iterator[Step], progress: Progress | None) -> None:
+    for step in steps:
+        if progress is not None:
+            progress(step)
 
 
 def _missing(entry: Entry) -> Damaged:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -59,13 +59,32 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
-def import_records(workspace: Workspace, lines: Iterable[bytes]) -> Iterator[Imported]:
-    """Bring the records of ``lines`` (JSON, one a line) onto the assets they name; yield what became of each, once durable.
+class ImportCounts(msgspec.Struct, kw_only=True):
+    """How many lines came to what: see :class:`Imported`."""
+
+    updated: int = 0
+    unchanged: int = 0
+    unmatched: int = 0
+    broken: int = 0
+
+    @property
+    def total(self) -> int:
+        """The number of records."""
+        return self.updated + self.unchanged + self.unmatched + self.broken
+
+
+def import_records(
+    workspace: Workspace, lines: Iterable[bytes], progress: Callable[[Imported], None] | None = None
+) -> ImportCounts:
+    """Bring the records of ``lines`` (JSON, one a line) onto the assets they name.
+
+    ``progress`` is told what became of each, once it is durable.
 
     An asset is known by its location, else by the SHA-256 of its bytes: then every asset of those bytes is meant, or
     that of the same name where there is one. Doing it twice changes nothing the second time.
     """
     numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    counts = ImportCounts()
     renew(workspace)
     while page := list(islice(numbered, _PAGE)):
         read = [(number, _read(line)) for number, line in page]
@@ -73,7 +92,11 @@ def import_records(workspace: Workspace, lines: Iterable[bytes]) -> Iterator[Imp
             said: dict[int, dict[str, bool]] = {}
             done = [_bring(connection, number, record, said) for number, record in read]
             say(workspace, connection, said)
-        yield from done
+        for each in done:
+            setattr(counts, each.status, getattr(counts, each.status) + 1)
+            if progress is not None:
+                progress(each)
+    return counts
 
 
 def _read(line: bytes) -> Incoming | str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -36,6 +36,17 @@ class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags_added: tuple[str, ...] = ()
     tags_removed: tuple[str, ...] = ()
     problem: Problem | None = None
+
+
+class Reanalysis(msgspec.Struct, kw_only=True):
+    """What came of a plan: contents asked about, pictures ``opened``, contents whose tags ``changed``, and how many did."""
+
+    contents: int = 0
+    opened: int = 0
+    changed: int = 0
+    tags_added: int = 0
+    tags_removed: int = 0
+    problems: int = 0
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -95,13 +106,23 @@ def _named(name: str, known: Collection[str]) -> list[str]:
     return found
 
 
-def reanalyse(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
-    """Carry out a plan and yield each content when its new reports and tags are stored."""
+def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed], None] | None = None) -> Reanalysis:
+    """Carry out a plan; ``progress`` is told of each content when its new reports and tags are stored."""
+    counts = Reanalysis()
     numbers, rules = sorted(todo.wanted), workspace.meaning.rules
     for start in range(0, len(numbers), _PAGE):
         wanted = {number: todo.wanted[number] for number in numbers[start : start + _PAGE]}
-        yield from _page(workspace, wanted, todo.lack)
+        for done in _page(workspace, wanted, todo.lack):
+            counts.contents += 1
+            counts.opened += done.opened
+            counts.changed += bool(done.tags_added or done.tags_removed)
+            counts.tags_added += len(done.tags_added)
+            counts.tags_removed += len(done.tags_removed)
+            counts.problems += done.problem is not None
+            if progress is not None:
+                progress(done)
     settle(workspace, rules, numbers)
+    return counts
 
 
 class _Look(msgspec.Struct):

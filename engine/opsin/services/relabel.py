@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import msgspec
 
@@ -13,9 +13,23 @@ from opsin.errors import SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
 from opsin.services import vocabulary
-from opsin.services.reanalyse import Plan, Reanalysed, plan, reanalyse
+from opsin.services.reanalyse import Plan, plan
 from opsin.services.tagging import rebuild_tags
 from opsin.services.workspace import Workspace
+
+
+class LabelChanges(TypedDict, total=False):
+    """The fields of :class:`opsin.Label` that can be set; None takes a field away, what is left out stays."""
+
+    name: str | None
+    prompts: Sequence[str] | None
+    negatives: Sequence[str] | None
+    synonyms: Sequence[str] | None
+    parents: Sequence[str] | None
+    threshold: Mapping[str, float] | None
+    unseen: Sequence[str] | None
+    names: Mapping[str, str] | None
+    group: str | None
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,7 +114,7 @@ def _drop(workspace: Workspace, categorizers: Sequence[str]) -> int:
     return count
 
 
-def edit_label(workspace: Workspace, name: str, label: str, changes: Mapping[str, Any]) -> tuple[Vocabulary, bool]:
+def edit_label(workspace: Workspace, name: str, label: str, changes: LabelChanges) -> tuple[Vocabulary, bool]:
     """Set fields of a label (None takes a field away); one that is not there is made. Return whether it was made too.
 
     ``changes`` maps the names of :class:`opsin.Label`'s fields to values.
@@ -144,11 +158,6 @@ def plan_rescore(workspace: Workspace, name: str) -> Plan:
     if not users:
         return Plan({})
     return plan(workspace, categorizers=users, missing=True, stale=True)
-
-
-def rescore(workspace: Workspace, todo: Plan) -> Iterator[Reanalysed]:
-    """Carry out a plan of :func:`plan_rescore`; each content is yielded when its new tags are stored."""
-    return reanalyse(workspace, todo)
 
 
 def _require_sound(workspace: Workspace, *, but: Path | None = None) -> None:

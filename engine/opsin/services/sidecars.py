@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 from xml.dom import minidom
@@ -56,24 +56,44 @@ class Sidecar(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     reason: str = ""
 
 
+class SidecarCounts(msgspec.Struct, kw_only=True):
+    """How many pictures' sidecars came to what: see :class:`Sidecar`."""
+
+    written: int = 0
+    merged: int = 0
+    unchanged: int = 0
+    left: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+
 def write_sidecars(
-    workspace: Workspace, where: Sequence[Condition], *, merge: bool = False, force: bool = False
-) -> Iterator[Sidecar]:
-    """Write a sidecar beside each picture that is a file, and yield what became of it.
+    workspace: Workspace,
+    where: Sequence[Condition],
+    *,
+    merge: bool = False,
+    force: bool = False,
+    progress: Callable[[Sidecar], None] | None = None,
+) -> SidecarCounts:
+    """Write a sidecar beside each picture that is a file; ``progress`` is told what became of each.
 
     A sidecar that another program wrote is left alone, unless ``merge`` (Opsin's tags are added to it, and taken out
     again when they are no longer true; the rest stays) or ``force`` (it is replaced).
     """
-    labels = workspace.meaning.labels
+    labels, counts = workspace.meaning.labels, SidecarCounts()
     for record in records(workspace, where):
         picture = Path(record.location)
         named = [labels[tag.label].text if tag.label in labels else tag.label.replace("_", " ") for tag in record.tags]
         tags = tuple(dict.fromkeys(_clean(text) for text in named))
         if record.copied or not picture.is_absolute() or not picture.exists():
             reason = "the picture is not a file beside which something could be written"
-            yield Sidecar(location=record.location, status="skipped", reason=reason)
+            done = Sidecar(location=record.location, status="skipped", reason=reason)
         else:
-            yield _write(record, picture.with_name(picture.name + ".xmp"), tags, merge=merge, force=force)
+            done = _write(record, picture.with_name(picture.name + ".xmp"), tags, merge=merge, force=force)
+        setattr(counts, done.status, getattr(counts, done.status) + 1)
+        if progress is not None:
+            progress(done)
+    return counts
 
 
 def _write(record: Record, path: Path, tags: tuple[str, ...], *, merge: bool, force: bool) -> Sidecar:

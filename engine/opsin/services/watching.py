@@ -20,6 +20,7 @@ from opsin.catalogue.places import Referenced
 from opsin.errors import SourceUnavailable, UsageError
 from opsin.intake.places import FolderScope, Places
 from opsin.intake.source import path_of
+from opsin.services import checked
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions, Problem
 from opsin.services.vanished import unreachable
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 _SPACING = 5
 """Between two looks lie at least so many times what a look takes."""
+
+_LONGEST_WAIT = 86_400.0
+"""Seconds."""
 
 Event = Literal["added", "known", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"]
 _Look = tuple[int | None, int | None]
@@ -65,8 +69,10 @@ def watch(
 
     :raises UsageError: where a folder is none, or holds the library itself.
     """
-    checked = [_checked(workspace, folder) for folder in folders]
-    return _follow(_Watcher(workspace, checked, options, settle), interval, stop or threading.Event())
+    checked.number(interval, "interval", 0, _LONGEST_WAIT)
+    checked.number(settle, "settle", 0, _LONGEST_WAIT)
+    places = [_checked(workspace, folder) for folder in folders]
+    return _follow(_Watcher(workspace, places, options, settle), interval, stop or threading.Event())
 
 
 def _follow(watcher: _Watcher, interval: float, stop: threading.Event) -> Generator[Watched, None, None]:

@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,16 @@ class Workspace:
         self.blobs = Blobs(self.layout.blobs)
         self.rows = Rows()
         self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)
+
+    @property
+    def writable(self) -> Self:
+        """This workspace.
+
+        :raises LibraryError: where it was opened for reading only.
+        """
+        if self.readonly:
+            raise LibraryError("this library was opened for reading only")
+        return self
 
     @property
     def host(self) -> Host:

@@ -8,6 +8,8 @@ from keyword import iskeyword
 from pathlib import Path
 from string import Template
 
+import msgspec
+
 from opsin.errors import UsageError
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -25,6 +27,13 @@ FILES = {
     "test.py.in": "tests/test_$name.py",
 }
 """Each template, and where it goes; both are filled by ``string.Template``."""
+
+
+class Project(msgspec.Struct, frozen=True, kw_only=True):
+    """A project that was written: its folder, and its files, sorted."""
+
+    folder: Path
+    files: tuple[Path, ...]
 
 
 def project_name(name: str) -> str:

@@ -1,0 +1,97 @@
+"""The facade: what the command line, the web layer and Python users call, and the types that it answers with.
+
+:mod:`opsin.library.places` needs no open library; :mod:`opsin.library.opened` is one, whose vocabularies and index have
+a module each.
+"""
+
+from __future__ import annotations
+
+from opsin.intake.sources import LeftOut
+from opsin.library.index import LibraryIndex
+from opsin.library.opened import Library
+from opsin.library.places import (
+    analyse,
+    back_up,
+    better_encoder,
+    check_vocabulary,
+    encoders,
+    examine,
+    examine_plugins,
+    init,
+    install_encoder,
+    measure_encoder,
+    new_plugin,
+    open,
+    plugins,
+    restore,
+    show_plugin,
+)
+from opsin.library.vocabularies import Vocabularies
+from opsin.services.backup import BackedUp, Step
+from opsin.services.commit import Added
+from opsin.services.duplicates import Group
+from opsin.services.explain import Evidence, Explanation
+from opsin.services.exporting import Exported, Record
+from opsin.services.importing import ImportCounts, Imported
+from opsin.services.listing import TagCount
+from opsin.services.once import Told
+from opsin.services.people import Labelled
+from opsin.services.plugin_template import Project
+from opsin.services.plugins import PluginView
+from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
+from opsin.services.relabel import Forgotten, LabelChanges
+from opsin.services.search import Hit, Page, Part
+from opsin.services.sidecars import Sidecar, SidecarCounts
+from opsin.services.upkeep import IndexStatus
+from opsin.services.views import AssetView
+from opsin.services.watching import Watched
+
+__all__ = [
+    "Added",
+    "AssetView",
+    "BackedUp",
+    "Evidence",
+    "Explanation",
+    "Exported",
+    "Forgotten",
+    "Group",
+    "Hit",
+    "ImportCounts",
+    "Imported",
+    "IndexStatus",
+    "LabelChanges",
+    "Labelled",
+    "LeftOut",
+    "Library",
+    "LibraryIndex",
+    "Page",
+    "Part",
+    "Plan",
+    "PluginView",
+    "Project",
+    "Reanalysed",
+    "Reanalysis",
+    "Record",
+    "Sidecar",
+    "SidecarCounts",
+    "Step",
+    "TagCount",
+    "Told",
+    "Vocabularies",
+    "Watched",
+    "analyse",
+    "back_up",
+    "better_encoder",
+    "check_vocabulary",
+    "encoders",
+    "examine",
+    "examine_plugins",
+    "init",
+    "install_encoder",
+    "measure_encoder",
+    "new_plugin",
+    "open",
+    "plugins",
+    "restore",
+    "show_plugin",
+]

@@ -1,0 +1,395 @@
+"""An open library: one method a use case, each a few words for a service."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
+
+from opsin.library.index import LibraryIndex
+from opsin.library.vocabularies import Vocabularies
+from opsin.services import (
+    asked,
+    backup,
+    checked,
+    doctor,
+    explain,
+    exporting,
+    filters,
+    importing,
+    listing,
+    once,
+    people,
+    reanalyse,
+    relabel,
+    sidecars,
+    taking,
+    views,
+    watching,
+)
+from opsin.services import duplicates as look_alikes
+from opsin.services import preview as previews
+from opsin.services import search as searching
+from opsin.services.commit import Added
+from opsin.services.given import Picture
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from opsin.intake.sources import LeftOut
+
+Where = Sequence[str]
+Outcomes = list[Added]  # said here: in the class, `list` is a method
+
+
+class Library:
+    """An open library: a context manager. Its methods may be called from several threads.
+
+    ``where`` are conditions that all have to hold, such as ``"tag=dog"`` or ``"width>=800"``. An ``asset`` is named by
+    its id, the beginning of its id, its path, its address, or its file's name where no other asset has it.
+    """
+
+    def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
+        self._workspace = Workspace(root, readonly=readonly, encoder=encoder)
+
+    @property
+    def path(self) -> Path:
+        """The library's folder."""
+        return self._workspace.layout.root
+
+    @property
+    def encoder(self) -> str:
+        """The name of the encoder that the library was made with."""
+        return self._workspace.encoder
+
+    @property
+    def vocabularies(self) -> Vocabularies:
+        """The labels that the library tags with."""
+        return Vocabularies(self._workspace)
+
+    @property
+    def index(self) -> LibraryIndex:
+        """The vector index."""
+        return LibraryIndex(self._workspace)
+
+    def load(self) -> None:
+        """Load the models and start the decoders now, instead of when they are first needed.
+
+        :raises EncoderMismatch: where the weights are not those that the library was made with.
+        """
+        self._workspace.ready_to_analyse()
+
+    def add(
+        self,
+        *pictures: Picture,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        caption: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        copy: bool = False,
+        auto_tag: float | None = None,
+        mark_vanished: bool = False,
+    ) -> Outcomes:
+        """Add pictures, wait until all are durable and searchable, and return what became of each.
+
+        ``pictures``: files, folders, globs, URLs (http, s3, ...), data URIs, or the bytes of a picture. Options as for
+        :meth:`add_each`.
+        """
+        said = taking.options(
+            self._workspace.writable,
+            owner=owner,
+            tags=tags,
+            caption=caption,
+            context=context,
+            copy=copy,
+            auto_tag=auto_tag,
+        )
+        return [*taking.add_each(self._workspace, pictures, said, mark_vanished=mark_vanished)]
+
+    def add_each(
+        self,
+        *pictures: Picture,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        caption: str | None = None,
+        context: Mapping[str, Any] | None = None,
+        copy: bool = False,
+        auto_tag: float | None = None,
+        mark_vanished: bool = False,
+        views: bool = True,
+        listed: Iterable[str] = (),
+        left_out: Callable[[LeftOut], None] | None = None,
+    ) -> Iterator[Added]:
+        """Add pictures one after the other; each is durable and searchable when it is yielded.
+
+        Files, folders and buckets are referenced where they are, unless ``copy``; everything else is copied in.
+        ``tags`` are attached as a person's; ``auto_tag`` is the score (0..1) that a label must pass to become a tag.
+        ``listed`` holds the names that "-" stands for, e.g. an open text file, and is read in a thread of its own, so
+        that a picture is answered before the next name comes. ``left_out`` is called with each file that is no picture.
+        Without ``views``, unchanged assets come as their id alone, which is faster.
+        A picture that cannot be added is yielded with its ``problem`` and ends nothing.
+
+        At the end, the assets that the folders, globs and buckets among ``pictures`` cover and whose files are gone are
+        marked and yielded as ``vanished``. A folder that is empty or missing as a whole, as where a disk is not mounted,
+        is yielded as ``unreachable`` and its assets are left as they are, unless ``mark_vanished``.
+
+        :raises UsageError: for an option that makes no sense.
+        :raises LibraryError: where the library is read only, or cannot be written.
+        """
+        said = taking.options(
+            self._workspace.writable,
+            owner=owner,
+            tags=tags,
+            caption=caption,
+            context=context,
+            copy=copy,
+            auto_tag=auto_tag,
+        )
+        return taking.add_each(
+            self._workspace,
+            pictures,
+            said,
+            mark_vanished=mark_vanished,
+            views=views,
+            listed=listed,
+            left_out=left_out,
+        )
+
+    def count_sources(self, *pictures: Picture) -> int:
+        """Return how many sources ``pictures`` name, without reading any."""
+        return taking.count(self._workspace, pictures)
+
+    def watch(
+        self,
+        *folders: str | Path,
+        owner: str | None = None,
+        tags: Iterable[str] = (),
+        auto_tag: float | None = None,
+        interval: float = 2.0,
+        settle: float = 2.0,
+        stop: threading.Event | None = None,
+    ) -> Generator[watching.Watched, None, None]:
+        """Add what appears or changes in ``folders``, mark what vanishes, and yield each event, until ``stop`` is set.
+
+        At first come the events since the folders were last looked at. A file counts as written when its size and time
+        have stayed as they are for ``settle`` seconds; ``interval`` is the time between two looks, in seconds.
+
+        :raises UsageError: where a folder is none, or is the library itself.
+        """
+        said = taking.options(self._workspace.writable, owner=owner, tags=tags, auto_tag=auto_tag)
+        places = [checked.path(folder, "a folder") for folder in folders]
+        return watching.watch(self._workspace, places, said, interval=interval, settle=settle, stop=stop)
+
+    def analyse(
+        self,
+        *pictures: Picture,
+        auto_tag: float | None = None,
+        listed: Iterable[str] = (),
+        left_out: Callable[[LeftOut], None] | None = None,
+    ) -> Iterator[once.Told]:
+        """Yield what the plugins say of each picture, in order, without storing anything.
+
+        ``auto_tag`` is the score (0..1) that a label must pass to become a tag; ``pictures``, ``listed`` and
+        ``left_out`` as for :meth:`add_each`. A picture that cannot be read is yielded with its ``problem``.
+        """
+        return taking.look_each(self._workspace, pictures, auto_tag=auto_tag, listed=listed, left_out=left_out)
+
+    def search(
+        self,
+        text: str | None = None,
+        *,
+        like: Sequence[asked.Example] = (),
+        without: Sequence[str] = (),
+        where: Where = (),
+        limit: int = 20,
+        cursor: str | None = None,
+        everything: bool = False,
+    ) -> searching.Page:
+        """Find assets by what they show.
+
+        ``text``: words; ``like``: example pictures (file, URL, bytes, or an asset), each with a weight if given as a
+        pair; ``without``: words that push away. Results that are no better than what any picture would get are left
+        out, unless ``everything``.
+        """
+        parts = asked.parts(self._workspace, text, like, without)
+        return self.find(parts, where=where, limit=limit, cursor=cursor, everything=everything)
+
+    def find(
+        self,
+        parts: Sequence[searching.Part],
+        *,
+        where: Where = (),
+        limit: int = 20,
+        cursor: str | None = None,
+        everything: bool = False,
+    ) -> searching.Page:
+        """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
+        chosen = filters.read(self._workspace, where)
+        query = searching.Query(parts=tuple(parts), where=chosen, limit=limit, cursor=cursor, everything=everything)
+        return searching.search(self._workspace, query)
+
+    def similar(self, asset: str, *, limit: int = 10) -> tuple[searching.Hit, ...]:
+        """Return the assets that look most like ``asset``, best first, itself left out."""
+        return searching.similar(self._workspace, asked.asset_named(self._workspace, asset), limit)
+
+    def duplicates(self, *, threshold: float = 0.95) -> Iterator[look_alikes.Group]:
+        """Yield groups of assets that look nearly the same (cosine >= ``threshold``)."""
+        return look_alikes.duplicates(self._workspace, threshold=threshold)
+
+    def get(self, asset: str) -> views.AssetView:
+        """Return one asset.
+
+        :raises UnknownName: where there is none, or several.
+        """
+        return views.view_assets(self._workspace, [asked.asset_named(self._workspace, asset)])[0]
+
+    def list(self, *, where: Where = (), limit: int | None = None) -> Iterator[views.AssetView]:
+        """Yield assets in the order in which they were added."""
+        return listing.list_assets(self._workspace, filters.read(self._workspace, where), limit)
+
+    def count(self, *, where: Where = ()) -> int:
+        """Return how many assets meet the conditions."""
+        return listing.count_assets(self._workspace, filters.read(self._workspace, where))
+
+    def tags(self) -> Sequence[listing.TagCount]:
+        """Return every tag in use with the number of its assets, most frequent first."""
+        return listing.tag_counts(self._workspace)
+
+    def labels(self, beginning: str = "") -> Sequence[str]:
+        """Return the labels that can be asked for, sorted: those that plugins know, and the tags that people gave."""
+        return listing.label_names(self._workspace, beginning)
+
+    def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> people.Labelled:
+        """Attach and remove tags as a person: this outlives every re-analysis."""
+        row = asked.asset_named(self._workspace.writable, asset)
+        return people.tag_by_person(self._workspace, row, add=add, remove=remove)
+
+    def tag_of(self, text: str) -> str:
+        """Return the tag that ``text`` stands for: the label of that id, name or synonym, else a tag of your own.
+
+        Names in other languages than the vocabularies' own count only for those in ``tags.languages``.
+
+        :raises UsageError: where ``text`` holds no letter or digit.
+        """
+        return people.tag_of(self._workspace, text)
+
+    def explain(self, asset: str, label: str) -> explain.Explanation:
+        """Return why ``asset`` carries the tag ``label``, or does not."""
+        return explain.explain(self._workspace, asked.asset_named(self._workspace, asset), label)
+
+    def preview(self, asset: str, *, width: int = 512) -> bytes:
+        """Return a WebP preview at most ``width`` pixels wide, without any metadata; it is kept for the next time."""
+        return previews.preview(self._workspace, asked.asset_named(self._workspace, asset), width)
+
+    def plan_reanalysis(
+        self, *, categorizers: Sequence[str] = (), missing: bool = False, stale: bool = False, where: Where = ()
+    ) -> reanalyse.Plan:
+        """Return which contents :meth:`reanalyse` would ask about. Neither ``missing`` nor ``stale`` means all."""
+        chosen = filters.read(self._workspace, where)
+        return reanalyse.plan(self._workspace, categorizers=categorizers, missing=missing, stale=stale, where=chosen)
+
+    def reanalyse(
+        self,
+        plan: reanalyse.Plan | None = None,
+        *,
+        progress: Callable[[reanalyse.Reanalysed], None] | None = None,
+    ) -> reanalyse.Reanalysis:
+        """Ask categorizers again and return what came of it. Without a plan: what is missing or stale.
+
+        ``progress`` is told of each content when its new tags are stored.
+        """
+        todo = plan if plan is not None else self.plan_reanalysis(missing=True, stale=True)
+        return reanalyse.reanalyse(self._workspace.writable, todo, progress)
+
+    def forget(self, name: str) -> relabel.Forgotten:
+        """Drop what a categorizer said whose plugin is switched off or gone, with the tags that rest on it alone.
+
+        ``name`` is its id, or what stands before the "/" in it. Tags by people stay.
+
+        :raises UsageError: where it is in use.
+        :raises UnknownName: where there are no reports of it, naming those that there are.
+        """
+        return relabel.forget(self._workspace.writable, name)
+
+    def records(self, *, where: Where = ()) -> Iterator[exporting.Record]:
+        """Yield everything that is known of each asset, in the order in which they were added."""
+        return exporting.records(self._workspace, filters.read(self._workspace, where))
+
+    def export(
+        self,
+        out: str | Path | BinaryIO,
+        *,
+        where: Where = (),
+        form: exporting.Format = "jsonl",
+        vectors: exporting.VectorFormat | None = None,
+        force: bool = False,
+        progress: Callable[[int], None] | None = None,
+    ) -> exporting.Exported:
+        """Write one record an asset to a file or a binary stream, and with ``vectors`` the embeddings beside the file.
+
+        ``form`` is "jsonl" or "parquet", ``vectors`` "npy" or "parquet"; ``progress`` is told the number of assets
+        done. Files appear only when they are whole.
+
+        :raises LibraryError: where a file cannot be written.
+        :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or
+            ``vectors`` have no file to stand beside.
+        """
+        target = checked.path(out, "out") if isinstance(out, str | Path) else out
+        chosen = filters.read(self._workspace, where)
+        return exporting.export(
+            self._workspace, target, where=chosen, form=form, vectors=vectors, force=force, progress=progress
+        )
+
+    def write_sidecars(
+        self,
+        *,
+        where: Where = (),
+        merge: bool = False,
+        force: bool = False,
+        progress: Callable[[sidecars.Sidecar], None] | None = None,
+    ) -> sidecars.SidecarCounts:
+        """Write the tags of each picture into an XMP file beside it (``photo.jpg.xmp``), and count what became of them.
+
+        A sidecar of another program is left alone, unless ``merge`` (tags are added to it) or ``force`` (replaced).
+        ``progress`` is told what became of each.
+        """
+        chosen = filters.read(self._workspace, where)
+        return sidecars.write_sidecars(self._workspace, chosen, merge=merge, force=force, progress=progress)
+
+    def import_records(
+        self, lines: Iterable[bytes], *, progress: Callable[[importing.Imported], None] | None = None
+    ) -> importing.ImportCounts:
+        """Bring owner, caption, context and people's tags from records (JSON, one a line) onto assets that are here.
+
+        An asset is known by its location, else by the SHA-256 of its bytes. Doing it twice changes nothing more.
+        ``progress`` is told what became of each, once it is durable.
+        """
+        return importing.import_records(self._workspace.writable, lines, progress)
+
+    def back_up(self, target: str | Path, *, progress: Callable[[backup.Step], None] | None = None) -> backup.BackedUp:
+        """Copy the library to a folder, or to one file where the name ends in .tar; ``progress`` is told how far it is.
+
+        It runs while pictures are added, by this process or another. The copy is verified, and there only when whole.
+
+        :raises UsageError: where there is something at ``target``.
+        :raises Damaged: where a copied picture is not what the catalogue says.
+        :raises LibraryError: where it cannot be written.
+        """
+        return backup.back_up(self.path, checked.path(target, "target"), progress)
+
+    def examine(self, *, quick: bool = False) -> Iterator[doctor.Finding]:
+        """Look everything over, without changing anything, and yield what is found; ``quick`` reads and loads less."""
+        return doctor.examine_library(self.path, quick=quick)
+
+    def close(self) -> None:
+        """Give everything back."""
+        self._workspace.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

@@ -1,0 +1,50 @@
+"""What people ask with: the asset that a name means, and the parts of a query that words and examples make."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opsin.catalogue import assets
+from opsin.catalogue.assets import AssetRow
+from opsin.errors import LibraryError
+from opsin.intake.source import path_location
+from opsin.services import checked
+from opsin.services.given import Picture, existing_path, sources_of
+from opsin.services.search import Part, one_asset
+from opsin.services.workspace import Workspace
+
+Example = Picture | tuple[Picture, float]
+
+
+def asset_named(workspace: Workspace, name: str) -> AssetRow:
+    """Return the asset of a path, an id, the beginning of an id, an address or a file's name.
+
+    :raises UnknownName: where there is none, or several.
+    """
+    with workspace.catalogue.read() as connection:
+        path = existing_path(name)
+        here = assets.at_location(connection, path_location(path)) if path is not None else None
+        return here or one_asset(assets.resolve(connection, name), name)
+
+
+def parts(workspace: Workspace, text: str | None, like: Sequence[Example], without: Sequence[str]) -> tuple[Part, ...]:
+    """Return the parts of a query: words, examples, and words that push away at half the weight."""
+    words = [Part("text", text)] if text is not None else []
+    away = [Part("text", each, -0.5) for each in checked.texts(without, "without")]
+    return (*words, *(_example(workspace, entry) for entry in like), *away)
+
+
+def _example(workspace: Workspace, entry: Example) -> Part:
+    picture, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
+    if isinstance(picture, bytes):
+        return Part("picture", picture, weight)
+    if existing_path(picture) is None:
+        with workspace.catalogue.read() as connection:
+            known = assets.resolve(connection, str(picture))
+        if known:
+            return Part("asset", one_asset(known, str(picture)).id, weight)
+    source = next(sources_of([picture], workspace.settings), None)
+    if source is None:
+        msg = f"{picture} holds no picture"
+        raise LibraryError(msg)
+    return Part("picture", source.read(workspace.settings.decode.max_bytes), weight)
