@@ -99,7 +99,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A label attached to an asset. ``by`` is "person" or "model"; ``sources`` are categorizer ids.
 
-    ``implied`` is True where the tag follows from a child label and has no own evidence above the threshold.
+    ``implied`` is True where the tag follows from a child label alone: models found nothing of its own above the
+    threshold, or a person gave the child and not this one, which is then the person's too.
     """
 
     label: str

@@ -19,7 +19,7 @@ from opsin.services.analyse import analyse
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
 from opsin.services.layout import Layout
-from opsin.services.tagging import model_tags
+from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
 from opsin.settings import default_library
 
@@ -71,7 +71,7 @@ def _told(workspace: Workspace, source: Source, auto_tag: float | None) -> Told:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
         return Told(source=source.name, status=status, problem=problem(error))
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
-    return Told(source=source.name, tags=tuple(model_tags(workspace, reports, auto_tag)), matches=tuple(matches))
+    return Told(source=source.name, tags=tuple(joined(workspace, reports, auto_tag)), matches=tuple(matches))
 
 
 @contextmanager
