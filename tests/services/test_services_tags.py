@@ -103,3 +103,16 @@ def test_a_synonym_or_a_name_in_a_language_that_is_set_means_the_label(make_libr
     assert {"cat", "dog"} <= set(labels(library, "red-square.jpg"))
     assert [asset.name for asset in library.list(where=["tag=Katze"])] == ["red-square.jpg"]
     assert library.explain("red-square.jpg", "Katze").label == "cat"
+
+
+def test_the_names_that_each_of_two_vocabularies_has_for_a_label_mean_it(
+    make_library: MakeLibrary, tmp_path: Path
+) -> None:
+    library = make_library(settings='[tags]\nlanguages = ["de"]\n')
+    path = tmp_path / "pets.toml"
+    path.write_text(
+        'name = "pets"\n[labels]\ndog = { name = "doggo", names = { de = "Wauwau", fr = "toutou" } }\n', "utf-8"
+    )
+    library.add_vocabulary(path)
+    words = {word: library.tag_of(word) for word in ("Wauwau", "Hund", "doggo", "dog", "toutou")}
+    assert words == {"Wauwau": "dog", "Hund": "dog", "doggo": "dog", "dog": "dog", "toutou": "toutou"}

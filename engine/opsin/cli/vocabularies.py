@@ -127,17 +127,19 @@ def _show_label(label: Label, *, as_json: bool) -> None:
 def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
     """Check vocabulary files (TOML), or those of the library where none is named."""
     from opsin.services.vocabulary import check as check_file
+    from opsin.services.vocabulary import disputed
 
     if files:
         problems = [problem for path in files for problem in check_file(path)]
+        warnings = disputed(files)
     else:
         with open_library(root, readonly=True) as library:
-            problems = list(library.check_vocabularies())
+            problems, warnings = list(library.check_vocabularies()), list(library.disputed_words())
     if as_json:
-        emit({"sound": not problems, "problems": problems})
+        emit({"sound": not problems, "problems": problems, "warnings": warnings})
         return 1 if problems else 0
-    for problem in problems:
-        click.echo(printable(problem))
+    for line in (*problems, *(f"warning: {warning}" for warning in warnings)):
+        click.echo(printable(line))
     click.echo(f"{counted(len(problems), 'problem')}." if problems else "All is well.")
     return 1 if problems else 0
 

@@ -56,6 +56,10 @@ class Keeping:
         """Return what is wrong with the vocabularies' files, one sentence each; empty where all is well."""
         return vocabulary.check(self.workspace.layout.vocabularies)
 
+    def disputed_words(self) -> Sequence[str]:
+        """Return which words two vocabularies take for different labels, one sentence each; nothing is broken by that."""
+        return vocabulary.disputed([self.workspace.layout.vocabularies])
+
     def add_vocabulary(self, source: str | Path) -> Vocabulary:
         """Take in a vocabulary that a plugin ships, by name, or a TOML file, by path. Call :meth:`rescore` afterwards.
 
