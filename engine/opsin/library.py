@@ -19,10 +19,11 @@ from opsin.services import reanalyse as reanalyse_service
 from opsin.services import search as search_service
 from opsin.services.commit import Added
 from opsin.services.create import create
-from opsin.services.given import Picture, existing_path, sources_of
+from opsin.services.given import Picture, Upload, existing_path, sources_of
 from opsin.services.keeping import Keeping
 from opsin.services.listing import TagCount, count_assets, label_names, list_assets, tag_counts
 from opsin.services.once import Told, place_to_look
+from opsin.services.preview import original as read_original
 from opsin.services.preview import preview as make_preview
 from opsin.services.taking import Taking
 from opsin.services.views import AssetView, view_assets
@@ -158,6 +159,8 @@ class Library(Keeping, Taking):
 
     def _example(self, entry: Picture | tuple[Picture, float]) -> search_service.Part:
         picture, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
+        if isinstance(picture, Upload):
+            picture = picture.data
         if isinstance(picture, bytes):
             return search_service.Part("picture", picture, weight)
         if existing_path(picture) is None:
@@ -191,9 +194,10 @@ class Library(Keeping, Taking):
         """
         return view_assets(self.workspace, [self._row(asset)])[0]
 
-    def list(self, *, where: Where = (), limit: int | None = None) -> Iterator[AssetView]:
-        """Yield assets in the order in which they were added."""
-        return list_assets(self.workspace, filters.read(self.workspace, where), limit)
+    def list(self, *, where: Where = (), limit: int | None = None, after: str | None = None) -> Iterator[AssetView]:
+        """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
+        first = -1 if after is None else self._row(after).row
+        return list_assets(self.workspace, filters.read(self.workspace, where), limit, first)
 
     def count(self, *, where: Where = ()) -> int:
         """Return how many assets meet the conditions."""
@@ -215,6 +219,13 @@ class Library(Keeping, Taking):
     def explain(self, asset: str, label: str) -> explain_service.Explanation:
         """Return why ``asset`` carries the tag ``label``, or does not."""
         return explain_service.explain(self.workspace, self._row(asset), label)
+
+    def original(self, asset: str) -> bytes:
+        """Return the bytes of the picture, from its copy or from where it is.
+
+        :raises SourceUnavailable: where it cannot be read any more, or holds another picture by now.
+        """
+        return read_original(self.workspace, self._row(asset))
 
     def preview(self, asset: str, *, width: int = 512) -> bytes:
         """Return a WebP preview at most ``width`` pixels wide, without any metadata; it is kept for the next time."""

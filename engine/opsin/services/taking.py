@@ -102,7 +102,7 @@ class Taking:
         )
         sweep = Sweep(self.workspace)
         settings = self.workspace.settings
-        named = sources_of(pictures, settings, listed=listed, left_out=left_out, scopes=sweep.scopes)
+        named = sources_of(pictures, settings, listed=listed, left_out=left_out, scopes=sweep.scopes, owner=owner)
         sources = sweep.without_the_missing(named)
         coming = promptly(sources) if "-" in pictures else sources
         yield from add(self.workspace, coming, options, sweep=sweep, views=views)
