@@ -5,7 +5,12 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     OpsinError
     ├── UsageError            the call itself is wrong               400  exit 2
     │   ├── UnknownName       a name that does not exist             404  exit 2
-    │   └── SettingError      a setting that cannot be used          400  exit 2
+    │   ├── SettingError      a setting that cannot be used          400  exit 2
+    │   ├── WrongMethod       an address does not know this method   405  exit 2
+    │   └── WrongMediaType    a body of another kind is expected     415  exit 2
+    ├── AccessRefused         who asks may not do this               403  exit 4
+    │   ├── KeyRefused        no key, or none that counts            401  exit 4
+    │   └── OriginRefused     asked by another site's name           403  exit 4
     ├── Refused               this picture is refused                422  exit 3
     │   ├── UnreadablePicture not a picture, or a broken one         422  exit 3
     │   ├── LimitExceeded     larger than a limit allows             413  exit 3
@@ -52,6 +57,36 @@ class UnknownName(UsageError):
 class SettingError(UsageError):
     code = "setting"
     title = "A setting cannot be used"
+
+
+class WrongMethod(UsageError):
+    code = "wrong-method"
+    title = "This address does not know the method"
+    http_status = 405
+
+
+class WrongMediaType(UsageError):
+    code = "wrong-media-type"
+    title = "The body is of another kind than is expected"
+    http_status = 415
+
+
+class AccessRefused(OpsinError):
+    code = "access-refused"
+    title = "The key does not allow this"
+    http_status = 403
+    exit_status = 4
+
+
+class KeyRefused(AccessRefused):
+    code = "key-refused"
+    title = "A key is needed"
+    http_status = 401
+
+
+class OriginRefused(AccessRefused):
+    code = "origin-refused"
+    title = "The request comes by a name that is not allowed"
 
 
 class Refused(OpsinError):

@@ -54,11 +54,12 @@ class Vocabulary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         return {label.id: label for label in self.labels}
 
 
-class Match(msgspec.Struct, frozen=True, omit_defaults=True):
+class Match(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One label with its score (0..1, 0.5 at the label's threshold), and what the categorizer adds to it.
 
     ``frame`` says which frame the score comes from; the host sets it: the frame's place among those that were looked at,
-    and in a stored report its number in the file, from 0.
+    and in a stored report its number in the file, from 0. Plain values make no cycles, so that the garbage collector need
+    not walk through the many that a page of hits reads.
     """
 
     label: str
@@ -99,7 +100,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class Tag(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A label attached to an asset. ``by`` is "person" or "model"; ``sources`` are categorizer ids.
 
-    ``implied`` is True where the tag follows from a child label and has no own evidence above the threshold.
+    ``implied`` is True where the tag follows from a child label alone: models found nothing of its own above the
+    threshold, or a person gave the child and not this one, which is then the person's too.
     """
 
     label: str

@@ -42,3 +42,14 @@ def test_a_label_that_nobody_judges_says_so(home: Path, run: Callable[..., Any])
     out = run("explain", "red-circle.jpg", "keeper").out
     assert "a person added it, and that decides" in out
     assert "no categorizer said anything about it" in out
+
+
+def test_what_implies_a_tag_is_printed_with_its_score(home: Path, run: Callable[..., Any]) -> None:
+    run("label", "red-circle.jpg", "--add", "dog")
+    out = run("explain", "red-circle.jpg", "animal").out
+    assert out.startswith("animal: tagged, score 1.0000; ")
+    assert "implied by dog 1.0000; each can be explained in turn" in out
+    told = run("explain", "red-circle.jpg", "animal", "--json").lines[0]
+    assert (told["score"], told["implied_score"]) == (1, 1)
+    if told["own_score"] is not None:
+        assert f"the higher one counts: {told['own_score']:.4f} of its own, 1.0000 by what implies it" in out

@@ -194,3 +194,17 @@ def test_a_file_can_be_checked_without_a_library(tmp_path: Path, run: Callable[.
     ran = run("vocabulary", "check", path, "--json")
     assert ran.status == 1
     assert "broken.toml" in ran.lines[0]["problems"][0]
+
+
+def test_words_that_two_vocabularies_take_for_different_labels_are_a_warning_and_no_problem(
+    home: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    path = tmp_path / "pets.toml"
+    path.write_text('name = "pets"\n[labels]\nfriend = { synonyms = ["dog"] }\n', "utf-8")
+    told = "'dog' means 'dog' in everyday and 'friend' in pets: 'dog' counts"
+    assert run("vocabulary", "check", home / "vocabularies" / "everyday.toml", path, "--json").lines == [
+        {"sound": True, "problems": [], "warnings": [told]}
+    ]
+    assert run("vocabulary", "add", path).status == 0
+    ran = run("vocabulary", "check")
+    assert (ran.status, ran.out) == (0, f"warning: {told}\nAll is well.\n")

@@ -1,10 +1,12 @@
 """From fused scores to tags, and the last word of people."""
 
+from collections.abc import Iterable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Label, Tag
-from opsin.fusion import Fused, Source, merge_person, synonyms_of, tags
+from opsin.fusion import Fused, Source, implying, standing, synonyms_of, tags
 from opsin.settings import TagSettings
 
 LABELS = {
@@ -96,35 +98,73 @@ def test_tags_are_sorted_unique_above_the_threshold_and_closed_under_parents(
     assert all(parent in names for name in names if name in LABELS for parent in LABELS[name].parents)
 
 
+def said(*, added: Iterable[str] = (), removed: Iterable[str] = ()) -> dict[str, bool]:
+    return dict.fromkeys(added, True) | dict.fromkeys(removed, False)
+
+
 def test_a_person_s_tag_outlives_what_models_say_later() -> None:
-    first = merge_person(tags(fused(cat=0.9), LABELS, PLAIN), ["blonde"], [])
-    later = merge_person(tags(fused(car=0.9), LABELS, PLAIN), ["blonde"], [])
+    first = tags(fused(cat=0.9), LABELS, PLAIN, said=said(added=["blonde"]))
+    later = tags(fused(car=0.9), LABELS, PLAIN, said=said(added=["blonde"]))
     assert [(tag.label, tag.by) for tag in first] == [("animal", "model"), ("blonde", "person"), ("cat", "model")]
     assert [(tag.label, tag.by) for tag in later] == [("blonde", "person"), ("car", "model")]
 
 
 def test_a_person_s_tag_replaces_the_model_s() -> None:
-    assert merge_person(tags(fused(car=0.9), LABELS, PLAIN), ["car"], []) == [Tag(label="car", score=1.0, by="person")]
+    found = tags(fused(car=0.9), LABELS, PLAIN, said=said(added=["car"]))
+    assert found == [Tag(label="car", score=1.0, by="person")]
+
+
+def test_a_person_s_tag_implies_its_parents_which_are_the_person_s_too() -> None:
+    found = tags(fused(dog=0.7), LABELS, PLAIN, said=said(added=["golden_retriever"]))
+    assert found == [
+        Tag(label="animal", score=1.0, by="person", implied=True),
+        Tag(label="dog", score=1.0, by="person", sources=("a",), implied=True),
+        Tag(label="golden_retriever", score=1.0, by="person"),
+    ]
+
+
+def test_what_a_person_s_tag_implies_keeps_to_its_threshold_too() -> None:
+    never = TagSettings(labels={"animal": 1.0})
+    assert list(scores_of(tags([], LABELS, never, said=said(added=["cat"])))) == ["cat"]
 
 
 def test_a_person_s_removal_is_final_for_implied_tags_too() -> None:
-    found = tags(fused(golden_retriever=0.9), LABELS, PLAIN)
-    assert list(scores_of(merge_person(found, [], ["dog"]))) == ["animal", "golden_retriever"]
+    found = fused(golden_retriever=0.9)
+    assert list(scores_of(tags(found, LABELS, PLAIN, said=said(removed=["dog"])))) == ["animal", "golden_retriever"]
+    both = said(added=["golden_retriever"], removed=["animal"])
+    assert list(scores_of(tags([], LABELS, PLAIN, said=both))) == ["dog", "golden_retriever"]
 
 
-def test_an_implied_tag_falls_with_the_last_tag_that_implies_it() -> None:
-    found = tags(fused(golden_retriever=0.9), LABELS, PLAIN)
-    assert merge_person(found, [], ["golden_retriever"], labels=LABELS) == []
-    both = tags(fused(golden_retriever=0.9, cat=0.9), LABELS, PLAIN)
-    assert list(scores_of(merge_person(both, [], ["golden_retriever"], labels=LABELS))) == ["animal", "cat"]
+def test_a_label_that_a_person_removed_implies_nothing() -> None:
+    gone = said(removed=["golden_retriever"])
+    assert tags(fused(golden_retriever=0.9), LABELS, PLAIN, said=gone) == []
+    with_cat = tags(fused(golden_retriever=0.9, cat=0.8), LABELS, PLAIN, said=gone)
+    assert scores_of(with_cat) == {"animal": 0.8, "cat": 0.8}
+    hesitant = tags(fused(golden_retriever=0.9, dog=0.6, animal=0.55), LABELS, PLAIN, said=gone)
+    assert scores_of(hesitant) == {"animal": 0.6, "dog": 0.6}
+
+
+def test_what_implies_a_tag_is_named_with_its_own_score_best_first() -> None:
+    stand = standing(fused(golden_retriever=0.9, dog=0.6, cat=0.95, car=0.99), LABELS, PLAIN)
+    assert [(each.label, each.score) for each in implying("animal", stand, LABELS)] == [
+        ("cat", 0.95),
+        ("golden_retriever", 0.9),
+        ("dog", 0.6),
+    ]
+    assert implying("car", stand, LABELS) == []
 
 
 @settings(deadline=None)
-@given(st.dictionaries(IDS, st.floats(0, 1)), st.sets(IDS), st.sets(IDS))
-def test_people_always_have_the_last_word(scores: dict[str, float], added: set[str], removed: set[str]) -> None:
-    merged = merge_person(tags(fused(**scores), LABELS, PLAIN), added, removed, labels=LABELS)
-    names = [tag.label for tag in merged]
+@given(st.dictionaries(IDS, st.floats(0, 1)), st.dictionaries(IDS, st.booleans()), st.floats(0, 1))
+def test_people_always_have_the_last_word(scores: dict[str, float], words: dict[str, bool], threshold: float) -> None:
+    found = tags(fused(**scores), LABELS, PLAIN, threshold, words)
+    names = [tag.label for tag in found]
+    added = {label for label, present in words.items() if present}
     assert names == sorted(set(names))
-    assert not removed & set(names)
-    assert {tag.label for tag in merged if tag.by == "person"} == added - removed
-    assert merge_person(merged, added, removed, labels=LABELS) == merged
+    assert not {label for label, present in words.items() if not present} & set(names)
+    assert {tag.label for tag in found if tag.by == "person" and not tag.implied} == added
+    stand = standing(fused(**scores), LABELS, PLAIN, threshold, words)
+    for tag in found:
+        above = [each.score for each in implying(tag.label, stand, LABELS)]
+        own = [stand[tag.label].score] if tag.label in stand else []
+        assert tag.score == max(own + above)

@@ -9,7 +9,6 @@ import pytest
 
 import opsin
 from opsin.errors import UnknownName, UsageError
-from opsin.services.explain import recompute
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
@@ -50,20 +49,6 @@ def test_the_counts_of_tags_agree_with_the_list(filled: opsin.Library) -> None:
     assert counts["keeper"] == 1
     for label, count in counts.items():
         assert count == sum(label in [tag.label for tag in asset.tags] for asset in filled.list()), label
-
-
-def test_an_explanation_holds_enough_to_recompute_the_score(filled: opsin.Library) -> None:
-    found = filled.explain("red-square.jpg", "red")
-    assert found.tagged
-    assert found.score is not None
-    assert recompute(found) == pytest.approx(found.score, abs=1e-6)
-    assert found.encoder == "fake"
-
-
-def test_an_explanation_says_what_a_person_decided(filled: opsin.Library) -> None:
-    filled.tag("red-square.jpg", remove=["red"])
-    found = filled.explain("red-square.jpg", "red")
-    assert (found.tagged, found.person) == (False, "removed")
 
 
 @pytest.mark.parametrize("call", [{"add": ["!!!"]}, {"add": ["x"], "remove": ["X"]}])
@@ -124,6 +109,14 @@ def test_a_synonym_or_a_name_in_a_language_that_is_set_means_the_label(make_libr
     assert library.explain("red-square.jpg", "Katze").label == "cat"
 
 
-def test_explaining_a_label_that_nobody_knows_is_an_error_with_a_guess(filled: opsin.Library) -> None:
-    with pytest.raises(UnknownName, match=r"'purpl'.*purple"):
-        filled.explain("red-square.jpg", "purpl")
+def test_the_names_that_each_of_two_vocabularies_has_for_a_label_mean_it(
+    make_library: MakeLibrary, tmp_path: Path
+) -> None:
+    library = make_library(settings='[tags]\nlanguages = ["de"]\n')
+    path = tmp_path / "pets.toml"
+    path.write_text(
+        'name = "pets"\n[labels]\ndog = { name = "doggo", names = { de = "Wauwau", fr = "toutou" } }\n', "utf-8"
+    )
+    library.vocabularies.add(path)
+    words = {word: library.tag_of(word) for word in ("Wauwau", "Hund", "doggo", "dog", "toutou")}
+    assert words == {"Wauwau": "dog", "Hund": "dog", "doggo": "dog", "dog": "dog", "toutou": "toutou"}

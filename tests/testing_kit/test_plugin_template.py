@@ -52,7 +52,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def python(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the interpreter of an environment of its own, which sees this one's packages and has the plugin installed."""
+    """Return the interpreter of an environment of its own, which sees this one's packages and has the plugin installed.
+
+    Without a network nothing can be fetched into it: Opsin with torch, hatchling and pytest are seen in this
+    environment, hence no dependencies are installed and hatchling is not fetched to build. What is the plugin's own
+    (its wheel, metadata and entry point) is there alone; that its dependencies can be met is then checked by pip.
+    """
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=False, symlinks=True)
     found = home / "bin" / "python"
@@ -63,6 +68,17 @@ def python(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "".join(f"import site; site.addsitedir({path!r})\n" for path in paths), "utf-8"
     )
     run([found, "-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", project], home)
+    again: list[str | Path] = [
+        found,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-index",
+        f"{project}[dev]",
+    ]
+    run(again, home)  # with dependencies: each has to be met by what is here
     return found
 
 
@@ -86,6 +102,15 @@ def test_the_project_has_everything_that_a_project_needs(project: Path) -> None:
     values = tomllib.loads((project / "pyproject.toml").read_text("utf-8"))
     assert values["project"]["name"] == "opsin-night-sky"
     assert values["project"]["entry-points"]["opsin"] == {"night_sky": "opsin_night_sky"}
+
+
+def test_readme_and_ci_install_opsin_before_the_plugin_needs_it(project: Path) -> None:
+    readme, ci = ((project / name).read_text("utf-8") for name in ("README.md", ".github/workflows/ci.yml"))
+    develop = readme[readme.index("## Develop") :]
+    assert develop.index("Install Opsin first") < develop.index("pip install -e '.[dev]'")
+    assert "--no-build-isolation" in develop
+    assert ci.index('pip install "$OPSIN"') < ci.index("pip install -e '.[dev]'")
+    assert "OPSIN: ${{ vars.OPSIN || 'opsin' }}" in ci
 
 
 @pytest.mark.parametrize("name", ["night_sky", "a", "the_longest_name_that_a_plugin_may_have1"])

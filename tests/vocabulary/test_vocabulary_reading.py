@@ -6,7 +6,7 @@ import pytest
 
 from opsin import Label, Vocabulary, read_vocabulary
 from opsin.errors import SettingError
-from opsin.plugin.vocabulary import ancestors, check_vocabulary, label_id, merge_labels
+from opsin.plugin.vocabulary import ancestors, check_vocabulary, disagreements, label_id, merge_labels
 
 PETS = """
 name = "pets"
@@ -151,3 +151,25 @@ def test_labels_of_one_id_in_two_vocabularies_become_one() -> None:
     merged = merge_labels([mine, theirs])
     assert list(merged) == ["dog", "pet"]
     assert merged["dog"] == Label(id="dog", parents=("pet", "animal"), synonyms=("pooch",), names={"de": "Hund"})
+
+
+def test_words_that_two_vocabularies_take_for_different_labels_are_told() -> None:
+    mine = Vocabulary(
+        name="mine",
+        labels=(Label(id="dog", synonyms=("hound", "pal"), names={"de": "Hund", "fr": "mode"}), Label(id="pug")),
+    )
+    theirs = Vocabulary(
+        name="theirs",
+        labels=(
+            Label(id="hound", names={"de": "Hund"}),
+            Label(id="friend", synonyms=("Pal",), names={"es": "mode"}),
+            Label(id="pug", name="dog"),
+        ),
+    )
+    assert disagreements([mine, theirs]) == [
+        "'hound' means 'hound' in theirs and 'dog' in mine: 'hound' counts",
+        "'Hund' (de) means 'dog' in mine and 'hound' in theirs: 'dog' counts",
+        "'Pal' means 'dog' in mine and 'friend' in theirs: 'dog' counts",
+        "'dog' means 'dog' in mine and 'pug' in theirs: 'dog' counts",
+    ]
+    assert disagreements([mine, mine]) == []

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, bindparam, func, insert, select, update
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import new_id, now
@@ -64,6 +64,12 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
 _ASSETS: Select[Any] = select(
     *(asset.c[name] if name in asset.c else content.c[name] for name in AssetRow.__struct_fields__)
 ).join(content, content.c.id == asset.c.content_id)
+
+# Queries that each search asks are made once: making them costs more than asking them.
+_OF_CONTENTS = _ASSETS.where(asset.c.content_id.in_(bindparam("ids", expanding=True))).order_by(asset.c.row)
+_SAID = select(person_tag.c.asset_row, person_tag.c.label, person_tag.c.present).where(
+    person_tag.c.asset_row.in_(bindparam("rows", expanding=True))
+)
 
 _NEXT = select(func.coalesce(func.max(asset.c.change), 0) + 1).scalar_subquery()
 """The number of a change: writers wait for each other, so that it is higher than every number that was committed."""
@@ -125,8 +131,7 @@ def of_contents(connection: Connection, ids: Collection[int]) -> dict[int, list[
     found: dict[int, list[AssetRow]] = {number: [] for number in ids}
     wanted = sorted(ids)
     for start in range(0, len(wanted), _PAGE):
-        query = select_assets().where(asset.c.content_id.in_(wanted[start : start + _PAGE])).order_by(asset.c.row)
-        for row in connection.execute(query):
+        for row in connection.execute(_OF_CONTENTS, {"ids": wanted[start : start + _PAGE]}):
             found[row.content_id].append(_asset(row))
     return found
 
@@ -220,9 +225,8 @@ def person_tags(connection: Connection, rows: Collection[int]) -> dict[int, dict
     found: dict[int, dict[str, bool]] = {row: {} for row in rows}
     wanted = sorted(rows)
     for start in range(0, len(wanted), _PAGE):
-        query = select(person_tag).where(person_tag.c.asset_row.in_(wanted[start : start + _PAGE]))
-        for said in connection.execute(query):
-            found[said.asset_row][said.label] = bool(said.present)
+        for row, label, present in connection.execute(_SAID, {"rows": wanted[start : start + _PAGE]}):
+            found[row][label] = bool(present)
     return found
 
 

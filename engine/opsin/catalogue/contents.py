@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import now
@@ -124,24 +124,39 @@ def _in_file(matches: Sequence[Match], numbers: Sequence[int]) -> list[Match]:
 _matches = msgspec.json.Decoder(tuple[Match, ...])
 
 
-def _report(row: Any) -> Report:
-    return Report(
-        categorizer=row.categorizer,
-        revision=row.revision,
-        family=row.family,
-        status=row.status,
-        reason=row.reason,
-        matches=_matches.decode(row.matches),
+_REPORTS = (
+    select(
+        report.c.content_id,
+        report.c.categorizer,
+        report.c.revision,
+        report.c.family,
+        report.c.status,
+        report.c.matches,
+        report.c.reason,
     )
+    .where(report.c.content_id.in_(bindparam("ids", expanding=True)))
+    .order_by(report.c.content_id, report.c.categorizer)
+)
+"""Made once, as making it costs more than asking it."""
 
 
 def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Report]]:
     """Return the reports of each content, ordered by categorizer."""
     found: dict[int, list[Report]] = {number: [] for number in ids}
     for page in _pages(sorted(ids)):
-        query = select(report).where(report.c.content_id.in_(page)).order_by(report.c.content_id, report.c.categorizer)
-        for row in connection.execute(query):
-            found[row.content_id].append(_report(row))
+        for number, categorizer, revision, family, status, matches, reason in connection.execute(
+            _REPORTS, {"ids": page}
+        ):
+            found[number].append(
+                Report(
+                    categorizer=categorizer,
+                    revision=revision,
+                    family=family,
+                    status=status,
+                    matches=_matches.decode(matches),
+                    reason=reason,
+                )
+            )
     return found
 
 

@@ -38,7 +38,10 @@ def _lines(found: Explanation) -> Iterator[str]:
     if found.person:
         yield f"  a person {found.person} it, and that decides"
     if found.implied_by:
-        yield f"  implied by {', '.join(found.implied_by)}, with the best score among them"
+        named = ", ".join(f"{each.label} {each.score:.4f}" for each in found.implied_by)
+        yield f"  implied by {named}; each can be explained in turn"
+    if found.implied_by and found.own_score is not None and not found.person:
+        yield f"  the higher one counts: {found.own_score:.4f} of its own, {found.implied_score:.4f} by what implies it"
     for categorizer, reason in found.declined.items():
         yield f"  {categorizer} did not judge it: {reason}"
     if not found.evidence and not found.declined:
@@ -68,7 +71,7 @@ def _sum(evidence: tuple[Evidence, ...]) -> Iterator[str]:
         yield f"{entry.categorizer:<{width}}  {entry.score:.4f}  {entry.log_odds:>11.4f}  x {entry.weight:.4f} = {product:>8.4f}"
     total = sum(entry.weight * entry.log_odds for entry in evidence)
     yield f"{'sum':<{width}}  {'':<6}  {'':<11}    {'':<6} = {total:>8.4f}"
-    yield f"score = 1 / (1 + exp(-sum)) = {_logistic(total):.4f}"
+    yield f"own score = 1 / (1 + exp(-sum)) = {_logistic(total):.4f}"
     if any(not 0.001 <= entry.score <= 0.999 for entry in evidence):
         yield "(s counts as 0.001 at least and as 0.999 at most)"
 

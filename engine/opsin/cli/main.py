@@ -37,6 +37,7 @@ COMMANDS = {
     "encoders": ("knowing", "List, fetch and measure encoders."),
     "plugins": ("plugins", "List plugins, and see whether they work."),
     "plugin": ("plugins", "Write a plugin."),
+    "keys": ("serving", "Make, list and revoke the keys of the service."),
     "completion": ("making", "Print the completion script of a shell."),
 }
 """Each command: its module, which is imported when it is used, and its line in `opsin --help`."""

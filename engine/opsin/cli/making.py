@@ -33,7 +33,7 @@ def init(root: Path | None, encoder: str | None, vocabularies: tuple[str, ...], 
     if as_json:
         emit({"library": str(target.absolute()), "encoder": chosen, "better": better.name if better else None})
         return
-    click.echo(f"Made a library at {target} with the encoder {chosen}.")
+    click.echo(f"Made a library at {target} with the encoder {chosen}. The key of its service: {target / 'admin.key'}")
     warn_of_licence(target, chosen)
     if better is not None:
         click.echo(

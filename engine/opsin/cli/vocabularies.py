@@ -127,14 +127,15 @@ def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
 
     if files:
         problems = [problem for path in files for problem in opsin.check_vocabulary(path)]
+        warnings = opsin.disputed_words(*files)
     else:
         with open_library(root, readonly=True) as library:
-            problems = list(library.vocabularies.check())
+            problems, warnings = list(library.vocabularies.check()), library.vocabularies.disputed_words()
     if as_json:
-        emit({"sound": not problems, "problems": problems})
+        emit({"sound": not problems, "problems": problems, "warnings": warnings})
         return 1 if problems else 0
-    for problem in problems:
-        click.echo(printable(problem))
+    for line in (*problems, *(f"warning: {warning}" for warning in warnings)):
+        click.echo(printable(line))
     click.echo(f"{counted(len(problems), 'problem')}." if problems else "All is well.")
     return 1 if problems else 0
 

@@ -1,7 +1,7 @@
 """From reports to tags: pure functions, no I/O. What the scores mean is in docs/scores.md."""
 
 from opsin.fusion.pooling import FLOOR, SILENT_WEIGHT, Fused, Source, fuse, log_odds, unjudged
-from opsin.fusion.tagging import ALGORITHM, merge_person, synonyms_of, tags
+from opsin.fusion.tagging import ALGORITHM, Standing, bar, by_label, implying, standing, synonyms_of, tags
 
 __all__ = [
     "ALGORITHM",
@@ -9,9 +9,13 @@ __all__ = [
     "SILENT_WEIGHT",
     "Fused",
     "Source",
+    "Standing",
+    "bar",
+    "by_label",
     "fuse",
+    "implying",
     "log_odds",
-    "merge_person",
+    "standing",
     "synonyms_of",
     "tags",
     "unjudged",

@@ -62,8 +62,8 @@ def fuse(
     :data:`FLOOR`, like a score where others of its family scored the label, else with :data:`SILENT_WEIGHT`. Labels that
     a categorizer declines do not belong into its scope.
     ``weights`` maps a categorizer to its weight (default 1; 0 leaves it out). ``synonyms`` maps other names to label
-    ids; of two names of one label in one report the higher score counts. Labels of which no score is higher than
-    ``above`` are left out: a mean is never higher than its highest member.
+    ids; of two names of one label in one report the higher score counts. Labels that do not score higher than ``above``
+    are left out, most of them unfused: a mean is never higher than its highest member.
     """
     heard = [
         _Heard(report, _by_label(report.matches, synonyms or {}), (scopes or {}).get(report.categorizer, ()), weight)
@@ -82,7 +82,8 @@ def fuse(
             for each, share, silent in zip(heard, shares[silence], silence, strict=True)
             if silent is not None
         )
-        fused.append(Fused(label=label, score=_pooled(sources), sources=sources))
+        if (score := _pooled(sources)) > above or not above:
+            fused.append(Fused(label=label, score=score, sources=sources))
     return fused
 
 
@@ -161,6 +162,8 @@ def _inside(score: float) -> float:
 
 
 def _by_label(matches: Sequence[Match], synonyms: Mapping[str, str]) -> dict[str, Match]:
+    if not synonyms and len(once := {match.label: match for match in matches}) == len(matches):
+        return once
     best: dict[str, Match] = {}
     for match in matches:
         label = synonyms.get(match.label, match.label)

@@ -1,27 +1,90 @@
-"""Turns fused scores into tags, and joins them with what people said."""
+"""Turns fused scores, and what people said, into tags."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal
+
+import msgspec
 
 from opsin.fusion.pooling import Fused
 from opsin.model import Label, Tag
 from opsin.plugin.vocabulary import ancestors, label_id
 from opsin.settings import TagSettings
 
-ALGORITHM = 1
+ALGORITHM = 2
 """Raise it with every change of this folder after which the same reports give other tags: stored ones are made again."""
 
 
-def tags(
-    fused: Sequence[Fused], labels: Mapping[str, Label], settings: TagSettings, threshold: float | None = None
-) -> list[Tag]:
-    """Return the tags that follow from ``fused``, sorted by label.
+class Standing(msgspec.Struct, frozen=True):
+    """A label that is a tag by itself, and so implies others: a person added it, with score 1, or models scored it."""
 
-    A label becomes a tag where its score is strictly higher than ``threshold``, else (None) than its own entry in
-    ``settings.labels``, else than ``settings.threshold``. Names that are synonyms in ``labels`` become their label.
-    The parents of a tag, theirs, and so on are implied: an implied tag scores the highest of its own score and of the
-    tags below it, and has to pass the same threshold. Labels that ``labels`` does not hold are kept and imply nothing.
+    label: str
+    score: float
+    by: Literal["person", "model"]
+    sources: tuple[str, ...] = ()
+
+
+def tags(
+    fused: Sequence[Fused],
+    labels: Mapping[str, Label],
+    settings: TagSettings,
+    threshold: float | None = None,
+    said: Mapping[str, bool] | None = None,
+) -> list[Tag]:
+    """Return the tags that follow from ``fused`` and from what people ``said`` (label -> present), sorted by label.
+
+    The tags by themselves are those of :func:`standing`. Their parents, theirs, and so on are implied: a tag scores the
+    highest of its own score and of those that imply it, and is the person's where that is a person's; an implied tag has
+    to pass its threshold too. A label that a person removed is no tag and implies nothing.
+    """
+    stand = standing(fused, labels, settings, threshold, said)
+    best: dict[str, Standing] = {}
+    for each in stand.values():
+        for parent in ancestors(each.label, labels):
+            if parent not in best or each.score > best[parent].score:
+                best[parent] = each
+    found = []
+    for label in sorted(stand.keys() | best.keys()):
+        own, above = stand.get(label), best.get(label)
+        if own is not None and (above is None or above.score <= own.score):
+            found.append(Tag(label=label, score=own.score, by=own.by, sources=own.sources))
+        elif above is not None and not _removed(label, said) and above.score > bar(label, settings, threshold):
+            sources = own.sources if own else ()
+            implied = own is None or own.by != above.by
+            found.append(Tag(label=label, score=above.score, by=above.by, sources=sources, implied=implied))
+    return found
+
+
+def standing(
+    fused: Sequence[Fused],
+    labels: Mapping[str, Label],
+    settings: TagSettings,
+    threshold: float | None = None,
+    said: Mapping[str, bool] | None = None,
+) -> dict[str, Standing]:
+    """Return the labels that are tags by themselves: what people added, and what models scored and nobody removed.
+
+    A label that models scored becomes a tag where its score is strictly higher than its :func:`bar`.
+    """
+    found = {label: Standing(label, 1.0, "person") for label, present in (said or {}).items() if present}
+    for label, entry in by_label(fused, labels).items():
+        if label not in found and not _removed(label, said) and entry.score > bar(label, settings, threshold):
+            speakers = tuple(source.categorizer for source in entry.sources if not source.silent)
+            found[label] = Standing(label, entry.score, "model", speakers)
+    return found
+
+
+def implying(label: str, stand: Mapping[str, Standing], labels: Mapping[str, Label]) -> list[Standing]:
+    """Return those of the :func:`standing` labels that imply ``label``, best first."""
+    found = [each for each in stand.values() if label in ancestors(each.label, labels)]
+    return sorted(found, key=lambda each: (-each.score, each.label))
+
+
+def by_label(fused: Sequence[Fused], labels: Mapping[str, Label]) -> dict[str, Fused]:
+    """Return what was fused by label: synonyms become their label, of which the highest score counts.
+
+    Labels that ``labels`` does not hold are kept.
     """
     best: dict[str, Fused] = {}
     strange = any(entry.label not in labels for entry in fused)
@@ -30,39 +93,12 @@ def tags(
         label = entry.label if entry.label in labels else synonyms.get(label_id(entry.label), entry.label)
         if label not in best or entry.score > best[label].score:
             best[label] = entry
-    own = {label: entry for label, entry in best.items() if entry.score > _bar(label, settings, threshold)}
-    score = {label: entry.score for label, entry in own.items()}
-    for label, entry in own.items():
-        for parent in ancestors(label, labels):
-            score[parent] = max(score.get(parent, 0.0), entry.score)
-    return [
-        Tag(label=label, score=score[label], by="model", sources=_speakers(own.get(label)), implied=label not in own)
-        for label in sorted(score)
-        if score[label] > _bar(label, settings, threshold)
-    ]
+    return best
 
 
-def merge_person(
-    found: Sequence[Tag],
-    added: Collection[str],
-    removed: Collection[str],
-    *,
-    labels: Mapping[str, Label] | None = None,
-) -> list[Tag]:
-    """Join the models' tags with the tags that people added and removed, sorted by label.
-
-    What a person added stays, with score 1, whatever the models say; what a person removed stays away, implied or not;
-    a label that is in both was removed. With ``labels``, an implied tag goes too where no tag is left that implies it.
-    Tags of persons imply nothing.
-    """
-    people = [Tag(label=label, score=1.0, by="person") for label in added if label not in removed]
-    taken = {*removed, *added}
-    models = [tag for tag in found if tag.by == "model" and tag.label not in taken]
-    if labels is not None:
-        standing = [tag.label for tag in models if not tag.implied] + [tag.label for tag in people]
-        implied = {parent for label in standing for parent in ancestors(label, labels)}
-        models = [tag for tag in models if not tag.implied or tag.label in implied]
-    return sorted([*people, *models], key=lambda tag: tag.label)
+def bar(label: str, settings: TagSettings, threshold: float | None) -> float:
+    """Return what the score of ``label`` has to exceed: ``threshold``, else (None) what the settings say of it."""
+    return settings.labels.get(label, settings.threshold) if threshold is None else threshold
 
 
 def synonyms_of(labels: Iterable[Label]) -> dict[str, str]:
@@ -80,9 +116,5 @@ def synonyms_of(labels: Iterable[Label]) -> dict[str, str]:
     return meaning
 
 
-def _bar(label: str, settings: TagSettings, threshold: float | None) -> float:
-    return settings.labels.get(label, settings.threshold) if threshold is None else threshold
-
-
-def _speakers(entry: Fused | None) -> tuple[str, ...]:
-    return tuple(source.categorizer for source in entry.sources if not source.silent) if entry else ()
+def _removed(label: str, said: Mapping[str, bool] | None) -> bool:
+    return said is not None and said.get(label) is False

@@ -14,11 +14,13 @@ from opsin.library.places import (
     back_up,
     better_encoder,
     check_vocabulary,
+    disputed_words,
     encoders,
     examine,
     examine_plugins,
     init,
     install_encoder,
+    keys,
     measure_encoder,
     new_plugin,
     open,
@@ -33,6 +35,7 @@ from opsin.services.duplicates import Group
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported, Record
 from opsin.services.importing import ImportCounts, Imported
+from opsin.services.keys import Keys, Scope
 from opsin.services.listing import TagCount
 from opsin.services.once import Told
 from opsin.services.people import Labelled
@@ -59,6 +62,7 @@ __all__ = [
     "ImportCounts",
     "Imported",
     "IndexStatus",
+    "Keys",
     "LabelChanges",
     "Labelled",
     "LeftOut",
@@ -72,6 +76,7 @@ __all__ = [
     "Reanalysed",
     "Reanalysis",
     "Record",
+    "Scope",
     "Sidecar",
     "SidecarCounts",
     "Step",
@@ -83,11 +88,13 @@ __all__ = [
     "back_up",
     "better_encoder",
     "check_vocabulary",
+    "disputed_words",
     "encoders",
     "examine",
     "examine_plugins",
     "init",
     "install_encoder",
+    "keys",
     "measure_encoder",
     "new_plugin",
     "open",

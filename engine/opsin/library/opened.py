@@ -244,9 +244,12 @@ class Library:
         """
         return views.view_assets(self._workspace, [asked.asset_named(self._workspace, asset)])[0]
 
-    def list(self, *, where: Where = (), limit: int | None = None) -> Iterator[views.AssetView]:
-        """Yield assets in the order in which they were added."""
-        return listing.list_assets(self._workspace, filters.read(self._workspace, where), limit)
+    def list(
+        self, *, where: Where = (), limit: int | None = None, after: str | None = None
+    ) -> Iterator[views.AssetView]:
+        """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
+        first = -1 if after is None else asked.asset_named(self._workspace, after).row
+        return listing.list_assets(self._workspace, filters.read(self._workspace, where), limit, first)
 
     def count(self, *, where: Where = ()) -> int:
         """Return how many assets meet the conditions."""
@@ -277,6 +280,13 @@ class Library:
     def explain(self, asset: str, label: str) -> explain.Explanation:
         """Return why ``asset`` carries the tag ``label``, or does not."""
         return explain.explain(self._workspace, asked.asset_named(self._workspace, asset), label)
+
+    def original(self, asset: str) -> bytes:
+        """Return the bytes of the picture, from its copy or from where it is.
+
+        :raises SourceUnavailable: where it cannot be read any more, or holds another picture by now.
+        """
+        return previews.original(self._workspace, asked.asset_named(self._workspace, asset))
 
     def preview(self, asset: str, *, width: int = 512) -> bytes:
         """Return a WebP preview at most ``width`` pixels wide, without any metadata; it is kept for the next time."""

@@ -19,6 +19,7 @@ from opsin.services import backup, checked, doctor, once, plugin_template, speed
 from opsin.services import plugins as plugins_service
 from opsin.services.create import better_than, create
 from opsin.services.given import Picture
+from opsin.services.keys import Keys
 from opsin.services.layout import Layout
 from opsin.settings import Settings, default_library, load_settings
 
@@ -162,6 +163,21 @@ def back_up(
 def check_vocabulary(file: str | Path) -> Sequence[str]:
     """Return what is wrong with a vocabulary's file (TOML), with its lines; empty where all is well."""
     return vocabulary.check(checked.path(file, "a vocabulary's file"))
+
+
+def disputed_words(*files: str | Path) -> Sequence[str]:
+    """Return which words the vocabularies of these files take for different labels; nothing is broken by that."""
+    return vocabulary.disputed([checked.path(file, "a vocabulary's file") for file in files])
+
+
+def keys(path: Place = None) -> Keys:
+    """Return the keys of a library's service, to make, list and revoke them, also while it is in use.
+
+    :raises LibraryMissing: where there is none.
+    """
+    layout = Layout(_root(path))
+    layout.require()
+    return Keys(layout)
 
 
 def new_plugin(name: str, folder: str | Path | None = None) -> plugin_template.Project:

@@ -41,6 +41,10 @@ class Vocabularies:
         """Return what is wrong with the vocabularies' files, one sentence each; empty where all is well."""
         return vocabulary.check(self._workspace.layout.vocabularies)
 
+    def disputed_words(self) -> Sequence[str]:
+        """Return which words two vocabularies take for different labels, one sentence each; nothing is broken by that."""
+        return vocabulary.disputed([self._workspace.layout.vocabularies])
+
     def add(self, source: str | Path) -> Vocabulary:
         """Take in a vocabulary that a plugin ships, by name, or a TOML file, by path.
 

@@ -97,7 +97,8 @@ def ancestors(label: str, labels: Mapping[str, Label]) -> list[str]:
 def merge_labels(vocabularies: Iterable[Vocabulary]) -> dict[str, Label]:
     """Return the labels of several vocabularies by id; labels of one id become one.
 
-    It implies what any of them implies, has the synonyms and the names of all, and everything else of the first.
+    It implies what any of them implies, has the synonyms of all, and everything else of the first. Of several names in one
+    language it has the first; :class:`opsin.services.meaning.Meaning` understands all of them.
     """
     merged: dict[str, Label] = {}
     for vocabulary in vocabularies:
@@ -111,6 +112,26 @@ def merge_labels(vocabularies: Iterable[Vocabulary]) -> dict[str, Label]:
                     names={**label.names, **first.names},
                 )
     return merged
+
+
+def disagreements(vocabularies: Sequence[Vocabulary]) -> list[str]:
+    """Return which words mean one label in one vocabulary and another label in another; nothing is broken by that.
+
+    Names in other languages are compared with those in the same language only.
+    """
+    meaning = {("", label.id): (label.id, each.name) for each in reversed(vocabularies) for label in each.labels}
+    found = []
+    for vocabulary in vocabularies:
+        for label in vocabulary.labels:
+            words = [("", word) for word in (label.text, *label.synonyms)]
+            for language, word in dict.fromkeys((*words, *label.names.items())):
+                other, owner = meaning.setdefault((language, label_id(word)), (label.id, vocabulary.name))
+                if other != label.id and owner != vocabulary.name:
+                    called = f"{word!r} ({language})" if language else repr(word)
+                    found.append(
+                        f"{called} means {other!r} in {owner} and {label.id!r} in {vocabulary.name}: {other!r} counts"
+                    )
+    return found
 
 
 def _text_of(source: Path | str, origin: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from opsin.host import encoder_cards, name_encoder
 from opsin.plugin import EncoderCard
 from opsin.plugin.vocabulary import read_vocabulary
 from opsin.services import vocabulary
+from opsin.services.keys import Keys
 from opsin.services.layout import Layout
 from opsin.settings import Settings, load_settings
 
@@ -73,6 +74,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
             set_meta(connection, "encoder", chosen)
             set_meta(connection, "created_at", now())
         catalogue.close()
+        Keys(layout).make_admin()
         unfinished.replace(layout.catalogue)
         for folder in (place, place.parent, *(folder.parent for folder in made)):
             sync_folder(folder)
@@ -84,7 +86,8 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
 
 def _strangers(layout: Layout) -> list[str]:
     """Return what is in the folder and is neither hidden nor left of an attempt to make a library there, by name."""
-    own = {layout.settings.name, layout.blobs.name, layout.vocabularies.name, "owner", "owner.lock", "lost+found"}
+    parts = (layout.settings, layout.blobs, layout.vocabularies, layout.keys, layout.admin_key)
+    own = {"owner", "owner.lock", "lost+found", *(part.name for part in parts)}
     unfinished = layout.catalogue.with_suffix(".new").name
     try:
         names = sorted(path.name for path in layout.root.iterdir())

@@ -10,9 +10,8 @@ import msgspec
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
-from opsin.fusion import Source, fuse, log_odds, unjudged
+from opsin.fusion import Source, Standing, bar, by_label, fuse, implying, log_odds, standing, unjudged
 from opsin.model import Report
-from opsin.plugin.vocabulary import ancestors
 from opsin.services.meaning import nearest
 from opsin.services.reanalyse import read_again
 from opsin.services.tagging import joined
@@ -40,20 +39,28 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a label is, or is not, a tag of an asset.
+    """Why a label is, or is not, a tag of an asset, so that each number can be computed again.
 
-    ``score`` is the logistic of the weighted sum of the sources' log-odds, ``threshold`` what a score has to exceed to
-    make a tag; ``implied_by`` names the child labels whose tags imply this one; ``person`` is what a person said, which
-    decides alone; ``declined`` names the categorizers that know the label and could not judge it here, with the reason.
+    ``own_score`` is the logistic of the sum of the evidence's ``weight * log_odds``, None without evidence. ``implied_by``
+    are the labels that are tags by themselves and imply this one, best first, each with the score that it has by itself:
+    the ``own_score`` of its own explanation, or 1 where a person added it. ``implied_score`` is the highest of these, None
+    where nothing implies it. ``score`` is 1 where a person added the label, else the higher of ``own_score`` and
+    ``implied_score``, None where there is neither.
+
+    ``threshold`` is what ``score`` has to exceed to make a tag. ``person`` is what a person said, which decides alone:
+    ``tagged`` is False for what was removed, whatever it scores. ``declined`` names the categorizers that know the label
+    and could not judge it here, with the reason.
     """
 
     asset: str
     label: str
     tagged: bool
     score: float | None
+    own_score: float | None
+    implied_score: float | None
     threshold: float
     person: Literal["added", "removed"] | None
-    implied_by: tuple[str, ...]
+    implied_by: tuple[Standing, ...]
     declined: Mapping[str, str]
     evidence: tuple[Evidence, ...]
     encoder: str
@@ -61,112 +68,87 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
-    """Return the whole reckoning behind ``name`` on one asset."""
-    host = workspace.ready()
-    label = workspace.meaning.label_of(name)
+    """Return the whole reckoning behind ``name`` on one asset.
+
+    :raises UnknownName: where no vocabulary, categorizer or person knows it.
+    """
+    host, meaning, limits = workspace.ready(), workspace.meaning, workspace.settings.tags
+    label = meaning.label_of(name)
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
         features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
         numbers = contents.frame_numbers(connection, {row.content_id})[row.content_id]
         said = assets.person_tags(connection, {row.row})[row.row]
-    tags = {tag.label: tag for tag in joined(workspace, reports, row.auto_tag, said)}
-    fused = {entry.label: entry for entry in fuse(reports, scopes=workspace.meaning.scopes)}.get(label)
-    by_categorizer = {report.categorizer: report for report in reports}
-    evidence = tuple(
-        _evidence(
-            by_categorizer[source.categorizer],
-            source.score,
-            source.weight,
-            source.frame,
-            silent=source.silent,
-            details=_details(
-                workspace,
-                row,
-                source,
-                numbers.index(source.frame),
-                features,
-                label,
-                by_categorizer[source.categorizer].revision,
-            ),
-        )
-        for source in (fused.sources if fused else ())
-    )
-    if fused is None and label not in workspace.meaning.labels and label not in said:
-        hint = nearest(label, workspace.meaning.labels.keys())
-        msg = f"no vocabulary, categorizer or person knows the label {name!r}{hint}"
+    fused = fuse(reports, scopes=meaning.scopes)
+    own = by_label(fused, meaning.labels).get(label)
+    if own is None and label not in meaning.labels and label not in said:
+        msg = f"no vocabulary, categorizer or person knows the label {name!r}{nearest(label, meaning.labels.keys())}"
         raise UnknownName(msg)
-    limits = workspace.settings.tags
-    threshold = row.auto_tag if row.auto_tag is not None else limits.labels.get(label, limits.threshold)
-    children = tuple(
-        tag.label
-        for tag in tags.values()
-        if tag.by == "model" and label in ancestors(tag.label, workspace.meaning.labels)
-    )
-    person: Literal["added", "removed"] | None = None
-    if label in said:
-        person = "added" if said[label] else "removed"
+    by_categorizer = {report.categorizer: report for report in reports}
+    evidence = []
+    if own is not None:
+        for source in own.sources:
+            report, place = by_categorizer[source.categorizer], numbers.index(source.frame)
+            details = _details(workspace, row, report, place, features, own.label)
+            evidence.append(_evidence(report, source, details))
+    stand = standing(fused, meaning.labels, limits, row.auto_tag, said)
+    above = implying(label, stand, meaning.labels)
+    added = said.get(label, False)
+    scores = [1.0] if added else [each.score for each in (own, *above[:1]) if each is not None]
+    threshold = bar(label, limits, row.auto_tag)
     return Explanation(
         asset=row.id,
         label=label,
-        tagged=label in tags,
-        score=tags[label].score if label in tags else (fused.score if fused else None),
+        tagged=any(tag.label == label for tag in joined(workspace, reports, row.auto_tag, said)),
+        score=max(scores, default=None),
+        own_score=own.score if own else None,
+        implied_score=above[0].score if above else None,
         threshold=threshold,
-        person=person,
-        implied_by=children,
-        declined=unjudged(label, reports, scopes=workspace.meaning.scopes, declines=workspace.meaning.declines),
-        evidence=evidence,
+        person=("added" if added else "removed") if label in said else None,
+        implied_by=tuple(above),
+        declined=unjudged(label, reports, scopes=meaning.scopes, declines=meaning.declines),
+        evidence=tuple(evidence),
         encoder=host.encoder.name,
         encoder_revision=host.encoder.revision,
     )
 
 
-def recompute(explanation: Explanation) -> float:
-    """Return the fused score that follows from the evidence alone, 0..1."""
-    import math
-
-    total = math.fsum(entry.weight * entry.log_odds for entry in explanation.evidence)
-    return 1 / (1 + math.exp(-total))
-
-
 def _details(
     workspace: Workspace,
     row: AssetRow,
-    source: Source,
+    report: Report,
     place: int,
     features: Sequence[Mapping[str, Any]],
     label: str,
-    revision: str,
 ) -> Mapping[str, Any]:
     """Ask the categorizer; one that looks at pixels gets the picture again.
 
     Where it cannot tell any more, or has another revision than when it reported, ``unavailable`` says why.
     """
-    host = workspace.host
+    host, name = workspace.host, report.categorizer
     frame = None
     try:
-        if (now := host.revisions([source.categorizer])[source.categorizer]) != revision:
+        if (now := host.revisions([name])[name]) != report.revision:
             return {"unavailable": f"reported at another revision than the present {now}: `opsin reanalyse --stale`"}
-        if not host.categorizers[source.categorizer]:
+        if not host.categorizers[name]:
             with workspace.catalogue.read() as connection:
                 named = assets.of_content(connection, row.content_id)
             frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[place]
-        return host.explain(source.categorizer, features[place], label, frame=frame)
+        return host.explain(name, features[place], label, frame=frame)
     except (UnknownName, Refused, PluginError) as error:
         return {"unavailable": str(error)}
 
 
-def _evidence(
-    report: Report, score: float, weight: float, frame: int, *, silent: bool, details: Mapping[str, Any]
-) -> Evidence:
+def _evidence(report: Report, source: Source, details: Mapping[str, Any]) -> Evidence:
     return Evidence(
         categorizer=report.categorizer,
         revision=report.revision,
         family=report.family,
         status=report.status,
-        score=score,
-        log_odds=log_odds(score),
-        weight=weight,
-        silent=silent,
-        frame=frame,
+        score=source.score,
+        log_odds=log_odds(source.score),
+        weight=source.weight,
+        silent=source.silent,
+        frame=source.frame,
         details=details,
     )

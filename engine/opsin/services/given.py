@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
-from opsin.errors import UsageError
+import msgspec
+
+from opsin.errors import SourceUnavailable, UsageError
 from opsin.intake.source import DataSource
 from opsin.services.analyse import digest
 from opsin.settings import Settings
@@ -16,7 +20,17 @@ if TYPE_CHECKING:
     from opsin.intake.places import Scope
     from opsin.intake.sources import LeftOut, Source
 
-Picture = str | Path | bytes
+_LONGEST_NAME = 255
+
+
+class Upload(msgspec.Struct, frozen=True):
+    """A picture in memory with the name that it was sent under; without one it is named by its bytes."""
+
+    data: bytes
+    name: str = ""
+
+
+Picture = str | Path | bytes | Upload
 
 
 def sources_of(
@@ -26,13 +40,16 @@ def sources_of(
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
     scopes: list[Scope] | None = None,
+    owner: str | None = None,
 ) -> Iterator[Source]:
-    """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for."""
+    """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for, uploads are ``owner``'s."""
     from opsin.intake.sources import expand
 
     for picture in pictures:
         if isinstance(picture, bytes):
             yield from_bytes(picture)
+        elif isinstance(picture, Upload):
+            yield from_upload(picture, owner)
         elif not isinstance(picture, str | Path):
             msg = f"a picture is named by a text or a path, or given as its bytes, not as {type(picture).__name__}"
             raise UsageError(msg)
@@ -44,6 +61,34 @@ def from_bytes(data: bytes) -> DataSource:
     """Return the source of a picture in memory; the same bytes are the same source."""
     name = digest(data).hex()
     return DataSource(kind="data", location=f"data:sha256,{name}", name=f"data-{name[:12]}", size=len(data), data=data)
+
+
+def from_upload(upload: Upload, owner: str | None) -> DataSource:
+    """Return the source of an upload: the same bytes under the same name of the same owner are the same source.
+
+    Two owners, or two names, make two assets of one content; an upload that is sent again changes nothing.
+    """
+    plain = from_bytes(upload.data)
+    name = re.split(r"[/\\\\]", "".join(c for c in upload.name if c.isprintable()))[-1][:_LONGEST_NAME].strip()
+    if not name and owner is None:
+        return plain
+    kept = name or plain.name
+    place = f"upload:{quote(owner or '', safe='')}/{digest(upload.data).hex()}/{quote(kept, safe='')}"
+    return DataSource(kind="data", location=place, name=kept, size=plain.size, data=upload.data)
+
+
+def upload_of_uri(uri: str) -> Upload:
+    """Return the picture in a data URI.
+
+    :raises SourceUnavailable: where it is none, or not well formed; nothing is fetched.
+    """
+    if uri[:5].lower() != "data:":
+        raise SourceUnavailable("pictures are not fetched from addresses here: send the bytes, or a data URI")
+    source = DataSource.of(uri)
+    if not isinstance(source, DataSource):
+        source.read(0)
+        raise SourceUnavailable("the data URI is not well formed")
+    return Upload(source.data)
 
 
 def existing_path(name: str | Path) -> Path | None:

@@ -25,10 +25,11 @@ ImportStatus = Literal["updated", "unchanged", "unmatched", "broken"]
 
 
 class GivenTag(msgspec.Struct, frozen=True):
-    """A tag as an export writes it; what else it says is not needed."""
+    """A tag as an export writes it; what else it says is not needed. An implied one follows from another again."""
 
     label: str
     by: Literal["person", "model"]
+    implied: bool = False
 
 
 class Incoming(msgspec.Struct, frozen=True):
@@ -173,6 +174,6 @@ def _said(record: Incoming) -> dict[str, bool]:
     for tag in record.tags:
         if isinstance(tag, str):
             said[clean_tag(tag)] = True
-        elif tag.by == "person":
+        elif tag.by == "person" and not tag.implied:
             said[clean_tag(tag.label)] = True
     return said | {clean_tag(label): present for label, present in record.said.items()}

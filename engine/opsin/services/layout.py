@@ -24,6 +24,8 @@ class Layout:
         self.index = root / "index.opsin"
         self.vocabularies = root / "vocabularies"
         self.previews = root / "previews"
+        self.keys = root / "keys.json"
+        self.admin_key = root / "admin.key"
 
     def require(self) -> None:
         """Check that there is a library.

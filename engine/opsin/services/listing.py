@@ -24,14 +24,18 @@ class TagCount(msgspec.Struct, frozen=True):
     count: int
 
 
-def list_assets(workspace: Workspace, where: Sequence[Condition], limit: int | None) -> Iterator[AssetView]:
-    """Yield the assets that meet all conditions, in the order in which they were added.
+def list_assets(
+    workspace: Workspace, where: Sequence[Condition], limit: int | None, after: int = -1
+) -> Iterator[AssetView]:
+    """Yield the assets that meet all conditions, in the order in which they were added, behind the row ``after``.
 
     :raises UsageError: for a limit below 1.
     """
     if limit is not None:
         checked.whole(limit, "limit", 1)
-    rows = list(rows_matching(workspace, where)[:limit])
+    matching = rows_matching(workspace, where)
+    first = matching.rank(after) if after >= 0 else 0
+    rows = list(matching[first : None if limit is None else first + limit])
     for start in range(0, len(rows), _PAGE):
         with workspace.catalogue.read() as connection:
             found = assets.by_rows(connection, rows[start : start + _PAGE])

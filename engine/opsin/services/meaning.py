@@ -57,6 +57,7 @@ class Meaning:
     def label_of(self, text: str) -> str:
         """Return the label that ``text`` means: an id, a name or a synonym; else the id that it would be.
 
+        Where two vocabularies disagree about a name or a synonym, the first one counts, but an id always means its label.
         Names in other languages count only for ``tags.languages``: a word of one language is often another in the next
         ("gift", "mode"), and nobody asked for its translation.
         """
@@ -65,13 +66,13 @@ class Meaning:
             return key
         with self._lock:
             if self._words is None:
-                labels = self.labels.values()
-                foreign = {
-                    label_id(name): label.id
-                    for label in labels
-                    for code, name in label.names.items()
-                    if {code, code.partition("-")[0]} & set(self._settings.languages)
-                }
+                # not those that were joined, which keep one name a language
+                labels = [label for known in self._host().vocabularies.values() for label in known.labels]
+                foreign: dict[str, str] = {}
+                for label in labels:
+                    for code, name in label.names.items():
+                        if {code, code.partition("-")[0]} & set(self._settings.languages):
+                            foreign.setdefault(label_id(name), label.id)
                 self._words = foreign | synonyms_of(labels)
             return self._words.get(key, key)
 

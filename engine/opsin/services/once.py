@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import tempfile
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from opsin.errors import PluginError, Refused
 from opsin.fusion import Fused, fuse
-from opsin.model import Tag
+from opsin.model import Report, Tag
 from opsin.services.analyse import analyse
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
 from opsin.services.layout import Layout
-from opsin.services.tagging import model_tags
+from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
 from opsin.settings import default_library
 
@@ -33,13 +33,14 @@ _WINDOW = 48
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the plugins say of one picture: the tags, and every label with its fused score.
 
-    ``refused``: the picture's fault; ``failed``: a plugin's.
+    ``attributes``: what categorizers add to a label, by categorizer and label. ``refused``: the picture's fault; ``failed``: a plugin's.
     """
 
     source: str
     status: Literal["seen", "refused", "failed"] = "seen"
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
+    attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     problem: Problem | None = None
 
 
@@ -71,7 +72,20 @@ def _told(workspace: Workspace, source: Source, auto_tag: float | None) -> Told:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
         return Told(source=source.name, status=status, problem=problem(error))
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
-    return Told(source=source.name, tags=tuple(model_tags(workspace, reports, auto_tag)), matches=tuple(matches))
+    return Told(
+        source=source.name,
+        tags=tuple(joined(workspace, reports, auto_tag)),
+        matches=tuple(matches),
+        attributes=_attributes(reports),
+    )
+
+
+def _attributes(reports: Sequence[Report]) -> dict[str, dict[str, Mapping[str, Any]]]:
+    found = {
+        report.categorizer: {match.label: match.attributes for match in report.matches if match.attributes}
+        for report in reports
+    }
+    return {categorizer: labels for categorizer, labels in found.items() if labels}
 
 
 @contextmanager

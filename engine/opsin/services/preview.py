@@ -1,4 +1,4 @@
-"""Previews: made when first asked for, kept in the library, without any metadata."""
+"""A picture's own bytes, and previews: made when first asked for, kept in the library, without any metadata."""
 
 from __future__ import annotations
 
@@ -16,6 +16,16 @@ _log = logging.getLogger(__name__)
 _WIDEST = 4096
 
 
+def original(workspace: Workspace, row: AssetRow) -> bytes:
+    """Return the bytes of a content.
+
+    :raises SourceUnavailable: where the picture cannot be read any more.
+    """
+    with workspace.catalogue.read() as connection:
+        named = assets.of_content(connection, row.content_id)
+    return read_again(workspace, named)
+
+
 def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
     """Return a WebP at most ``width`` pixels wide; where it cannot be kept, a warning says so.
 
@@ -27,9 +37,7 @@ def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
     kept = workspace.layout.previews / name[:2] / f"{name}-{width}.webp"
     if kept.exists():
         return kept.read_bytes()
-    with workspace.catalogue.read() as connection:
-        named = assets.of_content(connection, row.content_id)
-    data = workspace.decoder.preview(read_again(workspace, named), width).result()
+    data = workspace.decoder.preview(original(workspace, row), width).result()
     if not workspace.readonly:
         _keep(kept, data)
     return data

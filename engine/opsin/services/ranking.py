@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Set as AbstractSet
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow
 from opsin.services.tagging import rows_with
 from opsin.services.workspace import Workspace
@@ -26,11 +26,17 @@ class Found(msgspec.Struct, frozen=True):
     frame: int
 
 
-def tagged_rows(workspace: Workspace, labels: Collection[str], within: BitMap | None) -> BitMap:
-    """Return the assets that have one of these labels as a tag, of those ``within``, else (None) of all still there."""
-    tagged = BitMap.union(BitMap(), *rows_with(workspace, labels).values())
-    if within is None:
-        with workspace.catalogue.read() as connection:
+def tagged_rows(workspace: Workspace, labels: AbstractSet[str], within: BitMap | None) -> BitMap:
+    """Return the assets that have one of these labels as a tag, of those ``within``, else (None) of all still there.
+
+    Words that no vocabulary knows can only be what people said, which is stored as they said it: for these the tags are
+    not made again where the rules changed, which takes a reader long.
+    """
+    worked_out = rows_with(workspace, labels) if labels & workspace.meaning.labels.keys() else None
+    with workspace.catalogue.read() as connection:
+        found = tags.rows_with(connection, labels) if worked_out is None else worked_out
+        tagged = BitMap.union(BitMap(), *found.values())
+        if within is None:
             within = workspace.rows.present(connection)
     return tagged & within
 

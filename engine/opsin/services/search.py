@@ -104,21 +104,25 @@ def search(workspace: Workspace, query: Query) -> Page:
     found = [*named, *nearest_assets(workspace, vector, end + 1 - len(named), within=chosen, without=tagged)]
     scores = background.scores(vector, np.array([each.similarity for each in found], np.float32), kinds)
     keep = len(found) if query.everything else len(named) + int((scores[len(named) :] >= LEAST).sum())
-    first = seen - seen % _WINDOW if seen < len(named) else seen
+    # what carries the tag is put in order by whole windows, so that the order is the same for every size of a page
+    first = seen // _WINDOW * _WINDOW if seen < len(named) else seen
     last = min(keep, _window(end) if end < len(named) else end)
     views = view_assets(workspace, [each.asset for each in found[first:last]])
     hits = [
         _hit(each, float(score), view, names)
         for each, score, view in zip(found[first:last], scores[first:last], views, strict=True)
     ]
-    for start in range(0, max(0, min(last, len(named)) - first), _WINDOW):
-        stop = min(start + _WINDOW, len(named) - first)
-        hits[start:stop] = sorted(hits[start:stop], key=lambda hit: -hit.score)
+    placed = sorted(enumerate(hits, first), key=lambda entry: _rank(entry[0], entry[1], len(named)))
     return Page(
-        hits=tuple(hits[seen - first : end - first]),
+        hits=tuple(hit for _, hit in placed[seen - first : end - first]),
         cursor=_write_cursor(query, end) if keep > end else None,
         nearest=max([float(scores.max()), *(hit.score for hit in hits)]) if found else None,
     )
+
+
+def _rank(place: int, hit: Hit, named: int) -> tuple[int, float]:
+    """Return by what the hit at ``place`` of all is sorted: the first ``named`` by window, then score, the rest stay."""
+    return (place // _WINDOW, -hit.score) if place < named else (place, 0.0)
 
 
 def _window(place: int) -> int:

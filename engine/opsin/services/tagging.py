@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from opsin.catalogue import assets, contents, tags
 from opsin.catalogue.assets import AssetRow
-from opsin.fusion import fuse, merge_person
+from opsin.fusion import fuse
 from opsin.fusion import tags as tags_from
 from opsin.model import Report, Tag
 from opsin.services.workspace import Workspace
@@ -24,23 +24,13 @@ from opsin.services.workspace import Workspace
 _log = logging.getLogger(__name__)
 
 
-def model_tags(workspace: Workspace, reports: Sequence[Report], auto_tag: float | None) -> list[Tag]:
-    """Return the tags that follow from the reports alone, sorted by label."""
+def joined(
+    workspace: Workspace, reports: Sequence[Report], auto_tag: float | None, said: Mapping[str, bool] | None = None
+) -> list[Tag]:
+    """Return the tags that follow from the reports and from what people said (label -> present), sorted by label."""
     limits, meaning = workspace.settings.tags, workspace.meaning
     lowest = auto_tag if auto_tag is not None else min(limits.threshold, *limits.labels.values(), 1.0)
-    return tags_from(fuse(reports, scopes=meaning.scopes, above=lowest), meaning.labels, limits, auto_tag)
-
-
-def joined(
-    workspace: Workspace, reports: Sequence[Report], auto_tag: float | None, said: Mapping[str, bool]
-) -> list[Tag]:
-    """Return the tags of an asset: those that follow from the reports, joined with what people said (label -> present)."""
-    found = model_tags(workspace, reports, auto_tag)
-    if not said:
-        return found
-    added = [label for label, present in said.items() if present]
-    removed = [label for label, present in said.items() if not present]
-    return merge_person(found, added, removed, labels=workspace.meaning.labels)
+    return tags_from(fuse(reports, scopes=meaning.scopes, above=lowest), meaning.labels, limits, auto_tag, said)
 
 
 def tags_of(workspace: Workspace, connection: Connection, rows: Sequence[AssetRow]) -> dict[int, list[Tag]]:

@@ -53,7 +53,9 @@ def add_each(
 ) -> Iterator[Added]:
     """Add pictures and yield what became of each; then what they cover and was not found again: see :class:`Sweep`."""
     sweep = Sweep(workspace)
-    named = sources_of(pictures, workspace.settings, listed=listed, left_out=left_out, scopes=sweep.scopes)
+    named = sources_of(
+        pictures, workspace.settings, listed=listed, left_out=left_out, scopes=sweep.scopes, owner=said.owner
+    )
     sources = sweep.without_the_missing(named)
     coming = promptly(sources) if "-" in pictures else sources
     yield from add(workspace, coming, said, sweep=sweep, views=views)

@@ -7,14 +7,14 @@ scores the library again afterwards.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from opsin.catalogue.blobs import sync_folder
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
-from opsin.plugin.vocabulary import parse_vocabulary, read_vocabulary, vocabulary_problems
+from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin.settings import Settings
 
@@ -68,6 +68,17 @@ def check(source: Path) -> list[str]:
         except SettingError as error:
             problems.append(str(error))
     return problems
+
+
+def disputed(sources: Sequence[Path]) -> list[str]:
+    """Return what these vocabularies, files or folders of them, disagree about; broken ones are passed over."""
+    found = []
+    for path in (file for source in sources for file in (_files(source) if source.is_dir() else [source])):
+        try:
+            found.append(read_vocabulary(path))
+        except SettingError:
+            continue
+    return disagreements(sorted(found, key=lambda each: each.name))
 
 
 def shipped(settings: Settings | None = None) -> dict[str, Vocabulary]:

@@ -49,6 +49,7 @@ class Workspace:
         self._decoder: Decoder | None = None
         self._index: Index | None = None
         self._newest = 0
+        self._agreed: str | None = None
         self._closed = False
         try:
             self.settings: Settings = load_settings(self.layout.settings)
@@ -128,6 +129,8 @@ class Workspace:
         if not encoder.loaded:
             return
         found = f"{encoder.space} {encoder.revision} {encoder.dim}"
+        if found == self._agreed:  # what is stored is written once and never changed
+            return
         with self.catalogue.read() as connection:
             stored = get_meta(connection, "encoder_revision")
         if stored is None and not self.readonly:
@@ -140,6 +143,8 @@ class Workspace:
                 f"another library and bring over what people said (opsin export, init, add, import: docs/encoders.md)"
             )
             raise EncoderMismatch(msg)
+        if stored is not None:
+            self._agreed = found
 
     def ready_to_analyse(self) -> Host:
         """Return the host with everything loaded, its index and its decoders open.

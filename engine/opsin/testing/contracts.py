@@ -1,10 +1,14 @@
-"""Conformance suites for plugins' objects: inherit, set one attribute, and pytest runs the suite."""
+"""Conformance suites for plugins' objects: inherit, set one attribute, and pytest runs the suite.
+
+These are tests that ship, and the one place outside tests/ where `assert` stands: pytest says what was compared.
+"""
 
 from __future__ import annotations
 
 import inspect
 import sys
 from collections.abc import Callable, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -99,10 +103,9 @@ class ExtractorContract(_Contract):
         self._features(loaded, [Frame(make_noise(3, 8)), Frame(make_noise(4, (1, 1)))])
 
     def test_the_same_picture_gives_the_same_features_in_any_batch(self, loaded: Extractor) -> None:
-        frames = self.frames(loaded.min_side)
-        together = self._features(loaded, frames)
-        for frame, expected in zip(frames, together, strict=True):
-            alone = self._features(loaded, [Frame(frame.pixels)])[0]
+        together = self._features(loaded, self.frames(loaded.min_side))
+        for frame, expected in zip(self.frames(loaded.min_side), together, strict=True):
+            alone = self._features(loaded, [frame])[0]
             for name, value in expected.items():
                 np.testing.assert_allclose(
                     alone[name].astype(np.float64), value.astype(np.float64), atol=self.tolerance, rtol=self.tolerance
@@ -126,6 +129,9 @@ class EncoderContract(ExtractorContract):
     """
 
     encoder: ClassVar[Callable[[], Encoder]]
+    least_difference: ClassVar[float] = 1e-3
+    """How far the vectors of two different pictures are apart at least, in one dimension. 0 only where the weights are
+    random: such networks give nearly the same vector to every picture."""
     texts: ClassVar[Sequence[str]] = (
         "a photo of a dog",
         "red",
@@ -145,6 +151,17 @@ class EncoderContract(ExtractorContract):
     def test_its_attributes_keep_the_contract_of_encoders(self, loaded: Encoder) -> None:
         check_encoder(self.make())
         check_encoder(loaded)
+
+    def test_different_pictures_have_different_vectors(self, loaded: Encoder) -> None:
+        """Pictures of one colour, patches and plain grounds: no encoder that sees anything gives two the same row."""
+        frames = self.frames(loaded.min_side)
+        rows = np.stack([row["embedding"].astype(np.float64) for row in self._features(loaded, frames)])
+        alike = [
+            (first, second)
+            for first, second in combinations(range(len(rows)), 2)
+            if float(np.abs(rows[first] - rows[second]).max()) <= self.least_difference
+        ]
+        assert alike == [], "pairs of pictures with one vector, by their number in frames()"
 
     def test_texts_become_unit_rows(self, loaded: Encoder) -> None:
         check_rows(loaded.encode_texts(list(self.texts)), len(self.texts), loaded.dim, what="encode_texts()")
@@ -217,13 +234,23 @@ class CategorizerContract(_Contract):
         self._answers(loaded, self.items(loaded)[:1])
 
     def test_an_item_has_the_same_scores_in_any_batch_and_order(self, loaded: Categorizer) -> None:
-        items = self.items(loaded)
-        together = self._answers(loaded, items)
-        backwards = self._answers(loaded, items[::-1])[::-1]
-        for item, first, second in zip(items, together, backwards, strict=True):
+        together = self._answers(loaded, self.items(loaded))
+        backwards = self._answers(loaded, self.items(loaded)[::-1])[::-1]
+        for item, first, second in zip(self.items(loaded), together, backwards, strict=True):
             alone = self._answers(loaded, [item])[0]
             assert _scores(second) == pytest.approx(_scores(first), abs=self.tolerance)
             assert _scores(alone) == pytest.approx(_scores(first), abs=self.tolerance)
+
+    def test_it_leaves_its_items_as_they_are(self, loaded: Categorizer) -> None:
+        items, untouched = self.items(loaded), self.items(loaded)
+        self._answers(loaded, items)
+        for item, before in zip(items, untouched, strict=True):
+            assert set(item.features) == set(before.features)
+            for name, value in before.features.items():
+                np.testing.assert_array_equal(item.features[name], value)
+            if before.frame is not None:
+                assert item.frame is not None
+                np.testing.assert_array_equal(item.frame.pixels, before.frame.pixels)
 
     def test_its_answers_can_be_stored_as_json(self, loaded: Categorizer) -> None:
         for answer in self._answers(loaded, self.items(loaded)):

@@ -1,0 +1,182 @@
+"""Keys: who may ask a service about this library, and for what. Only their hashes are stored, beside the catalogue."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+from filelock import FileLock
+
+from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.ids import now
+from opsin.errors import AccessRefused, Damaged, KeyRefused, LibraryError, UnknownName, UsageError
+from opsin.services import checked
+from opsin.services.layout import Layout
+
+Scope = Literal["read", "write", "admin"]
+"""What a key allows; each allows what stands before it, too."""
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+_LONGEST_NAME = 200
+_Stamp = tuple[int, int, int]
+
+
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """A key as it may be shown: ``id`` is the part of it that is no secret."""
+
+    id: str
+    name: str
+    scope: Scope
+    created_at: str
+
+    def require(self, scope: Scope) -> None:
+        """Check that this key allows ``scope``.
+
+        :raises AccessRefused: where it does not.
+        """
+        if SCOPES.index(self.scope) < SCOPES.index(scope):
+            msg = f"the key {self.id} ({self.name}) allows {self.scope}, and this needs {scope}: use another key"
+            raise AccessRefused(msg)
+
+
+class NewKey(Key, frozen=True, kw_only=True):
+    """A key that was just made. ``key`` is the secret, which is stored nowhere and cannot be shown again."""
+
+    key: str
+
+
+class _Stored(Key, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    sha256: str
+
+    @property
+    def shown(self) -> Key:
+        return Key(id=self.id, name=self.name, scope=self.scope, created_at=self.created_at)
+
+
+class Keys:
+    """The keys of one library. What another process changes is seen at the next check."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._file = layout.keys
+        self._admin = layout.admin_key
+        self._known: tuple[_Stamp | None, dict[str, _Stored]] = (None, {})
+
+    def list(self) -> tuple[Key, ...]:
+        """Return the keys, oldest first."""
+        return tuple(stored.shown for stored in self._read().values())
+
+    def create(self, name: str, scope: Scope = "read") -> NewKey:
+        """Make a key; the secret that is returned is stored nowhere.
+
+        :raises UsageError: for a name that is empty or too long, or a scope that there is not.
+        """
+        if not checked.text(name, "the key's name").strip() or len(name) > _LONGEST_NAME:
+            msg = f"give the key a name of 1 to {_LONGEST_NAME} letters, e.g. who uses it"
+            raise UsageError(msg)
+        if scope not in SCOPES:
+            msg = f"the scope has to be one of {', '.join(SCOPES)}, not {scope!r}"
+            raise UsageError(msg)
+        with self._changing():
+            known = self._read()
+            number = secrets.token_hex(4)
+            while number in known:
+                number = secrets.token_hex(4)
+            secret = f"opsin_{number}_{secrets.token_hex(20)}"
+            stored = _Stored(id=number, name=name, scope=scope, created_at=now(), sha256=_hash(secret))
+            self._write([*known.values(), stored])
+        return NewKey(**msgspec.structs.asdict(stored.shown), key=secret)
+
+    def revoke(self, number: str) -> Key:
+        """Take a key away: from now on it opens nothing.
+
+        :raises UnknownName: where there is no key of this id.
+        """
+        with self._changing():
+            known = self._read()
+            if number not in known:
+                msg = f"there is no key {number!r}: `opsin keys list` shows their ids"
+                raise UnknownName(msg)
+            revoked = known.pop(number)
+            self._write(known.values())
+        return revoked.shown
+
+    def make_admin(self) -> Path:
+        """Make sure that there is some key: where there is none, make one for all and write it to a file.
+
+        :returns: the file, which only its owner may read.
+        """
+        if not self._read():
+            made = self.create("made with the library", "admin")
+            _write_private(self._admin, made.key.encode() + b"\n")
+        return self._admin
+
+    def check(self, secret: str | None) -> Key:
+        """Return the key whose secret this is.
+
+        :raises KeyRefused: where it is none.
+        """
+        if secret is None:
+            raise KeyRefused(
+                "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY`; `opsin keys create` makes one"
+            )
+        number = secret.split("_")[1] if secret.count("_") == 2 else ""
+        stored = self._read().get(number)
+        # A hash is made and compared in any case, so that the time taken does not say which ids there are.
+        if not hmac.compare_digest(_hash(secret), stored.sha256 if stored else "") or stored is None:
+            raise KeyRefused("this key is not known here, or was revoked: `opsin keys create` makes one")
+        return stored.shown
+
+    def _read(self) -> dict[str, _Stored]:
+        """Return the keys by id; the file is read again only where it changed."""
+        try:
+            found = self._file.stat()
+            stamp = (found.st_ino, found.st_mtime_ns, found.st_size)
+            if self._known[0] != stamp:
+                stored = msgspec.json.decode(self._file.read_bytes(), type=list[_Stored])
+                self._known = (stamp, {each.id: each for each in stored})
+        except FileNotFoundError:
+            self._known = (None, {})
+        except msgspec.DecodeError as error:
+            msg = f"{self._file} is no list of keys ({error}): take it away, and make new ones with `opsin keys create`"
+            raise Damaged(msg) from error
+        except OSError as error:
+            msg = f"{self._file} cannot be read: {error.strerror or error}"
+            raise LibraryError(msg) from error
+        return dict(self._known[1])
+
+    def _changing(self) -> FileLock:
+        return FileLock(self._file.with_suffix(".lock"), timeout=10)
+
+    def _write(self, stored: Iterable[_Stored]) -> None:
+        _write_private(self._file, msgspec.json.format(msgspec.json.encode(list(stored))) + b"\n")
+
+
+def _hash(secret: str) -> str:
+    """Return the SHA-256 of a secret. It has 160 random bits, so that nothing slower is needed against guessing."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    """Write a file that only its owner may read; it is there whole, and durable, or as it was.
+
+    :raises LibraryError: where it cannot be written.
+    """
+    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        try:
+            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        sync_folder(path.parent)
+    except OSError as error:
+        msg = f"{path} cannot be written: {error.strerror or error}"
+        raise LibraryError(msg) from error

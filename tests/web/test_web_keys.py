@@ -1,0 +1,80 @@
+"""Keys: made with a library, hashed at rest, and looked up anew whenever another process changed them."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable
+
+import pytest
+
+import opsin
+from opsin.errors import AccessRefused, Damaged, KeyRefused, UnknownName, UsageError
+from opsin.services.keys import Keys
+from opsin.services.layout import Layout
+
+
+@pytest.fixture
+def keys(library: opsin.Library) -> Keys:
+    return Keys(Layout(library.path))
+
+
+def test_a_new_library_has_an_admin_key_in_a_file_that_only_its_owner_may_read(library: opsin.Library) -> None:
+    file = library.path / "admin.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert Keys(Layout(library.path)).check(file.read_text().strip()).scope == "admin"
+
+
+def test_no_secret_is_stored(keys: Keys, library: opsin.Library) -> None:
+    made = keys.create("shop", "write")
+    stored = library.path / "keys.json"
+    assert made.key not in stored.read_text()
+    assert made.key.rsplit("_", 1)[1] not in stored.read_text()
+    assert stat.S_IMODE(stored.stat().st_mode) == 0o600
+
+
+def test_a_key_allows_its_scope_and_those_before_it(keys: Keys) -> None:
+    key = keys.check(keys.create("shop", "write").key)
+    key.require("read")
+    key.require("write")
+    with pytest.raises(AccessRefused, match="needs admin"):
+        key.require("admin")
+
+
+def test_a_key_that_another_process_revoked_opens_nothing(keys: Keys, library: opsin.Library) -> None:
+    made = keys.create("shop")
+    assert keys.check(made.key).id == made.id
+    Keys(Layout(library.path)).revoke(made.id)
+    with pytest.raises(KeyRefused):
+        keys.check(made.key)
+
+
+@pytest.mark.parametrize(
+    "change", [lambda _: None, lambda _: "", lambda k: k[:-1] + "x", lambda _: "opsin_x_y", lambda _: "\ud800"]
+)
+def test_what_is_no_key_is_refused(keys: Keys, change: Callable[[str], str | None]) -> None:
+    with pytest.raises(KeyRefused):
+        keys.check(change(keys.create("shop").key))
+
+
+def test_an_admin_key_is_made_only_where_there_is_none(keys: Keys, library: opsin.Library) -> None:
+    before = keys.list()
+    keys.make_admin()
+    assert keys.list() == before
+    (library.path / "keys.json").unlink()
+    assert keys.check(keys.make_admin().read_text().strip()).scope == "admin"
+
+
+def test_wrong_names_scopes_and_ids_are_told(keys: Keys) -> None:
+    with pytest.raises(UsageError, match="name"):
+        keys.create(" ")
+    with pytest.raises(UsageError, match="scope"):
+        keys.create("shop", "root")  # type: ignore[arg-type]
+    with pytest.raises(UnknownName, match="opsin keys list"):
+        keys.revoke("nothing")
+
+
+def test_a_damaged_list_of_keys_opens_nothing(keys: Keys, library: opsin.Library) -> None:
+    made = keys.create("shop")
+    (library.path / "keys.json").write_text("[{}]")
+    with pytest.raises(Damaged, match=r"keys\.json"):
+        keys.check(made.key)
