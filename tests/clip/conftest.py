@@ -22,9 +22,9 @@ else:
 MakeEncoder = Callable[..., Encoder]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def quiet_open_clip() -> Iterator[None]:
-    """Keep open_clip, which logs to the root logger, from filling the output."""
+    """Keep open_clip, which logs to the root logger, from filling the output; tests elsewhere look at warnings."""
     before = logging.getLogger().level
     logging.getLogger().setLevel(logging.ERROR)
     yield

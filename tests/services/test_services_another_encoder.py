@@ -35,7 +35,7 @@ def test_what_people_said_survives_a_change_of_encoder(make_library: MakeLibrary
 
     new = make_library("new")
     new.add(photos)
-    list(new.add_each("-", listed=[str(path) for path in (old.path / "blobs").rglob("*") if path.is_file()], copy=True))
+    new.add(*[path for path in (old.path / "blobs").rglob("*") if path.is_file()], copy=True)
     assert new.import_records((tmp_path / "said.jsonl").read_bytes().splitlines()) == ImportCounts(updated=7)
     asset = new.get("red-square.jpg")
     assert asset.owner == "ann"
