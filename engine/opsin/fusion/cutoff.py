@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from opsin.plugin.product import product
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -65,6 +67,6 @@ class Background(msgspec.Struct, frozen=True):
         """Return mean, standard deviation and reach of the background's similarities with ``query``."""
         if not len(self.rows):
             return 0.0, 1.0, 0.0
-        near = self.rows @ query
+        near = product(query[None, :], self.rows.T)[0]
         best = np.sort(near)[-BEST:]
         return float(near.mean()), max(float(near.std()), _LEAST_SPREAD), float(best.mean())
