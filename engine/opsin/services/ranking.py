@@ -14,7 +14,7 @@ from opsin.catalogue.assets import AssetRow
 from opsin.services.tagging import rows_with
 from opsin.services.workspace import Workspace
 
-_SPARE = 32
+_SPARE = 8
 """Vectors asked for beyond the assets wanted: several may be frames of one picture."""
 
 
@@ -36,9 +36,9 @@ def tagged_rows(workspace: Workspace, labels: AbstractSet[str], within: BitMap |
     with workspace.catalogue.read() as connection:
         found = tags.rows_with(connection, labels) if worked_out is None else worked_out
         tagged = BitMap.union(BitMap(), *found.values())
-        if within is None:
+        if within is None and tagged:
             within = workspace.rows.present(connection)
-    return tagged & within
+    return tagged if within is None else tagged & within
 
 
 def nearest_assets(
