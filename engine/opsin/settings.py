@@ -79,6 +79,19 @@ class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_redirects: Annotated[int, msgspec.Meta(ge=0, le=100)] = 3
 
 
+class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the service answers. ``uploads``: requests with pictures at once; ``max_body``: bytes of one request.
+
+    ``hosts`` are names that it may be called by, beside localhost and addresses in numbers; ``origins`` are other sites
+    whose pages may ask it.
+    """
+
+    uploads: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
+    max_body: Amount = 128 * MIB
+    hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, and no setting."""
 
@@ -86,6 +99,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     host: HostSettings = HostSettings()
     tags: TagSettings = TagSettings()
     urls: UrlSettings = UrlSettings()
+    serve: ServeSettings = ServeSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "encoders": ("knowing", "List, fetch and measure encoders."),
     "plugins": ("plugins", "List plugins, and see whether they work."),
     "plugin": ("plugins", "Write a plugin."),
+    "serve": ("serving", "Serve the library over HTTP."),
     "keys": ("serving", "Make, list and revoke the keys of the service."),
     "completion": ("making", "Print the completion script of a shell."),
 }

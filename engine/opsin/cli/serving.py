@@ -1,17 +1,60 @@
-"""Commands of the service: `opsin keys`."""
+"""Commands of the service: `opsin serve` and `opsin keys`."""
 
 from __future__ import annotations
 
+import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.output import emit, table
-from opsin.cli.shared import json_option, library_option
+from opsin.cli.shared import json_option, library_option, open_library
 
 if TYPE_CHECKING:
     from opsin.library import Scope
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="The port; 0 for any that is free."
+)
+@library_option
+@json_option
+def serve(host: str, port: int, root: Path | None, as_json: bool) -> None:
+    """Serve the library over HTTP, until Ctrl-C or SIGTERM.
+
+    While it runs, this library cannot be written by others. Requests need a key: `opsin keys`.
+    """
+    import opsin
+    from opsin.web.server import serve as serve_library
+
+    def listening(url: str) -> None:
+        if as_json:
+            emit({"event": "listening", "url": url, "docs": f"{url}/v1/docs", "key": str(key)})
+        else:
+            click.echo(
+                f"Serving {library.path} at {url} (what it can: {url}/v1/docs, an admin key: {key}). Ctrl-C ends it."
+            )
+
+    def stopping() -> None:
+        if as_json:
+            emit({"event": "stopping"})
+        else:
+            click.echo("Stopping: requests under way are answered first.")
+
+    with open_library(root) as library:
+        key = opsin.keys(root).make_admin()
+        # Uvicorn raises again what stopped it; the library is closed first.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with suppress(KeyboardInterrupt):
+            serve_library(library, host=host, port=port, listening=listening, stopping=stopping)
+    if as_json:
+        emit({"event": "stopped"})
+    else:
+        click.echo("Stopped; everything is written.")
 
 
 @click.group()
@@ -72,4 +115,4 @@ def revoke_key(number: str, root: Path | None, as_json: bool) -> None:
         click.echo(f"Revoked the key {revoked.id} ({revoked.name}).")
 
 
-COMMANDS = (keys,)
+COMMANDS = (keys, serve)

@@ -35,6 +35,7 @@ from opsin.services import search as searching
 from opsin.services.commit import Added
 from opsin.services.given import Picture
 from opsin.services.workspace import Workspace
+from opsin.settings import Settings
 
 if TYPE_CHECKING:
     from opsin.intake.sources import LeftOut
@@ -57,6 +58,11 @@ class Library:
     def path(self) -> Path:
         """The library's folder."""
         return self._workspace.layout.root
+
+    @property
+    def settings(self) -> Settings:
+        """What is set for this library, by its ``opsin.toml`` and the environment."""
+        return self._workspace.settings
 
     @property
     def encoder(self) -> str:

@@ -1,0 +1,199 @@
+"""How pictures come in a request: as a form with files, as the bytes themselves, or as data URIs in JSON."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+from litestar import Request
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
+
+from opsin.errors import LimitExceeded, UsageError, WrongMediaType
+from opsin.intake.source import too_large
+from opsin.services.given import Upload, upload_of_uri
+from opsin.settings import Settings
+
+AnyRequest = Request[Any, Any, Any]
+T = TypeVar("T", bound=msgspec.Struct)
+_MOST_PARTS = 200
+_LONGEST_FIELD = 1024 * 1024
+_PATIENCE = 120.0
+"""Seconds that a body may take to arrive."""
+_LISTS = frozenset({"tags"})
+_PLURAL = "images"
+
+
+class Given(NamedTuple):
+    """Pictures, and what is said of all of them as plain values."""
+
+    pictures: list[Upload]
+    said: dict[str, Any]
+
+
+async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) -> tuple[list[Upload], T]:
+    """Return the pictures of a request, and what it says of them as a ``kind``.
+
+    :raises UsageError: where it holds no picture, or says something that cannot be.
+    :raises WrongMediaType: where its body is of another kind.
+    :raises LimitExceeded: where a picture is larger than decode.max_bytes.
+    """
+    limit = settings.decode.max_bytes
+    media, options = parse_options_header(request.headers.get("content-type", ""))
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if media == "multipart/form-data":
+                given = await _form(request, options.get("boundary", ""), limit)
+            elif media == "application/json":
+                given = _from_json(await request.body())
+            elif media.startswith("image/") or media == "application/octet-stream":
+                given = Given([Upload(await _whole(request, limit), request.query_params.get("name", ""))], {})
+            else:
+                msg = f"pictures come as multipart/form-data, as image/* (the bytes), or as application/json, not as {media!r}"
+                raise WrongMediaType(msg)
+    except TimeoutError as error:
+        msg = f"the body took more than {_PATIENCE:.0f} seconds"
+        raise UsageError(msg) from error
+    if not given.pictures:
+        raise UsageError("there is no picture: send a file, its bytes, or a data URI in `image` or `images`")
+    for picture in given.pictures:
+        if len(picture.data) > limit:
+            raise too_large("The picture", limit)
+    return given.pictures, _said(request.query_params, given.said, kind)
+
+
+def _said(query: Mapping[str, Any], body: Mapping[str, Any], kind: type[T]) -> T:
+    """Join what the address and the body say; the body counts where both do."""
+    names = {field.name for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    for name in names & query.keys():
+        several = query.getall(name) if hasattr(query, "getall") else [query[name]]
+        values[name] = several if name in _LISTS else several[-1]
+    values |= body
+    if isinstance(values.get("context"), str):
+        try:
+            values["context"] = msgspec.json.decode(values["context"])
+        except (msgspec.DecodeError, RecursionError) as error:
+            msg = f"context has to be a JSON object: {error}"
+            raise UsageError(msg) from error
+    try:
+        return msgspec.convert(values, kind, strict=False)
+    except (msgspec.ValidationError, RecursionError) as error:
+        raise UsageError(str(error)) from error
+
+
+async def _whole(request: AnyRequest, limit: int) -> bytes:
+    """Return the body, read no further than ``limit``."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise too_large("The picture", limit)
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise too_large("The picture", limit)
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _from_json(body: bytes) -> Given:
+    try:
+        said = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"the body is no JSON object: {error}"
+        raise UsageError(msg) from error
+    uris = said.pop(_PLURAL, [])
+    if "image" in said:
+        uris = [said.pop("image"), *uris] if isinstance(uris, list) else [None]
+    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
+        raise UsageError("`image` has to be a data URI, and `images` a list of them")
+    if len(uris) > _MOST_PARTS:
+        msg = f"at most {_MOST_PARTS} pictures fit into one request"
+        raise UsageError(msg)
+    return Given([upload_of_uri(uri) for uri in uris], said)
+
+
+async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
+    """Parse a form as it arrives: each file is in memory once, and refused when it passes the limit."""
+    given = Given([], {})
+    try:
+        async for segment, data in _segments(request, boundary, limit):
+            if segment.filename is not None or (segment.content_type or "").startswith("image/"):
+                given.pictures.append(Upload(data, segment.filename or ""))
+            elif segment.name in {"image", _PLURAL}:
+                given.pictures.append(upload_of_uri(_text(segment, data)))
+            elif segment.name in _LISTS:
+                given.said.setdefault(segment.name, []).append(_text(segment, data))
+            else:
+                given.said[segment.name or ""] = _text(segment, data)
+    except ParserLimitReached as error:
+        msg = f"the form passes a limit: {error}; at most {_MOST_PARTS} parts fit into one request"
+        raise UsageError(msg) from error
+    except (MultipartError, ValueError) as error:
+        msg = f"the form is not well formed: {error}"
+        raise UsageError(msg) from error
+    return given
+
+
+async def _segments(request: AnyRequest, boundary: str, limit: int) -> AsyncIterator[tuple[MultipartSegment, bytes]]:
+    with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS) as parser:
+        segment: MultipartSegment | None = None
+        chunks: list[bytes | bytearray] = []
+        size = 0
+        async for received in request.stream():
+            if parser.closed:
+                continue
+            for event in parser.parse(received):
+                if isinstance(event, MultipartSegment):
+                    segment, chunks, size = event, [], 0
+                elif event is not None:
+                    size += len(event)
+                    if size > limit:
+                        raise too_large("The picture", limit)
+                    chunks.append(event)
+                elif segment is not None:
+                    yield segment, b"".join(chunks)
+
+
+def _text(segment: MultipartSegment, data: bytes) -> str:
+    if len(data) > _LONGEST_FIELD:
+        msg = f"the field {segment.name} has more than {_LONGEST_FIELD:,} bytes"
+        raise LimitExceeded(msg, limit="serve.max_body")
+    return data.decode("utf-8")
+
+
+@dataclass
+class PicturesOperation(Operation):
+    """Says in OpenAPI how pictures come; handlers that read bodies themselves have no parameter that would."""
+
+    def __post_init__(self) -> None:
+        binary = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
+        uri = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="A data URI")
+        some = {"image": uri, _PLURAL: Schema(type=OpenAPIType.ARRAY, items=uri)}
+        files = {"file": Schema(type=OpenAPIType.ARRAY, items=binary, description="One picture or several")}
+        said = dict(self.fields())
+        self.request_body = RequestBody(
+            description="One picture or several: as a form, as the bytes themselves, or as data URIs",
+            required=True,
+            content={
+                "multipart/form-data": OpenAPIMediaType(
+                    schema=Schema(type=OpenAPIType.OBJECT, properties={**files, **said})
+                ),
+                "application/json": OpenAPIMediaType(
+                    schema=Schema(type=OpenAPIType.OBJECT, properties={**some, **said})
+                ),
+                "image/*": OpenAPIMediaType(schema=binary),
+            },
+        )
+
+    def fields(self) -> Mapping[str, Schema]:
+        """Return what may be said beside the pictures."""
+        share = Schema(
+            type=OpenAPIType.NUMBER, minimum=0, maximum=1, description="The score a label must pass to be a tag"
+        )
+        return {"auto_tag": share}

@@ -1,0 +1,126 @@
+"""The one table from errors to application/problem+json (RFC 9457)."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from litestar import Request, Response
+from litestar.exceptions import HTTPException
+from litestar.openapi.datastructures import ResponseSpec
+
+from opsin import errors
+from opsin.errors import LimitExceeded, OpsinError
+from opsin.services.commit import Problem
+
+PROBLEM = "application/problem+json"
+RETRY_AFTER = 2
+"""Seconds after which it makes sense to ask again where a plugin or the service is busy."""
+_log = logging.getLogger(__name__)
+
+
+class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What went wrong: ``code`` is for programs and stays; ``limit`` names the setting of a passed limit."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str = ""
+    limit: str | None = None
+
+
+BY_STATUS: Mapping[int, type[OpsinError]] = {
+    400: errors.UsageError,
+    401: errors.KeyRefused,
+    403: errors.AccessRefused,
+    404: errors.UnknownName,
+    405: errors.WrongMethod,
+    413: errors.LimitExceeded,
+    415: errors.WrongMediaType,
+    503: errors.Overloaded,
+}
+"""What an error of the web framework is called."""
+BY_CODE: Mapping[str, type[OpsinError]] = {
+    error.code: error
+    for error in vars(errors).values()
+    if inspect.isclass(error) and issubclass(error, errors.OpsinError)
+}
+"""Every error by its code."""
+_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'Bearer realm="opsin"'},
+    503: {"Retry-After": str(RETRY_AFTER)},
+}
+
+
+def details(kind: type[OpsinError], message: str, *, limit: str | None = None) -> ProblemDetails:
+    """Return the answer for an error of this kind."""
+    return ProblemDetails(
+        type=f"urn:opsin:problem:{kind.code}",
+        title=kind.title,
+        status=kind.http_status,
+        code=kind.code,
+        detail=message,
+        limit=limit,
+    )
+
+
+def describe(error: Exception) -> ProblemDetails:
+    """Return the answer for any error; what nobody foresaw is logged, and its text is kept from the caller."""
+    if isinstance(error, OpsinError):
+        return details(type(error), str(error), limit=error.limit if isinstance(error, LimitExceeded) else None)
+    if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
+        found = details(BY_STATUS[error.status_code], _detail(error))
+        return msgspec.structs.replace(found, limit="serve.max_body") if error.status_code == 413 else found
+    _log.error("an error that nobody foresaw", exc_info=error)
+    return details(OpsinError, "this should not happen; the log of the service says more")
+
+
+def headers_of(found: ProblemDetails) -> dict[str, str]:
+    """Return the headers that belong to an answer."""
+    return dict(_HEADERS.get(found.status, {}))
+
+
+def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Render an error."""
+    found = describe(error)
+    return Response(msgspec.json.encode(found), status_code=found.status, media_type=PROBLEM, headers=headers_of(found))
+
+
+def raise_alone(problems: Sequence[Problem | None]) -> None:
+    """Raise what is wrong with a picture that came alone; of several, each answers for itself."""
+    if len(problems) != 1 or (problem := problems[0]) is None:
+        return
+    kind = BY_CODE[problem.code]
+    raise LimitExceeded(problem.message, limit=problem.limit or "") if kind is LimitExceeded else kind(problem.message)
+
+
+def of_picture(problem: Problem) -> ProblemDetails:
+    """Return the answer for a picture that could not be taken."""
+    return details(BY_CODE[problem.code], problem.message, limit=problem.limit)
+
+
+def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
+    """Return what OpenAPI says of these statuses."""
+    return {
+        status: ResponseSpec(
+            data_container=ProblemDetails,
+            description=BY_STATUS[status].title if status in BY_STATUS else "The picture was refused",
+            media_type=PROBLEM,
+            generate_examples=False,
+        )
+        for status in statuses
+    }
+
+
+def _detail(error: HTTPException) -> str:
+    extra = error.extra if isinstance(error.extra, list) else []
+    told = "; ".join(f"{each.get('key', '')}: {each.get('message', '')}" for each in extra if isinstance(each, dict))
+    if error.status_code == 413:
+        return "the body is larger than serve.max_body allows"
+    if error.status_code == 404:
+        return "there is nothing at this address: /v1/docs shows what there is"
+    return told or error.detail

@@ -1,0 +1,71 @@
+"""Runs the service with uvicorn: one process, one library, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from opsin.errors import UsageError
+from opsin.library import Library
+from opsin.web.app import create_app
+
+_DRAIN = 30
+"""Seconds that requests under way have to end."""
+_log = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Says when it listens, and when it begins to stop."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], stopping: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+        self._stopping = stopping
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._listening()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._stopping()
+        await super().shutdown(sockets)
+
+
+def serve(
+    library: Library, *, host: str, port: int, listening: Callable[[str], None], stopping: Callable[[], None]
+) -> None:
+    """Serve ``library`` until SIGINT or SIGTERM; requests under way are answered first.
+
+    ``listening`` is called with the URL once it can be asked, ``stopping`` when it begins to stop. What a signal does
+    besides is the caller's: it is raised again when all is done.
+
+    :raises UsageError: where nothing can listen at this place.
+    """
+    with _listen(host, port) as sock:
+        found = sock.getsockname()
+        url = f"http://{f'[{host}]' if ':' in host else host}:{found[1]}"
+        config = uvicorn.Config(
+            create_app(library),
+            http="h11",
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_DRAIN,
+        )
+        _Server(config, lambda: listening(url), stopping).run(sockets=[sock])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError, UnicodeError) as error:
+        msg = f"cannot listen on {host}, port {port} ({getattr(error, 'strerror', None) or error}): choose another --port or --host"
+        raise UsageError(msg) from error

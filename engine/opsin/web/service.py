@@ -1,0 +1,77 @@
+"""What all handlers share: the library, its keys, the threads that work for requests, and whether it is ready."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+from opsin.errors import OpsinError, Overloaded
+from opsin.library import Library, keys
+
+T = TypeVar("T")
+_QUICK = 8
+"""Threads for searches, lists and the like: few, so that they do not stand in each other's way."""
+_log = logging.getLogger(__name__)
+
+
+class Service:
+    """One library as it is served. Nothing of it blocks the event loop."""
+
+    def __init__(self, library: Library) -> None:
+        self.library = library
+        self.settings = library.settings
+        self.keys = keys(library.path)
+        self._quick = ThreadPoolExecutor(_QUICK, thread_name_prefix="opsin-web")
+        self._pictures = ThreadPoolExecutor(self.settings.serve.uploads, thread_name_prefix="opsin-web-pictures")
+        self._taken = 0
+        self._loading = threading.Thread(target=self._load, name="opsin-web-load")
+        self.missing: str | None = "the models are being loaded"
+
+    def start(self) -> None:
+        """Begin to load the models; requests that need them wait."""
+        self._loading.start()
+
+    def _load(self) -> None:
+        try:
+            self.library.load()
+        except OpsinError as error:
+            self.missing = str(error)
+            _log.error("the models cannot be loaded: %s", error)
+        else:
+            self.missing = None
+
+    def stop(self) -> None:
+        """Wait for what is under way."""
+        if self._loading.ident is not None:
+            self._loading.join()
+        self._pictures.shutdown()
+        self._quick.shutdown()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run something quick in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._quick, work)
+
+    async def run_pictures(self, work: Callable[[], T]) -> T:
+        """Run something that looks at pictures in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pictures, work)
+
+    @contextmanager
+    def admitted(self) -> Iterator[None]:
+        """Hold a place for a request with pictures, from before its body is read until it is answered.
+
+        :raises Overloaded: where all places are taken.
+        """
+        most = self.settings.serve.uploads
+        if self._taken >= most:
+            msg = f"{most} requests with pictures are under way (serve.uploads): ask again in a moment"
+            raise Overloaded(msg)
+        self._taken += 1
+        try:
+            yield
+        finally:
+            self._taken -= 1

@@ -1,0 +1,113 @@
+"""Runs `opsin serve` in a process of its own, on a library with the fake encoder, and asks it over loopback."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import httpx
+import pytest
+
+import opsin
+
+SETTINGS = """\
+[host]
+extra_plugins = ["opsin.testing.plugin"]
+
+[plugins.starter]
+enabled = false
+
+[plugins.open_clip]
+enabled = false
+
+[serve]
+hosts = ["opsin.example"]
+origins = ["https://shop.example"]
+max_body = 2_000_000
+uploads = 4
+
+[decode]
+max_bytes = 1_000_000
+"""
+MAIN = "import sys; sys.argv = ['opsin', *{arguments!r}]; from opsin.cli import main; main()"
+PATIENCE = 60.0
+
+
+class Served:
+    """A service in another process: its address, its admin key and its library."""
+
+    def __init__(self, home: Path, *arguments: str) -> None:
+        code = MAIN.format(arguments=["serve", "--library", str(home), "--port", "0", "--json", *arguments])
+        with (home / "log").open("w") as log:
+            self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True)
+        self.home = home
+        self.key = (home / "admin.key").read_text().strip()
+        self.url = str(self.next_line()["url"])
+        self.client = self.client_with(self.key)
+
+    @property
+    def _out(self) -> IO[str]:
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def next_line(self) -> dict[str, Any]:
+        line = self._out.readline()
+        assert line, (self.home / "log").read_text()
+        return dict(json.loads(line))
+
+    def client_with(self, key: str | None) -> httpx.Client:
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
+
+    def wait_until_ready(self) -> None:
+        until = time.monotonic() + PATIENCE
+        while self.client.get("/v1/health/ready").status_code != 200:
+            assert time.monotonic() < until, (self.home / "log").read_text()
+            time.sleep(0.05)
+
+    def stop(self, number: int = signal.SIGTERM) -> list[dict[str, Any]]:
+        """Stop it as a service manager does, and return what it said from then on."""
+        if self._out.closed:
+            return []
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        said = [json.loads(line) for line in self._out]
+        self.process.wait(PATIENCE)
+        self._out.close()
+        self.client.close()
+        return said
+
+
+Serve = Callable[..., Served]
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+    """Return a function that makes a library and serves it, or serves one that is there."""
+    running: list[Served] = []
+
+    def start(home: Path | None = None) -> Served:
+        if home is None:
+            home = tmp_path_factory.mktemp("served")
+            (home / "opsin.toml").write_text(SETTINGS, "utf-8")
+            opsin.init(home, encoder="fake").close()
+        running.append(Served(home))
+        return running[-1]
+
+    yield start
+    for served in running:
+        served.stop()
+
+
+@pytest.fixture(scope="module")
+def served(serve: Serve) -> Served:
+    """Return a service that is ready."""
+    made = serve()
+    made.wait_until_ready()
+    return made

@@ -1,0 +1,87 @@
+"""Who may ask: keys with scopes, hosts and origins; health, version and the documentation are open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from opsin.services.keys import Keys
+from opsin.services.layout import Layout
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Served
+
+OPEN = [
+    "/v1/health/live",
+    "/v1/health/ready",
+    "/v1/version",
+    "/v1/docs",
+    "/v1/docs/swagger-ui-bundle.js",
+    "/v1/openapi.json",
+]
+
+
+@pytest.mark.parametrize("address", OPEN)
+def test_what_is_open_needs_no_key(served: Served, address: str) -> None:
+    with served.client_with(None) as client:
+        assert client.get(address).status_code == 200
+
+
+def test_everything_else_needs_a_key(served: Served) -> None:
+    schema = served.client.get("/v1/openapi.json").json()
+    with served.client_with(None) as client, served.client_with("opsin_00000000_0") as wrong:
+        for path, methods in schema["paths"].items():
+            for method in methods:
+                if path in OPEN:
+                    continue
+                address = path.replace("{asset_id}", "01a20a74-8d66-7ae0-a15c-eb1c889c71b3")
+                for each in (client, wrong):
+                    answer = each.request(method, address)
+                    assert (answer.status_code, answer.json()["code"]) == (401, "key-refused"), path
+                    assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+def test_a_key_does_what_its_scope_allows_until_it_is_revoked(served: Served) -> None:
+    keys = Keys(Layout(served.home))
+    made = keys.create("reader", "read")
+    with served.client_with(made.key) as client:
+        assert client.get("/v1/tags").status_code == 200
+        refused = client.post("/v1/assets", content=b"x", headers={"Content-Type": "image/png"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "access-refused")
+        keys.revoke(made.id)
+        assert client.get("/v1/tags").status_code == 401
+    with served.client_with(None) as client:
+        assert client.get("/v1/tags", headers={"X-Api-Key": served.key}).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8484", "localhost", "[::1]:9", "opsin.example", "OPSIN.example:443"])
+def test_the_service_answers_to_its_names_with_any_port(served: Served, host: str) -> None:
+    assert served.client.get("/v1/version", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8484", "opsin.example.evil.example", "[", "localhost.evil"]
+)
+def test_the_service_answers_to_no_other_name(served: Served, host: str) -> None:
+    for address in ("/v1/version", "/nothing"):
+        answer = served.client.get(address, headers={"Host": host})
+        assert (answer.status_code, answer.json()["code"]) == (403, "origin-refused")
+
+
+def test_pages_of_other_sites_may_not_ask(served: Served) -> None:
+    def asked(origin: str) -> int:
+        return served.client.get("/v1/version", headers={"Origin": origin}).status_code
+
+    assert asked(served.url) == asked("https://shop.example") == 200
+    assert {asked("https://evil.example"), asked("null"), asked("http://localhost:1"), asked("http://[")} == {403}
+
+
+def test_the_documentation_loads_from_this_service_only(served: Served) -> None:
+    page = served.client.get("/v1/docs")
+    assert "http" not in page.text
+    assert page.headers["content-security-policy"].startswith("default-src 'self'")
+    for name in ("swagger-ui.css", "swagger-ui-bundle.js", "favicon-32x32.png", "start.js"):
+        assert f"docs/{name}" in page.text
+        assert served.client.get(f"/v1/docs/{name}").content
+    assert served.client.get("/v1/docs/index.html").status_code == 404

@@ -1,0 +1,63 @@
+"""The page about the service: its examples run as they stand, and its table of errors is that of the code."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from opsin.errors import OpsinError
+from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.problems import BY_CODE
+
+if TYPE_CHECKING:
+    from tests.conftest import Lacking
+    from tests.web.conftest import Served
+
+PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+
+
+def test_the_examples_run_as_they_stand(served: Served, tmp_path: Path, lacking: Lacking) -> None:
+    if shutil.which("curl") is None:
+        lacking("curl is not installed")
+    (tmp_path / "photo.jpg").write_bytes(jpeg_bytes(make_picture("red", "square", 96)))
+    examples = [block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "curl" in block]
+    # \n after each answer, so that each stands on a line
+    script = "set -eu\n" + "\n".join(examples).replace("curl --fail", "curl -w '\\n' --fail")
+    environment = {"PATH": os.environ["PATH"], "URL": served.url, "KEY": served.key, "HOME": str(tmp_path)}
+    ran = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr
+    answers = [msgspec.json.decode(line) for line in ran.stdout.splitlines() if line.startswith(("{", "["))]
+    assert len(answers) >= sum(example.count("curl") for example in examples) - 3  # what goes to files
+    assert (tmp_path / "original.jpg").read_bytes().startswith((tmp_path / "photo.jpg").read_bytes())
+
+
+def test_every_status_and_code_of_the_table_is_that_of_the_error() -> None:
+    rows = re.findall(r"^\| (\d[\d, ]*) \| (.*) \|$", PAGE, re.MULTILINE)
+    assert rows
+    for statuses, text in rows:
+        for code in set(re.findall(r"`([a-z-]+)`", text)) & BY_CODE.keys():
+            assert str(BY_CODE[code].http_status) in statuses, code
+    told = {status for statuses, _ in rows for status in re.findall(r"\d+", statuses)}
+    assert {str(error.http_status) for error in BY_CODE.values() if error is not OpsinError} - told == {"500"}
+
+
+def test_openapi_says_how_pictures_come_and_what_every_answer_is(served: Served) -> None:
+    schema = served.client.get("/v1/openapi.json").json()
+    assert schema["openapi"].startswith("3.1")
+    for path in ("/v1/analyse", "/v1/assets"):
+        kinds = schema["paths"][path]["post"]["requestBody"]["content"]
+        assert kinds.keys() == {"multipart/form-data", "application/json", "image/*"}
+    for path, methods in schema["paths"].items():
+        for method, operation in methods.items():
+            for status, answer in operation["responses"].items():
+                for kind, content in answer.get("content", {}).items():
+                    assert content.get("schema"), (path, method, status)
+                    assert (kind == "application/problem+json") == (int(status) >= 400), (path, method, status)
