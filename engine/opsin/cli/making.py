@@ -37,9 +37,8 @@ def init(root: Path | None, encoder: str | None, vocabularies: tuple[str, ...], 
     warn_of_licence(target, chosen)
     if better is not None:
         click.echo(
-            f"{better.name} sees more: `{better.install}` fetches it ({size(better.size)}). An encoder is for good, so that "
-            f"needs a library of its own: `opsin init --library {target}-{better.name} --encoder {better.name}`, then "
-            f"`opsin add` the pictures there; what people said comes over by `opsin export` and `opsin import`."
+            f"A better encoder ({size(better.size)}): `{better.install}`, then a library of its own: "
+            f"`opsin init --encoder {better.name} --library FOLDER`."
         )
 
 
