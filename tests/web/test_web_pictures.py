@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import select
 import socket
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -109,6 +111,22 @@ def test_a_body_that_announces_too_much_is_refused_before_it_is_sent(served: Ser
     with socket.create_connection((host, int(port)), timeout=10) as line:
         line.sendall(f"{head}Content-Type: image/jpeg\r\nContent-Length: 900000000000\r\n\r\n".encode())
         assert line.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_more_uploads_at_once_than_are_allowed_are_asked_to_come_again(served: Served) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    head = f"POST /v1/analyse HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {served.key}\r\n"
+    with ExitStack() as stack:
+        lines = [stack.enter_context(socket.create_connection((host, int(port)), timeout=10)) for _ in range(5)]
+        for line in lines:
+            line.sendall(f"{head}Content-Type: image/jpeg\r\nContent-Length: 1000\r\n\r\n".encode())
+        (refused,) = select.select(lines, [], [], 10)[0]
+        answer = refused.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: " in answer.lower()
+        assert served.client.get("/v1/tags").status_code == 200
+    tries = (served.client.post("/v1/analyse", content=RED, headers=JPEG).status_code for _ in range(500))
+    assert 200 in tries, "the places of those who went away are not free again"
 
 
 def test_an_added_picture_is_there_with_all_that_was_said_of_it(served: Served, asset: str) -> None:
