@@ -45,6 +45,7 @@ from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
 from opsin.services.relabel import Forgotten, LabelChanges
 from opsin.services.search import Hit, Page, Part
 from opsin.services.sidecars import Sidecar, SidecarCounts
+from opsin.services.taking import Said
 from opsin.services.upkeep import IndexStatus
 from opsin.services.views import AssetView
 from opsin.services.watching import Watched
@@ -76,6 +77,7 @@ __all__ = [
     "Reanalysed",
     "Reanalysis",
     "Record",
+    "Said",
     "Scope",
     "Sidecar",
     "SidecarCounts",

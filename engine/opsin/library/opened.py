@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
 from opsin.library.index import LibraryIndex
 from opsin.library.vocabularies import Vocabularies
@@ -89,49 +89,31 @@ class Library:
     def add(
         self,
         *pictures: Picture,
-        owner: str | None = None,
         tags: Iterable[str] = (),
-        caption: str | None = None,
-        context: Mapping[str, Any] | None = None,
-        copy: bool = False,
-        auto_tag: float | None = None,
         mark_vanished: bool = False,
+        **said: Unpack[taking.Said],
     ) -> Outcomes:
         """Add pictures, wait until all are durable and searchable, and return what became of each.
 
         ``pictures``: files, folders, globs, URLs (http, s3, ...), data URIs, or the bytes of a picture. Options as for
         :meth:`add_each`.
         """
-        said = taking.options(
-            self._workspace.writable,
-            owner=owner,
-            tags=tags,
-            caption=caption,
-            context=context,
-            copy=copy,
-            auto_tag=auto_tag,
-        )
-        return [*taking.add_each(self._workspace, pictures, said, mark_vanished=mark_vanished)]
+        return [*self.add_each(*pictures, tags=tags, mark_vanished=mark_vanished, **said)]
 
     def add_each(
         self,
         *pictures: Picture,
-        owner: str | None = None,
         tags: Iterable[str] = (),
-        caption: str | None = None,
-        context: Mapping[str, Any] | None = None,
-        copy: bool = False,
-        auto_tag: float | None = None,
         mark_vanished: bool = False,
         views: bool = True,
         listed: Iterable[str] = (),
         left_out: Callable[[LeftOut], None] | None = None,
+        **said: Unpack[taking.Said],
     ) -> Iterator[Added]:
         """Add pictures one after the other; each is durable and searchable when it is yielded.
 
         Files, folders and buckets are referenced where they are, unless ``copy``; everything else is copied in.
-        ``tags`` are attached as a person's; ``auto_tag`` is the score (0..1) that a label must pass to become a tag.
-        ``listed`` holds the names that "-" stands for, e.g. an open text file, and is read in a thread of its own, so
+        ``tags`` are attached as a person's; what else may be ``said`` of each: see :class:`opsin.library.Said`. ``listed`` holds the names that "-" stands for, e.g. an open text file, and is read in a thread of its own, so
         that a picture is answered before the next name comes. ``left_out`` is called with each file that is no picture.
         Without ``views``, unchanged assets come as their id alone, which is faster.
         A picture that cannot be added is yielded with its ``problem`` and ends nothing.
@@ -143,19 +125,10 @@ class Library:
         :raises UsageError: for an option that makes no sense.
         :raises LibraryError: where the library is read only, or cannot be written.
         """
-        said = taking.options(
-            self._workspace.writable,
-            owner=owner,
-            tags=tags,
-            caption=caption,
-            context=context,
-            copy=copy,
-            auto_tag=auto_tag,
-        )
         return taking.add_each(
             self._workspace,
             pictures,
-            said,
+            taking.options(self._workspace.writable, tags, said),
             mark_vanished=mark_vanished,
             views=views,
             listed=listed,
@@ -169,12 +142,11 @@ class Library:
     def watch(
         self,
         *folders: str | Path,
-        owner: str | None = None,
         tags: Iterable[str] = (),
-        auto_tag: float | None = None,
         interval: float = 2.0,
         settle: float = 2.0,
         stop: threading.Event | None = None,
+        **said: Unpack[taking.Said],
     ) -> Generator[watching.Watched, None, None]:
         """Add what appears or changes in ``folders``, mark what vanishes, and yield each event, until ``stop`` is set.
 
@@ -183,9 +155,9 @@ class Library:
 
         :raises UsageError: where a folder is none, or is the library itself.
         """
-        said = taking.options(self._workspace.writable, owner=owner, tags=tags, auto_tag=auto_tag)
+        options = taking.options(self._workspace.writable, tags, said)
         places = [checked.path(folder, "a folder") for folder in folders]
-        return watching.watch(self._workspace, places, said, interval=interval, settle=settle, stop=stop)
+        return watching.watch(self._workspace, places, options, interval=interval, settle=settle, stop=stop)
 
     def analyse(
         self,

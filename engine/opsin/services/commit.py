@@ -34,7 +34,7 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     owner: str | None = None
     tags: tuple[str, ...] = ()
     caption: str | None = None
-    context: Mapping[str, Any] = {}
+    context: Mapping[str, Any] | None = None
     copy: bool = False
     auto_tag: float | None = None
 
@@ -46,7 +46,8 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
         for what, value in (("owner", self.owner), ("caption", self.caption)):
             if value is not None:
                 checked.text(value, what)
-        checked.facts(self.context)
+        if self.context is not None:
+            checked.facts(self.context)
         if self.auto_tag is not None:
             checked.share(self.auto_tag, "auto_tag")
 

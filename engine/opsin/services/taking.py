@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from opsin.services import checked, once, people
 from opsin.services.add import add
@@ -17,28 +17,27 @@ if TYPE_CHECKING:
     from opsin.intake.sources import LeftOut
 
 
-def options(
-    workspace: Workspace,
-    *,
-    owner: str | None = None,
-    tags: Iterable[str] = (),
-    caption: str | None = None,
-    context: Mapping[str, Any] | None = None,
-    copy: bool = False,
-    auto_tag: float | None = None,
-) -> AddOptions:
+class Said(TypedDict, total=False):
+    """What may be said of pictures that are added, besides tags.
+
+    ``copy`` copies also what would be referenced where it is; ``auto_tag`` is the score (0..1) that a label must pass to
+    become a tag.
+    """
+
+    owner: str | None
+    caption: str | None
+    context: Mapping[str, Any] | None
+    copy: bool
+    auto_tag: float | None
+
+
+def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions:
     """Return what is said of each picture, checked; words that name a label stand for it.
 
     :raises UsageError: for what makes no sense.
     """
-    return AddOptions(
-        owner=owner,
-        tags=tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags")),
-        caption=caption,
-        context={} if context is None else checked.facts(context),
-        copy=copy,
-        auto_tag=auto_tag,
-    )
+    meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags"))
+    return AddOptions(tags=meant, **said)
 
 
 def add_each(
