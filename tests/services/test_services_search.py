@@ -21,12 +21,6 @@ else:
     from counting import Counted
 
 
-@pytest.fixture
-def filled(library: opsin.Library, photos: Path) -> opsin.Library:
-    library.add(photos, owner="ann")
-    return library
-
-
 def names(page: opsin.services.search.Page) -> list[str]:
     return [hit.asset.name for hit in page.hits]
 
