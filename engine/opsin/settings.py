@@ -26,6 +26,8 @@ Workers = Annotated[int, msgspec.Meta(ge=0, le=1024)]
 Seconds = Annotated[float, msgspec.Meta(gt=0, le=7 * 86_400)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Runtime = Literal["auto", "openvino", "torch"]
+Addresses = Annotated[str, msgspec.Meta(pattern=r"^(\*|https?://[A-Za-z0-9._-]+(:\d{1,5})?(/[^?#\s\x00-\x1f]*)?)$")]
+"""The beginning of web addresses, or "*" for all."""
 
 
 class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -83,13 +85,14 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the service answers. ``uploads``: requests with pictures at once; ``max_body``: bytes of one request.
 
     ``hosts`` are names that it may be called by, beside localhost and addresses in numbers; ``origins`` are other sites
-    whose pages may ask it.
+    whose pages may ask it; ``urls`` are the beginnings of addresses from which it fetches pictures, "*" for any.
     """
 
     uploads: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     max_body: Amount = 128 * MIB
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+    urls: tuple[Addresses, ...] = ()
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

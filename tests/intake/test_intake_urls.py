@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
 import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import quote
 
 import httpcore
 import pytest
 
 from opsin.errors import LimitExceeded, SourceUnavailable
 from opsin.intake.addresses import is_public
+from opsin.intake.calls import parse
+from opsin.intake.calls import resolve as ask_the_system
 from opsin.intake.sources import expand
-from opsin.intake.urls import Fetcher
+from opsin.intake.urls import Fetcher, is_allowed
 from opsin.settings import Settings, UrlSettings
 
 PUBLIC = "93.184.215.14"
@@ -94,6 +98,23 @@ class Answers(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
+    def answer_endless(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        try:
+            while True:
+                self.wfile.write(b"x" * 4096)
+        except OSError:
+            pass
+
+    def answer_bomb(self) -> None:
+        packed = gzip.compress(bytes(10_000_000))
+        self.send_response(200)
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(packed)))
+        self.end_headers()
+        self.wfile.write(packed)
+
     def answer_loop(self) -> None:
         self.send_response(307)
         self.send_header("Location", "/loop")
@@ -131,7 +152,7 @@ def seen(server: object) -> list[tuple[str, str]]:
 @pytest.fixture
 def server() -> Iterator[Server]:
     with Server() as made:
-        thread = threading.Thread(target=made.serve_forever)
+        thread = threading.Thread(target=made.serve_forever, args=(0.01,))
         thread.start()
         yield made
         made.shutdown()
@@ -167,7 +188,9 @@ class Names:
     def __call__(self, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
         if host not in self._answers:
-            raise OSError("unknown name")
+            if host.endswith(".example"):
+                raise OSError("unknown name")
+            return ask_the_system(host, port)  # a number in some spelling: no name server is asked
         answers = self._answers[host]
         return answers.pop(0) if len(answers) > 1 else answers[0]
 
@@ -219,6 +242,11 @@ def test_a_redirect_leads_to_the_picture(server: Server) -> None:
         ("loop", r"urls\.max_redirects"),
         ("redirect?file:///etc/passwd", "only http and https"),
         ("redirect?http://photos.example:22/", "port 22"),
+        ("redirect?http://photos.example:70000/", "no port 70000"),
+        ("redirect?http://ann:secret@photos.example/", "carries a user name"),
+        ("redirect?ftp://photos.example/", "only http and https"),
+        ("redirect?gopher://photos.example/", "only http and https"),
+        ("redirect?data:image/png;base64,AAAA", "only http and https"),
         ("redirect?", "redirects to nowhere"),
         ("missing", "status 404"),
     ],
@@ -229,11 +257,76 @@ def test_what_does_not_lead_to_a_picture_is_refused_with_the_reason(server: Serv
         fetch.fetch(f"http://photos.example/{path}", 100)
 
 
-@pytest.mark.parametrize("path", ["large", "announced"])
+@pytest.mark.parametrize("path", ["large", "announced", "endless"])
 def test_a_body_larger_than_the_limit_is_not_read(server: Server, path: str) -> None:
     fetch, _ = fetcher(server, Names({"photos.example": [[PUBLIC]]}))
     with pytest.raises(LimitExceeded, match=r"decode\.max_bytes"):
         fetch.fetch(f"http://photos.example/{path}", 1000)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("10.0.0.1", "172.16.9.9", "192.168.1.1", "169.254.169.254", "100.64.1.1", "127.0.0.1", "0.0.0.0"),
+        *("2130706433", "0x7f000001", "0177.0.0.1", "127.1", "0x7f.1", "3232235777", "0xa9fea9fe", "017700000001"),
+        *("[::1]", "[::]", "[fd00::1]", "[fc00::1]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "[100::1]"),
+        *("[::ffff:10.0.0.1]", "[::ffff:a00:1]", "[::127.0.0.1]", "[2002:7f00:1::]", "[2002:a00:1::]"),
+        *("[64:ff9b::10.0.0.1]", "[64:ff9b::a9fe:a9fe]", "[64:ff9b:1::1]", "[2001:0:a00:1::1]", "[2001:db8::1]"),
+        *("[fe80::1%25lo]", "[fe80::1%25eth0]", "127。0。0。1", "①②⑦.0.0.1"),
+    ],
+)
+def test_no_redirect_leads_to_a_private_address_however_it_is_spelled(server: Server, host: str) -> None:
+    fetch, detour = fetcher(server, Names({"photos.example": [[PUBLIC]]}))
+    location = quote(f"http://{host}/ok", safe=":/?%[]")
+    with pytest.raises(SourceUnavailable):
+        fetch.fetch(f"http://photos.example/redirect?{location}", 100)
+    assert detour.wanted == [(PUBLIC, 80)]
+
+
+def test_a_packed_body_is_never_unpacked(server: Server) -> None:
+    fetch, _ = fetcher(server, Names({"photos.example": [[PUBLIC]]}))
+    assert len(fetch.fetch("http://photos.example/bomb", 100_000)) < 100_000
+
+
+@pytest.mark.parametrize(
+    ("url", "allowed", "expected"),
+    [
+        ("https://a.example/b/c.jpg", ["https://a.example/"], True),
+        ("https://a.example/b/c.jpg", ["https://a.example"], True),
+        ("https://a.example/b/c.jpg", ["https://a.example/b"], True),
+        ("https://a.example:443/b/c.jpg", ["https://a.example/b/"], True),
+        ("https://A.example/b/c.jpg?x=../y", ["https://a.example/b/"], True),
+        ("https://a.example/b/c.jpg", ["*"], True),
+        ("https://a.example/b/c.jpg", [], False),
+        ("https://a.example/bb/c.jpg", ["https://a.example/b"], False),
+        ("https://a.example/b/../c.jpg", ["https://a.example/b/"], False),
+        ("https://a.example/b/%2e%2e/c.jpg", ["https://a.example/b/"], False),
+        ("https://a.example/b/%252e%252e/c.jpg", ["https://a.example/b/"], False),
+        ("https://a.example/b/..%5cc.jpg", ["https://a.example/b/"], False),
+        ("http://a.example/b/c.jpg", ["https://a.example/"], False),
+        ("https://a.example:8443/b/c.jpg", ["https://a.example/"], False),
+        ("https://a.example.evil.example/", ["https://a.example"], False),
+        ("https://a.example./b", ["https://a.example/"], False),
+    ],
+)
+def test_a_list_allows_what_lies_below_its_addresses(url: str, allowed: list[str], expected: bool) -> None:
+    assert is_allowed(parse(url), allowed) is expected
+
+
+def test_a_redirect_does_not_lead_out_of_the_list(server: Server) -> None:
+    names = Names({"photos.example": [[PUBLIC]], "cdn.example": [["8.8.8.8"]]})
+    detour = Detour(server.server_address[1])
+    fetch = Fetcher(UrlSettings(), allowed=["http://photos.example/"], resolve=names, backend=detour)
+    assert fetch.fetch("http://photos.example/redirect?/ok", 100) == b"a picture"
+    with pytest.raises(SourceUnavailable, match=r"cdn\.example/ok is refused: serve\.urls"):
+        fetch.fetch("http://photos.example/redirect?http://cdn.example/ok", 100)
+    assert "cdn.example" not in names.asked
+
+
+@pytest.mark.parametrize("url", ["http://\ud800/", "http://a.example/\ud800", "http://a.example:0/", "//a", ""])
+def test_what_is_no_address_is_refused(url: str) -> None:
+    with pytest.raises(SourceUnavailable):
+        parse(url)
 
 
 def test_a_server_that_drips_gains_no_time(server: Server) -> None:

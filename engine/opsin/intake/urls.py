@@ -1,55 +1,49 @@
-"""Fetches a picture from a web address: public addresses only, each connection pinned to an address that was checked."""
+"""Fetches a picture from a web address, redirects included, and knows which addresses a list allows."""
 
 from __future__ import annotations
 
-import socket
-import ssl
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import httpcore
 import httpx
 
 from opsin.errors import SourceUnavailable
-from opsin.intake.addresses import is_public
+from opsin.intake.calls import Caller, Resolve, header, parse, resolve
 from opsin.intake.source import MissingSource, Source, too_large
 
 if TYPE_CHECKING:
     from opsin.settings import UrlSettings
 
-Resolve = Callable[[str, int], Sequence[str]]
-
+ANY = "*"
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_WEB_PORTS = frozenset({80, 443})
-_FIRST_FREE_PORT = 1024
-_HEADERS = [("User-Agent", "Opsin"), ("Accept", "image/*,*/*;q=0.5"), ("Accept-Encoding", "identity")]
-
-
-def resolve(host: str, port: int) -> list[str]:
-    """Ask the system for the addresses of ``host``, in its order of preference."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
+_HEADERS = {"Accept": "image/*,*/*;q=0.5", "Accept-Encoding": "identity"}
 
 
 class Fetcher:
     """Fetches web addresses under the rules of ``[urls]``.
 
-    A name is resolved once for each hop; unless ``allow_private`` is set, every address that it has must be public,
-    and the connection goes to the address that was checked, so that a second answer of the name server changes
-    nothing. TLS still checks the name. Redirects are followed by hand, at most ``max_redirects``, each under the same
-    rules. ``timeout`` is for everything together. Proxy variables of the environment are not used.
+    Each hop is called as :class:`Caller` does. Redirects are followed by hand, at most ``max_redirects``, each under the
+    same rules. ``timeout`` is for everything together. ``allowed``, where it is given, are the only addresses that may
+    be fetched, also by a redirect: see :func:`is_allowed`. A body is taken as it comes, never unpacked.
     """
 
     def __init__(
-        self, settings: UrlSettings, *, resolve: Resolve = resolve, backend: httpcore.NetworkBackend | None = None
+        self,
+        settings: UrlSettings,
+        *,
+        allowed: Sequence[str] | None = None,
+        resolve: Resolve = resolve,
+        backend: httpcore.NetworkBackend | None = None,
     ) -> None:
         self._settings = settings
-        self._resolve = resolve
-        self._backend = backend or httpcore.SyncBackend()
-        self._tls: ssl.SSLContext | None = None
+        self._allowed = allowed
+        self._caller = Caller(
+            allow_private=settings.allow_private, setting="urls.allow_private", resolve=resolve, backend=backend
+        )
 
     def fetch(self, url: str, limit: int) -> bytes:
         """Return the body behind ``url``, at most ``limit`` bytes.
@@ -76,13 +70,10 @@ class Fetcher:
 
     def _get(self, target: httpx.URL, limit: int, deadline: float) -> bytes | str:
         """Return the body, or where a redirect leads."""
-        port = self._check_port(target)
-        address = self._check_address(target, port)
-        backend = _Pinned(self._backend, address, deadline)
-        with (
-            httpcore.ConnectionPool(ssl_context=self._context(), network_backend=backend) as pool,
-            pool.stream("GET", str(target), headers=[("Host", target.netloc.decode()), *_HEADERS]) as response,
-        ):
+        if self._allowed is not None and not is_allowed(target, self._allowed):
+            msg = f"{target} is refused: serve.urls does not name it among the addresses that are fetched here."
+            raise SourceUnavailable(msg)
+        with self._caller.call("GET", target, headers=_HEADERS, deadline=deadline) as response:
             if response.status in _REDIRECTS:
                 return self._location(target, response)
             if response.status != 200:
@@ -91,7 +82,7 @@ class Fetcher:
             return self._body(target, response, limit)
 
     def _body(self, target: httpx.URL, response: httpcore.Response, limit: int) -> bytes:
-        announced = _header(response, b"content-length")
+        announced = header(response, b"content-length")
         if announced.isdigit() and int(announced) > limit:
             raise too_large(str(target), limit)
         body = bytearray()
@@ -102,7 +93,7 @@ class Fetcher:
         return bytes(body)
 
     def _location(self, target: httpx.URL, response: httpcore.Response) -> str:
-        location = _header(response, b"location").decode("latin-1")
+        location = header(response, b"location").decode("latin-1")
         try:
             if location:
                 return str(target.join(location))
@@ -111,137 +102,40 @@ class Fetcher:
         msg = f"{target} redirects to nowhere (status {response.status}, Location {location!r})."
         raise SourceUnavailable(msg)
 
-    def _check_port(self, target: httpx.URL) -> int:
-        port = target.port or (443 if target.scheme == "https" else 80)
-        if port in _WEB_PORTS or port >= _FIRST_FREE_PORT or self._settings.allow_private:
-            return port
-        msg = f"{target} is refused: port {port} belongs to another service (80, 443 and 1024 upwards are allowed)."
-        raise SourceUnavailable(msg)
 
-    def _check_address(self, target: httpx.URL, port: int) -> str:
-        host = target.raw_host.decode("ascii").strip("[]")
-        try:
-            addresses = self._resolve(host, port)
-        except (OSError, UnicodeError) as error:
-            msg = f"{target} cannot be fetched: the name {host} cannot be resolved."
-            raise SourceUnavailable(msg) from error
-        if not addresses:
-            msg = f"{target} cannot be fetched: the name {host} has no address."
-            raise SourceUnavailable(msg)
-        if not self._settings.allow_private and not all(map(is_public, addresses)):
-            msg = f"{target} is refused: {host} is not a public address (urls.allow_private permits it)."
-            raise SourceUnavailable(msg)
-        return addresses[0]
+def is_allowed(target: httpx.URL, allowed: Sequence[str]) -> bool:
+    """Return whether an address is one of ``allowed``: of the same scheme, host and port, at or below the same path.
 
-    def _context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            self._tls = httpx.create_ssl_context(trust_env=False)
-        return self._tls
+    "*" allows every address. A path with a step upwards, also an escaped one, is below nothing: who knows what the
+    server takes it for.
+    """
+    steps = unquote(unquote(target.path)).replace("\\", "/").split("/")
+    for each in allowed:
+        if each == ANY:
+            return True
+        base = httpx.URL(each)
+        same = (target.scheme, target.raw_host, target.port) == (base.scheme, base.raw_host, base.port)
+        if same and ".." not in steps and f"{target.path}/".startswith(f"{base.path.rstrip('/')}/"):
+            return True
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlSource(Source):
     """A picture behind a web address."""
 
+    url: str
     fetcher: Fetcher = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, url: str, fetcher: Fetcher) -> Source:
-        """Describe ``url``; nothing is fetched yet."""
+    def of(cls, url: str, fetcher: Fetcher, *, place: str = "") -> Source:
+        """Describe ``url``; nothing is fetched yet. ``place`` goes before the address in the location."""
         try:
             parsed = parse(url)
         except SourceUnavailable as error:
             return MissingSource.of(url, str(error))
         name = unquote(parsed.path.rstrip("/").rpartition("/")[2], errors="replace")
-        return cls(kind="url", location=str(parsed), name=name or parsed.host, fetcher=fetcher)
+        return cls(kind="url", location=f"{place}{parsed}", name=name or parsed.host, url=str(parsed), fetcher=fetcher)
 
     def read(self, limit: int) -> bytes:
-        return self.fetcher.fetch(self.location, limit)
-
-
-def parse(url: str) -> httpx.URL:
-    """Return ``url`` without its fragment.
-
-    :raises SourceUnavailable: unless it is an http or https address with a host and without a user name.
-    """
-    try:
-        parsed = httpx.URL(url).copy_with(fragment=None)
-    except httpx.InvalidURL as error:
-        msg = f"{url!r} is not a web address: {error}."
-        raise SourceUnavailable(msg) from error
-    if parsed.scheme not in ("http", "https"):
-        msg = f"{url!r} is refused: only http and https addresses are fetched."
-        raise SourceUnavailable(msg)
-    if not parsed.host:
-        msg = f"{url!r} names no host."
-        raise SourceUnavailable(msg)
-    if parsed.userinfo:
-        msg = f"The address of {parsed.host} is refused: it carries a user name or password."
-        raise SourceUnavailable(msg)
-    return parsed
-
-
-def _header(response: httpcore.Response, name: bytes) -> bytes:
-    return next((bytes(value) for key, value in response.headers if key.lower() == name), b"")
-
-
-class _Pinned(httpcore.NetworkBackend):
-    """Connects to one address, whatever name is asked for, and lets nothing take longer than the deadline."""
-
-    def __init__(self, inner: httpcore.NetworkBackend, address: str, deadline: float) -> None:
-        self._inner = inner
-        self._address = address
-        self._deadline = deadline
-
-    def connect_tcp(
-        self,
-        host: str,  # noqa: ARG002 - the name was resolved and checked before
-        port: int,
-        timeout: float | None = None,  # noqa: ARG002 - what is left of the deadline counts
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.NetworkStream:
-        stream = self._inner.connect_tcp(
-            self._address,
-            port,
-            timeout=_left(self._deadline),
-            local_address=local_address,
-            socket_options=socket_options,
-        )
-        return _Hurried(stream, self._deadline)
-
-
-class _Hurried(httpcore.NetworkStream):
-    """A stream whose reads and writes all share one deadline: a server that drips bytes gains no time."""
-
-    def __init__(self, inner: httpcore.NetworkStream, deadline: float) -> None:
-        self._inner = inner
-        self._deadline = deadline
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the deadline counts
-        return self._inner.read(max_bytes, timeout=_left(self._deadline))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the deadline counts
-        self._inner.write(buffer, timeout=_left(self._deadline))
-
-    def close(self) -> None:
-        self._inner.close()
-
-    def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ARG002 - the deadline counts
-    ) -> httpcore.NetworkStream:
-        stream = self._inner.start_tls(ssl_context, server_hostname, timeout=_left(self._deadline))
-        return _Hurried(stream, self._deadline)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._inner.get_extra_info(info)
-
-
-def _left(deadline: float) -> float:
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise httpcore.ReadTimeout("out of time")
-    return left
+        return self.fetcher.fetch(self.url, limit)

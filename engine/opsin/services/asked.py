@@ -9,7 +9,7 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError
 from opsin.intake.source import path_location
 from opsin.services import checked
-from opsin.services.given import Picture, Upload, existing_path, sources_of
+from opsin.services.given import Address, Picture, Upload, existing_path, sources_of
 from opsin.services.search import Part, one_asset
 from opsin.services.workspace import Workspace
 
@@ -38,7 +38,7 @@ def _example(workspace: Workspace, entry: Example) -> Part:
     picture, weight = entry if isinstance(entry, tuple) else (entry, 1.0)
     if isinstance(picture, Upload):
         picture = picture.data
-    if isinstance(picture, bytes):
+    if isinstance(picture, bytes | Address):
         return Part("picture", picture, weight)
     if existing_path(picture) is None:
         with workspace.catalogue.read() as connection:

@@ -30,7 +30,13 @@ class Upload(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-Picture = str | Path | bytes | Upload
+class Address(msgspec.Struct, frozen=True):
+    """A picture behind a web address that a caller of the service sent: only what ``serve.urls`` allows is fetched."""
+
+    url: str
+
+
+Picture = str | Path | bytes | Upload | Address
 
 
 def sources_of(
@@ -42,7 +48,10 @@ def sources_of(
     scopes: list[Scope] | None = None,
     owner: str | None = None,
 ) -> Iterator[Source]:
-    """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for, uploads are ``owner``'s."""
+    """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for.
+
+    Uploads, and what is fetched for a caller of the service, are ``owner``'s.
+    """
     from opsin.intake.sources import expand
 
     for picture in pictures:
@@ -50,6 +59,8 @@ def sources_of(
             yield from_bytes(picture)
         elif isinstance(picture, Upload):
             yield from_upload(picture, owner)
+        elif isinstance(picture, Address):
+            yield from_address(picture, settings, owner)
         elif not isinstance(picture, str | Path):
             msg = f"a picture is named by a text or a path, or given as its bytes, not as {type(picture).__name__}"
             raise UsageError(msg)
@@ -77,13 +88,24 @@ def from_upload(upload: Upload, owner: str | None) -> DataSource:
     return DataSource(kind="data", location=place, name=kept, size=plain.size, data=upload.data)
 
 
+def from_address(address: Address, settings: Settings, owner: str | None = None) -> Source:
+    """Return the source behind a web address that a caller of the service sent; nothing is fetched yet.
+
+    The address names the picture: other bytes at the same address, for the same owner, are the next version of it.
+    """
+    from opsin.intake.urls import Fetcher, UrlSource
+
+    place = "" if owner is None else f"upload:{quote(owner, safe='')}/"
+    return UrlSource.of(address.url, Fetcher(settings.urls, allowed=settings.serve.urls), place=place)
+
+
 def upload_of_uri(uri: str) -> Upload:
     """Return the picture in a data URI.
 
     :raises SourceUnavailable: where it is none, or not well formed; nothing is fetched.
     """
     if uri[:5].lower() != "data:":
-        raise SourceUnavailable("pictures are not fetched from addresses here: send the bytes, or a data URI")
+        raise SourceUnavailable("this is no data URI: send the bytes, a data URI, or a web address as `url`")
     source = DataSource.of(uri)
     if not isinstance(source, DataSource):
         source.read(0)

@@ -21,6 +21,7 @@ from opsin.fusion.cutoff import Background
 from opsin.services import checked
 from opsin.services.analyse import analyse
 from opsin.services.filters import Condition, rows_matching
+from opsin.services.given import Address, from_address
 from opsin.services.ranking import Found, nearest_assets, tagged_rows
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
@@ -36,10 +37,10 @@ _WINDOW = 50
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a query: a text, the bytes of a picture or an asset's id. A negative weight pushes away."""
+    """One part of a query: a text, a picture's bytes or address, or an asset's id. A negative weight pushes away."""
 
     kind: Literal["text", "picture", "asset"]
-    value: str | bytes
+    value: str | bytes | Address
     weight: float = 1.0
 
 
@@ -85,7 +86,7 @@ def search(workspace: Workspace, query: Query) -> Page:
         raise UsageError("say what to search for: words, --like a picture, or both")
     for part in query.parts:
         checked.number(part.weight, "a weight", -_HEAVIEST, _HEAVIEST)
-        if not isinstance(part.value, bytes):
+        if isinstance(part.value, str):
             checked.text(part.value, "what is searched for")
         if part.kind == "text" and not str(part.value).strip():
             raise UsageError("these words are empty: say what to search for")
@@ -175,8 +176,11 @@ def _query_vector(workspace: Workspace, parts: Sequence[Part], background: Backg
 
 
 def _picture_vector(workspace: Workspace, part: Part) -> Vector:
-    if isinstance(part.value, bytes):
-        frames = [features["embedding"] for features in analyse(workspace, part.value).analysis.features]
+    if not isinstance(part.value, str):
+        data = part.value
+        if isinstance(data, Address):
+            data = from_address(data, workspace.settings).read(workspace.settings.decode.max_bytes)
+        frames = [features["embedding"] for features in analyse(workspace, data).analysis.features]
         vectors = np.stack(frames).astype(np.float32)
     else:
         with workspace.catalogue.read() as connection:

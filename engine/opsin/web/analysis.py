@@ -11,7 +11,7 @@ from litestar.params import FromQuery, QueryParameter
 
 from opsin.fusion import Fused
 from opsin.model import Tag
-from opsin.services.given import Upload
+from opsin.services.given import Address, Upload
 from opsin.services.once import Told
 from opsin.web.access import READ
 from opsin.web.bodies import PicturesOperation, read_pictures
@@ -73,9 +73,9 @@ class AnalysisController(Controller):
         return Analyses([_analysis(picture, each, top) for picture, each in zip(pictures, told, strict=True)])
 
 
-def _analysis(picture: Upload, told: Told, top: int) -> Analysis:
+def _analysis(picture: Upload | Address, told: Told, top: int) -> Analysis:
     return Analysis(
-        name=picture.name or told.source,
+        name=(picture.name if isinstance(picture, Upload) else "") or told.source,
         tags=told.tags,
         matches=told.matches[:top],
         attributes=dict(told.attributes),

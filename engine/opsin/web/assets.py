@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromPath, FromQuery, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from opsin.services.commit import Added, AddStatus
 from opsin.services.explain import Explanation
@@ -198,7 +198,9 @@ class AssetsController(Controller):
         return Similar(await service.run(lambda: service.library.similar(str(asset_id), limit=limit)))
 
     @patch("/{asset_id:uuid}/tags", opt=WRITE, responses=_PROBLEMS)
-    async def tag(self, service: NamedDependency[Service], asset_id: FromPath[UUID], data: TagChanges) -> Labelled:
+    async def tag(
+        self, service: NamedDependency[Service], asset_id: FromPath[UUID], data: JSONBody[TagChanges]
+    ) -> Labelled:
         """Attach and remove tags as a person: this outlives every re-analysis."""
         return await service.run(lambda: service.library.tag(str(asset_id), add=data.add, remove=data.remove))
 

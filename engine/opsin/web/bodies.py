@@ -1,4 +1,4 @@
-"""How pictures come in a request: as a form with files, as the bytes themselves, or as data URIs in JSON."""
+"""How pictures come in a request: as a form with files, as the bytes themselves, as data URIs or as addresses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 
 from opsin.errors import LimitExceeded, UsageError, WrongMediaType
 from opsin.intake.source import too_large
-from opsin.services.given import Upload, upload_of_uri
+from opsin.services.given import Address, Upload, upload_of_uri
 from opsin.settings import Settings
 
 AnyRequest = Request[Any, Any, Any]
@@ -26,16 +26,18 @@ _PATIENCE = 120.0
 """Seconds that a body may take to arrive."""
 _LISTS = frozenset({"tags"})
 _PLURAL = "images"
+_MOST_URLS = 20
+_LONGEST_URL = 8192
 
 
 class Given(NamedTuple):
     """Pictures, and what is said of all of them as plain values."""
 
-    pictures: list[Upload]
+    pictures: list[Upload | Address]
     said: dict[str, Any]
 
 
-async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) -> tuple[list[Upload], T]:
+async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) -> tuple[list[Upload | Address], T]:
     """Return the pictures of a request, and what it says of them as a ``kind``.
 
     :raises UsageError: where it holds no picture, or says something that cannot be.
@@ -59,9 +61,12 @@ async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) 
         msg = f"the body took more than {_PATIENCE:.0f} seconds"
         raise UsageError(msg) from error
     if not given.pictures:
-        raise UsageError("there is no picture: send a file, its bytes, or a data URI in `image` or `images`")
+        raise UsageError("there is no picture: send a file, its bytes, a data URI in `image`, or an address in `url`")
+    if sum(isinstance(picture, Address) for picture in given.pictures) > _MOST_URLS:
+        msg = f"at most {_MOST_URLS} addresses fit into one request"
+        raise UsageError(msg)
     for picture in given.pictures:
-        if len(picture.data) > limit:
+        if isinstance(picture, Upload) and len(picture.data) > limit:
             raise too_large("The picture", limit)
     return given.pictures, _said(request.query_params, given.said, kind)
 
@@ -107,15 +112,36 @@ def _from_json(body: bytes) -> Given:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"the body is no JSON object: {error}"
         raise UsageError(msg) from error
-    uris = said.pop(_PLURAL, [])
-    if "image" in said:
-        uris = [said.pop("image"), *uris] if isinstance(uris, list) else [None]
-    if not isinstance(uris, list) or not all(isinstance(uri, str) for uri in uris):
-        raise UsageError("`image` has to be a data URI, and `images` a list of them")
+    uris, urls = (
+        _one_or_several(said, "image", _PLURAL, "a data URI"),
+        _one_or_several(said, "url", "urls", "an address"),
+    )
     if len(uris) > _MOST_PARTS:
         msg = f"at most {_MOST_PARTS} pictures fit into one request"
         raise UsageError(msg)
-    return Given([upload_of_uri(uri) for uri in uris], said)
+    return Given([*map(upload_of_uri, uris), *map(address_of, urls)], said)
+
+
+def _one_or_several(said: dict[str, Any], one: str, several: str, what: str) -> list[str]:
+    """Take the texts of a field and of its plural out of what a body says."""
+    found = said.pop(several, [])
+    if one in said:
+        found = [said.pop(one), *found] if isinstance(found, list) else [None]
+    if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
+        msg = f"`{one}` has to be {what}, and `{several}` a list of them"
+        raise UsageError(msg)
+    return found
+
+
+def address_of(url: str) -> Address:
+    """Return what a caller named as an address.
+
+    :raises UsageError: where it is too long to be one.
+    """
+    if len(url) > _LONGEST_URL:
+        msg = f"an address has at most {_LONGEST_URL:,} characters"
+        raise UsageError(msg)
+    return Address(url)
 
 
 async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
@@ -127,6 +153,8 @@ async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
                 given.pictures.append(Upload(data, segment.filename or ""))
             elif segment.name in {"image", _PLURAL}:
                 given.pictures.append(upload_of_uri(_text(segment, data)))
+            elif segment.name in {"url", "urls"}:
+                given.pictures.append(address_of(_text(segment, data)))
             elif segment.name in _LISTS:
                 given.said.setdefault(segment.name, []).append(_text(segment, data))
             else:
@@ -174,18 +202,20 @@ class PicturesOperation(Operation):
     def __post_init__(self) -> None:
         binary = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
         uri = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="A data URI")
+        url = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="An address of serve.urls")
+        named = {"url": url, "urls": Schema(type=OpenAPIType.ARRAY, items=url)}
         some = {"image": uri, _PLURAL: Schema(type=OpenAPIType.ARRAY, items=uri)}
         files = {"file": Schema(type=OpenAPIType.ARRAY, items=binary, description="One picture or several")}
         said = dict(self.fields())
         self.request_body = RequestBody(
-            description="One picture or several: as a form, as the bytes themselves, or as data URIs",
+            description="One picture or several: as a form, as the bytes themselves, as data URIs or as addresses",
             required=True,
             content={
                 "multipart/form-data": OpenAPIMediaType(
-                    schema=Schema(type=OpenAPIType.OBJECT, properties={**files, **said})
+                    schema=Schema(type=OpenAPIType.OBJECT, properties={**files, **named, **said})
                 ),
                 "application/json": OpenAPIMediaType(
-                    schema=Schema(type=OpenAPIType.OBJECT, properties={**some, **said})
+                    schema=Schema(type=OpenAPIType.OBJECT, properties={**some, **named, **said})
                 ),
                 "image/*": OpenAPIMediaType(schema=binary),
             },

@@ -8,13 +8,14 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 
 from opsin.errors import UsageError
 from opsin.services.given import upload_of_uri
 from opsin.services.search import Page, Part
 from opsin.web.access import READ
 from opsin.web.assets import Limit, Where
+from opsin.web.bodies import address_of
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
@@ -23,20 +24,23 @@ _PROBLEMS = problem_responses(400, 401, 403, 404)
 
 
 class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of ``text``, ``image`` (a data URI) and ``asset`` (an id). A negative weight pushes away."""
+    """One of ``text``, ``image`` (a data URI), ``url`` and ``asset`` (an id). A negative weight pushes away."""
 
     text: str | None = None
     image: str | None = None
+    url: str | None = None
     asset: UUID | None = None
     weight: Weight = 1.0
 
     def part(self) -> Part:
         """Return what the library looks for.
 
-        :raises UsageError: where it is not exactly one of the three.
+        :raises UsageError: where it is not exactly one of the four.
         """
-        if (self.text is not None) + (self.image is not None) + (self.asset is not None) != 1:
-            raise UsageError("each part is one of text, image and asset")
+        if sum(each is not None for each in (self.text, self.image, self.url, self.asset)) != 1:
+            raise UsageError("each part is one of text, image, url and asset")
+        if self.url is not None:
+            return Part("picture", address_of(self.url), self.weight)
         if self.text is not None:
             return Part("text", self.text, self.weight)
         if self.asset is not None:
@@ -62,7 +66,7 @@ class SearchController(Controller):
     opt = READ
 
     @post(status_code=200, responses=problem_responses(400, 401, 403, 404, 413, 422, 503))
-    async def search(self, service: NamedDependency[Service], data: SearchRequest) -> Page:
+    async def search(self, service: NamedDependency[Service], data: JSONBody[SearchRequest]) -> Page:
         """Find assets by any weighted mix of words, pictures and assets."""
         parts = [each.part() for each in data.parts]
         run = service.run_pictures if any(part.kind == "picture" for part in parts) else service.run
