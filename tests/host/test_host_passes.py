@@ -14,6 +14,7 @@ from opsin import (
     Categorizer,
     Declined,
     Encoder,
+    Extractor,
     Feature,
     Frame,
     Frames,
@@ -31,6 +32,7 @@ from opsin.plugin.rules import EMBEDDING
 from opsin.testing import COLOURS, FakeEncoder, make_frame
 
 MakeHost = Callable[..., Host]
+NEEDS = {"of_mean": {"mean", "embedding"}, "of_embedding": {"embedding"}, "of_nothing": {"nothing"}}
 
 
 class PlainCategorizer(Categorizer):
@@ -330,6 +332,51 @@ def test_new_vocabularies_load_only_what_changed(make_host: MakeHost) -> None:
     assert "mine/pets" not in host.categorizers
 
 
+class Extracting(Module):
+    """A plugin with an extractor of ``mean``, which asks for ``late`` as its revision when it is loaded."""
+
+    def __init__(self, *categorizers: Categorizer, revision: str = "7", late: str = "7") -> None:
+        super().__init__("mine", categorizers)
+        self._revision, self._late = revision, late
+
+    @hookimpl
+    def opsin_extractors(self) -> Sequence[Extractor]:
+        declared, late = self._revision, self._late
+
+        class Mean(Extractor):
+            name = "mean"
+            revision = declared
+            features = (Feature("mean", (1,), "float32"),)
+
+            def load(self, context: Any) -> None:
+                self.revision = late
+
+            def extract(self, frames: Sequence[Frame]) -> list[Mapping[str, Any]]:
+                return [{"mean": np.array([frame.pixels.mean()], np.float32)} for frame in frames]
+
+        return [Mean()]
+
+
+def test_a_report_names_the_extracted_features_that_it_rests_on(make_host: MakeHost) -> None:
+    plain = [PlainCategorizer(name, lambda _: Matches(), frozenset(needs)) for name, needs in NEEDS.items()]
+    host = make_host(extra=(("mine", Extracting(*plain)),))
+    expected = {"of_mean": "1 (mean 7)", "of_embedding": "1", "of_nothing": "1"}
+    reports = host.submit([make_frame()]).result(60).reports
+    assert {each.categorizer: each.revision for each in reports if each.categorizer in expected} == expected
+    assert {name: revision for name, revision in host.revisions().items() if name in expected} == expected
+    assert {name: (each.plugin, each.revision) for name, each in host.features.items()} == {
+        "embedding": ("", ""),
+        "mean": ("mine", "7"),
+    }
+
+
+def test_an_extractor_whose_revision_changes_while_it_loads_is_refused(make_host: MakeHost) -> None:
+    host = make_host(extra=(("mine", Extracting(late="8")),))
+    assert "mean" not in host.submit([make_frame()]).result(60).features[0]
+    (said,) = [item.reason for plugin in host.statuses() for item in plugin.objects if item.name == "mean"]
+    assert "its revision changed from '7' to '8' while it was loaded" in said
+
+
 def test_an_encoder_whose_features_change_while_it_loads_is_refused(make_host: MakeHost, tmp_path: Path) -> None:
     class Growing(FakeEncoder):
         def load(self, context: Any) -> None:
@@ -367,7 +414,7 @@ def test_decoding_is_told_what_every_object_wants_to_see(make_host: MakeHost) ->
     host = make_host(extra=extra(PlainCategorizer("big", lambda _: Matches(), needs=Frames(min_side=300))))
     assert host.min_side == 300
     assert host.views == (FakeEncoder.view,)
-    assert host.features[EMBEDDING].shape == (64,)
+    assert host.features[EMBEDDING].feature.shape == (64,)
 
 
 def test_a_plugin_cannot_change_what_the_others_look_at(make_host: MakeHost) -> None:

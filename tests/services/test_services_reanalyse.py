@@ -22,24 +22,26 @@ else:
 LATE = '''\
 """A plugin that is installed after the pictures were added: an extractor, and a categorizer that needs what it gives."""
 
+import msgspec
 import numpy as np
 import opsin
 
-LOADED = []
+
+class Config(msgspec.Struct):
+    revision: str = "1"
 
 
 class Height(opsin.Extractor):
     name = "height"
-    revision = "1"
     features = (opsin.Feature("height", (1,), "float32"),)
 
-    def load(self, context):
-        LOADED.append("height")
+    def __init__(self, config):
+        self.revision = config.revision
 
     def extract(self, frames):
         if any(each.height == 123 for each in frames):
             raise ValueError("not this one")
-        return [{"height": np.array([each.height], np.float32)} for each in frames]
+        return [{"height": np.array([each.height * int(self.revision)], np.float32)} for each in frames]
 
 
 class Tall(opsin.Categorizer):
@@ -49,17 +51,18 @@ class Tall(opsin.Categorizer):
     vocabulary = opsin.Vocabulary(name="tall", labels=(opsin.Label(id="tall_picture"),))
 
     def categorize(self, batch):
-        return [opsin.Matches((opsin.Match("tall_picture", 0.9),)) for _ in batch]
+        heights = [float(each.features["height"][0]) for each in batch]
+        return [opsin.Matches((opsin.Match("tall_picture", 0.9, {"height": height}),)) for height in heights]
 
 
 @opsin.hookimpl
 def opsin_manifest():
-    return opsin.Manifest(name="late", summary="comes late", isolate=False)
+    return opsin.Manifest(name="late", summary="comes late", isolate=False, config=Config)
 
 
 @opsin.hookimpl
-def opsin_extractors():
-    return [Height()]
+def opsin_extractors(config):
+    return [Height(config)]
 
 
 @opsin.hookimpl
@@ -106,6 +109,20 @@ def late(
     settings.write_text(text, "utf-8")
     yield make_library
     sys.modules.pop("late_plugin", None)
+
+
+def set_revision(library: opsin.Library, revision: int) -> None:
+    """Close the library, and let the extractor of `late` have another revision when it is opened again."""
+    library.close()
+    settings = library.path / "opsin.toml"
+    kept = settings.read_text("utf-8").partition("[plugins.late]")[0]
+    settings.write_text(f'{kept}[plugins.late]\nrevision = "{revision}"\n', "utf-8")
+
+
+def heights(library: opsin.Library) -> set[object]:
+    """Return what the reports of `tall` say."""
+    reports = [report for record in library.records() for report in record.reports]
+    return {report.matches[0].attributes["height"] for report in reports if report.categorizer == "tall"}
 
 
 def states(library: opsin.Library) -> dict[str, str]:
@@ -239,3 +256,88 @@ def test_an_encoder_that_changed_scores_nothing(make_library: MakeLibrary, photo
         again.close()
     with opsin.open(library.path) as opened, pytest.raises(opsin.errors.EncoderMismatch, match=r"fake-1.*fake-0"):
         opened.plan_reanalysis(categorizers=["zero_shot"])
+
+
+def test_a_new_revision_of_an_extractor_makes_what_it_gave_and_what_rests_on_that_stale(
+    late: Callable[[], opsin.Library], photos: Path
+) -> None:
+    from opsin.testing import jpeg_bytes, make_picture
+
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    set_revision(library, 2)
+    library = late()
+    (photos / "new.jpg").write_bytes(jpeg_bytes(make_picture("red", "full", 64)))
+    library.add(photos)
+    assert heights(library) == {96, 2 * 64}
+    found = [entry for entry in library.examine() if entry.area == "reports"]
+    assert [(entry.state, entry.remedy) for entry in found] == [("problem", "opsin reanalyse --stale")] * 2
+    assert [entry.message.partition(":")[0] for entry in found] == [
+        "6 contents have a report of an older revision of tall",
+        "6 contents have older features height",
+    ]
+    assert len(library.plan_reanalysis(missing=True)) == 0
+    done = reanalysed(library, library.plan_reanalysis(stale=True))
+    assert {(entry.opened, entry.features, entry.categorizers) for entry in done} == {(True, ("height",), ("tall",))}
+    assert len(done) == 6
+    assert heights(library) == {2 * 96, 2 * 64}
+    assert len(library.plan_reanalysis(missing=True, stale=True)) == 0
+    assert [entry.state for entry in library.examine() if entry.area == "reports"] == ["ok"]
+
+
+def test_what_needs_no_older_feature_is_asked_again_without_opening_pictures_that_have_one(
+    late: Callable[[], opsin.Library],
+) -> None:
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    set_revision(library, 2)
+    library = late()
+    assert not any(entry.opened for entry in reanalysed(library, library.plan_reanalysis(categorizers=["colors"])))
+    assert all(entry.opened for entry in reanalysed(library, library.plan_reanalysis(categorizers=["tall"])))
+
+
+def test_a_feature_renewed_for_another_reason_leaves_what_rests_on_the_older_one_stale(
+    late: Callable[[], opsin.Library], photos: Path
+) -> None:
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    set_revision(library, 2)
+    library = late()
+    again = reanalysed(library, library.plan_reanalysis(categorizers=["quality"]))
+    assert {entry.features for entry in again} == {("height",)}
+    for path in photos.iterdir():
+        path.unlink()
+    done = reanalysed(library, library.plan_reanalysis(stale=True))
+    assert {(entry.opened, entry.categorizers, entry.problem) for entry in done} == {(False, ("tall",), None)}
+    assert heights(library) == {2 * 96}
+
+
+def test_where_a_picture_is_gone_its_older_report_stays_and_stays_stale(
+    late: Callable[[], opsin.Library], photos: Path
+) -> None:
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    set_revision(library, 2)
+    library = late()
+    (photos / "red-circle.jpg").unlink()
+    done = reanalysed(library, library.plan_reanalysis(stale=True))
+    assert [Path(entry.location).name for entry in done if entry.problem is not None] == ["red-circle.jpg"]
+    assert heights(library) == {96, 2 * 96}
+    assert library.count(where=["tag=tall_picture"]) == 6
+    assert len(library.plan_reanalysis(stale=True)) == 1
+
+
+def test_features_from_before_revisions_were_noted_are_stale_but_not_those_of_the_encoder(
+    make_library: MakeLibrary, photos: Path
+) -> None:
+    library = make_library()
+    library.add(photos)
+    with library._workspace.catalogue.write() as connection:
+        connection.exec_driver_sql("UPDATE feature SET plugin = '', revision = ''")
+    library.close()
+    library = make_library()
+    plan = library.plan_reanalysis(stale=True)
+    assert {(entry.features, entry.categorizers) for entry in reanalysed(library, plan)} == {
+        (("palette",), ("colors",))
+    }
+    assert len(library.plan_reanalysis(stale=True)) == 0

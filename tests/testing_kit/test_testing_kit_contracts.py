@@ -79,6 +79,7 @@ WRONG_EXTRACTORS = {
         "not finite"
     ),
     "features = ()": "features must be a non-empty tuple",
+    "def load(self, context): self.revision = '2'": "stored features are compared with it before load()",
 }
 
 ONLY = {PIXELS, BATCH, SCORES, ITEMS, "test_different_pictures_have_different_vectors"}

@@ -1,4 +1,4 @@
-"""Contents with their embeddings, features and reports."""
+"""Contents with their embeddings and reports."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, bindparam, delete, exists, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import now
-from opsin.catalogue.tables import content, embedding, feature, report
+from opsin.catalogue.tables import content, embedding, report
 from opsin.model import Match, Report
 
 _PAGE = 500
@@ -71,27 +71,6 @@ def put_embeddings(connection: Connection, frames: Sequence[tuple[int, int, NDAr
     return [int(row) for row in connection.execute(statement, rows).scalars()]
 
 
-def put_features(connection: Connection, found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]]) -> None:
-    """Store every feature but the embedding: content id -> one mapping a frame, arrays in their declared type.
-
-    The embeddings of the same frames are there already: they say which frames of the file these are.
-    """
-    numbers = frame_numbers(connection, [number for number, frames in found.items() if len(frames) > 1])
-    rows = [
-        {
-            "content_id": number,
-            "frame": numbers[number][place] if number in numbers else 0,
-            "name": name,
-            "data": np.ascontiguousarray(array).tobytes(),
-        }
-        for number, frames in found.items()
-        for place, features in enumerate(frames)
-        for name, array in features.items()
-        if name != "embedding"
-    ]
-    sqlite.upsert(connection, feature, rows)
-
-
 def put_reports(connection: Connection, found: Mapping[int, Sequence[Report]]) -> None:
     """Store reports, content id -> reports; a newer one of the same categorizer replaces the older.
 
@@ -143,7 +122,7 @@ _REPORTS = (
 def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Report]]:
     """Return the reports of each content, ordered by categorizer."""
     found: dict[int, list[Report]] = {number: [] for number in ids}
-    for page in _pages(sorted(ids)):
+    for page in pages(sorted(ids)):
         for number, categorizer, revision, family, status, matches, reason in connection.execute(
             _REPORTS, {"ids": page}
         ):
@@ -160,28 +139,10 @@ def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[R
     return found
 
 
-def features_of(
-    connection: Connection, ids: Collection[int], kinds: Mapping[str, tuple[str, tuple[int, ...]]]
-) -> dict[int, list[dict[str, NDArray[Any]]]]:
-    """Return per content the features of each frame. ``kinds`` maps a feature's name to its dtype and shape.
-
-    Embeddings come as float32 of their float16 values. A stored feature of another size than its kind is left out.
-    """
-    found: dict[int, list[dict[str, NDArray[Any]]]] = {number: [] for number in ids}
-    places: dict[tuple[int, int], int] = {}
-    for page in _pages(sorted(ids)):
-        query = select(embedding).where(embedding.c.content_id.in_(page))
-        for row in connection.execute(query.order_by(embedding.c.content_id, embedding.c.frame)):
-            places[row.content_id, row.frame] = len(found[row.content_id])
-            found[row.content_id].append({"embedding": np.frombuffer(row.vector, "<f2").astype(np.float32)})
-        for row in connection.execute(select(feature).where(feature.c.content_id.in_(page))):
-            if row.name not in kinds or (row.content_id, row.frame) not in places:
-                continue
-            dtype, shape = kinds[row.name]
-            array = np.frombuffer(row.data, dtype)
-            if array.size == int(np.prod(shape)):
-                found[row.content_id][places[row.content_id, row.frame]][row.name] = array.reshape(shape)
-    return found
+def revisions_of(connection: Connection, number: int) -> dict[str, str]:
+    """Return the revision at which each categorizer said something about a content."""
+    query = select(report.c.categorizer, report.c.revision).where(report.c.content_id == number)
+    return {str(categorizer): str(revision) for categorizer, revision in connection.execute(query)}
 
 
 def behind(
@@ -211,23 +172,6 @@ def behind(
     return {number: frozenset(names) for number, names in wanted.items()}
 
 
-def lacking(connection: Connection, kinds: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[int, frozenset[str]]:
-    """Return the contents that lack a feature of ``kinds`` (name -> dtype and shape) on a frame, with those they lack.
-
-    One that is stored in another size is lacking, too.
-    """
-    found: dict[int, set[str]] = {}
-    for name, (dtype, shape) in kinds.items():
-        if name == "embedding":  # every content has it
-            continue
-        size = np.dtype(dtype).itemsize * int(np.prod(shape))
-        same_frame = (feature.c.content_id == embedding.c.content_id) & (feature.c.frame == embedding.c.frame)
-        stored = exists().where(same_frame, feature.c.name == name, func.length(feature.c.data) == size)
-        for (number,) in connection.execute(select(embedding.c.content_id).where(~stored).distinct()):
-            found.setdefault(int(number), set()).add(name)
-    return {number: frozenset(names) for number, names in found.items()}
-
-
 def vectors_after(
     connection: Connection, row: int, page: int = 5000
 ) -> Iterator[tuple[NDArray[np.uint32], NDArray[np.float32]]]:
@@ -246,7 +190,7 @@ def vectors_after(
 def frames_of(connection: Connection, rows: Collection[int]) -> dict[int, tuple[int, int]]:
     """Return for embedding rows their content id and the number of the frame in the file."""
     found: dict[int, tuple[int, int]] = {}
-    for page in _pages(sorted(rows)):
+    for page in pages(sorted(rows)):
         query = select(embedding.c.row, embedding.c.content_id, embedding.c.frame).where(embedding.c.row.in_(page))
         found.update((row, (content_id, frame)) for row, content_id, frame in connection.execute(query))
     return found
@@ -255,7 +199,7 @@ def frames_of(connection: Connection, rows: Collection[int]) -> dict[int, tuple[
 def frame_numbers(connection: Connection, ids: Collection[int]) -> dict[int, list[int]]:
     """Return for each of these contents which frames of the file were looked at: their numbers from 0, in order."""
     found: dict[int, list[int]] = {number: [] for number in ids}
-    for page in _pages(sorted(ids)):
+    for page in pages(sorted(ids)):
         query = select(embedding.c.content_id, embedding.c.frame).where(embedding.c.content_id.in_(page))
         for number, frame in connection.execute(query.order_by(embedding.c.content_id, embedding.c.frame)):
             found[number].append(frame)
@@ -301,6 +245,7 @@ def drop_reports(connection: Connection, categorizer: str) -> int:
     return connection.execute(delete(report).where(report.c.categorizer == categorizer)).rowcount
 
 
-def _pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+def pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Yield ``numbers`` in parts that fit one statement."""
     for start in range(0, len(numbers), _PAGE):
         yield numbers[start : start + _PAGE]

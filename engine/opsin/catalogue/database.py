@@ -12,7 +12,7 @@ from opsin.catalogue import sqlite
 from opsin.catalogue.tables import meta
 from opsin.errors import LibraryError
 
-HEAD = "0003"
+HEAD = "0004"
 """The schema revision that this code speaks; a test compares it with the newest migration."""
 
 

@@ -91,7 +91,9 @@ embedding = Table(
     sqlite_autoincrement=True,
 )
 
-# Every other feature of a frame, as the raw little-endian bytes of its declared type and shape.
+# Every other feature of a frame, as the raw little-endian bytes of its declared type and shape. `plugin` is whose
+# extractor gave it, `revision` that extractor's; "" in what the encoder gives, which is the same one for the whole library,
+# and in what was stored before both were noted.
 feature = Table(
     "feature",
     metadata,
@@ -99,6 +101,8 @@ feature = Table(
     Column("frame", Integer, primary_key=True),
     Column("name", String, primary_key=True),
     Column("data", LargeBinary, nullable=False),
+    Column("plugin", String, nullable=False, server_default=""),
+    Column("revision", String, nullable=False, server_default=""),
 )
 
 # What one categorizer, at one revision, said about one content. `matches` is JSON.

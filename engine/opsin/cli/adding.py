@@ -216,7 +216,7 @@ def tag(
     "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
 )
 @click.option("--missing", is_flag=True, help="Only where a report is missing or failed, or a feature is missing.")
-@click.option("--stale", is_flag=True, help="Only where a report is of an older revision.")
+@click.option("--stale", is_flag=True, help="Only where a report or a feature is of an older revision.")
 @where_option
 @json_option
 def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:

@@ -22,9 +22,9 @@ from opsin.host.recipe import Recipe
 from opsin.host.room import Room
 from opsin.host.roster import Roster, build_categorizers, build_extractors, find_encoder
 from opsin.host.status import plugin_status
-from opsin.host.values import Analysis, PluginStatus
+from opsin.host.values import Analysis, Given, PluginStatus
 from opsin.model import Label, Report, Vocabulary
-from opsin.plugin import Categorizer, Extractor, Feature, Frame, Frames, View
+from opsin.plugin import Categorizer, Extractor, Frame, Frames, View
 from opsin.plugin.vocabulary import merge_labels
 from opsin.settings import Settings
 
@@ -62,6 +62,7 @@ class Host:
         lane = maker.make(plugin, item, Recipe("encoder", encoder))
         self.encoder = maker.encoder = EncoderProxy(lane, item, made_by)
         self._extractors = [lane, *build_extractors(self._plugins, set(lane.gives), maker.make)]
+        maker.extracted = {name: each.target.revision for each in self._extractors[1:] for name in each.gives}
         self._given = frozenset(name for each in self._extractors for name in each.gives)
         self._roster = Roster(self._build_categorizers(vocabularies, {}))
 
@@ -88,10 +89,11 @@ class Host:
         self._maker.close()
 
     @property
-    def features(self) -> Mapping[str, Feature]:
-        """Every feature that one frame yields, by name."""
+    def features(self) -> Mapping[str, Given]:
+        """Every feature that one frame yields, by name. Nothing is loaded for it."""
+        mine = self._extractors[0]
         return {
-            feature.name: feature
+            feature.name: Given(feature, *(("", "") if lane is mine else (lane.plugin, lane.target.revision)))
             for lane in self._extractors
             if isinstance(lane.target.item, Extractor)
             for feature in lane.target.item.features
@@ -207,13 +209,15 @@ class Host:
     def revisions(self, categorizers: Collection[str] | None = None) -> dict[str, str]:
         """Return the revisions of these categorizers (None: all), which are loaded for it; one that cannot be keeps its declared one.
 
+        Each goes on to name the extracted features that it rests on, with the revisions of their extractors.
+
         :raises UnknownName: for a categorizer that does not exist.
         """
         roster = self._roster
         lanes = roster.lanes if categorizers is None else [roster.by_id(name) for name in categorizers]
         for load in [ask(lane, "ready") for lane in lanes if not lane.loaded]:
             load.exception()
-        return {lane.name: lane.target.revision for lane in lanes}
+        return {lane.name: lane.revision for lane in lanes}
 
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:

@@ -20,7 +20,10 @@ log = logging.getLogger("opsin.host")
 
 
 class Lane:
-    """The queue of one object. ``before_load`` runs in the lane's thread before the object is loaded."""
+    """The queue of one object. ``before_load`` runs in the lane's thread before the object is loaded.
+
+    ``grounds`` names the extracted features that a categorizer rests on, with their extractors' revisions.
+    """
 
     def __init__(
         self,
@@ -34,8 +37,10 @@ class Lane:
         load_deadline: float,
         clock: Clock,
         before_load: Callable[[], object] | None = None,
+        grounds: str = "",
     ) -> None:
         self.target = target
+        self.grounds = grounds
         self.plugin = plugin
         self.kind: ObjectKind = kind
         self.name = name
@@ -69,6 +74,11 @@ class Lane:
         """The names of the features that an extractor gives; none for categorizers."""
         item = self.target.item
         return tuple(each.name for each in item.features) if isinstance(item, Extractor) else ()
+
+    @property
+    def revision(self) -> str:
+        """The object's revision; a categorizer's says what it rests on, too, as other features make other scores."""
+        return f"{self.target.revision} ({self.grounds})" if self.grounds else self.target.revision
 
     @property
     def family(self) -> str:
@@ -260,7 +270,7 @@ class Lane:
         return ObjectStatus(
             kind=self.kind,
             name=self.name,
-            revision=self.target.revision,
+            revision=self.revision,
             state=health.state,
             runtime=self.target.runtime,
             reason=health.reason if health.state in ("quarantined", "off") else "",

@@ -86,11 +86,17 @@ class LocalTarget:
         if self._spent:
             self.item = check_object(self.kind, self._own(self._rebuild))
         self._spent = True
-        before = self.item.features if isinstance(self.item, Extractor) else ()
+        before, declared = self.item.features if isinstance(self.item, Extractor) else (), self.item.revision
         self._own(self.item.load, self._context)
         check_object(self.kind, self.item)
         if isinstance(self.item, Extractor) and self.item.features != before:
             msg = f"answered wrongly: features changed from {before!r} to {self.item.features!r} while it was loaded"
+            raise ContractBroken(msg)
+        if self.kind == "extractor" and self.item.revision != declared:
+            msg = (
+                f"answered wrongly: its revision changed from {declared!r} to {self.item.revision!r} while it was loaded; "
+                "what is stored is compared with it before that"
+            )
             raise ContractBroken(msg)
         if isinstance(self.item, Categorizer):
             self._labels = label_ids(self.item)

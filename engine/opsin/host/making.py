@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from opsin.host.messages import Opening
 from opsin.host.recipe import Recipe, build
 from opsin.host.runner import Runner, Watch
 from opsin.host.target import Target
+from opsin.plugin import Categorizer, Frames
 from opsin.settings import HostSettings
 
 if TYPE_CHECKING:
@@ -29,10 +30,14 @@ PATIENCE = 10.0
 
 
 class LaneMaker:
-    """Owns the threads. ``encoder`` is lent to categorizers; it is set once the encoder's own lane is made."""
+    """Owns the threads. ``encoder`` is lent to categorizers; it is set once the encoder's own lane is made.
+
+    ``extracted`` holds the revision of what each extractor beside the encoder gives, by feature; set once these are made.
+    """
 
     def __init__(self, settings: HostSettings, cache: Path, clock: Clock) -> None:
         self.encoder: EncoderProxy | None = None
+        self.extracted: Mapping[str, str] = {}
         self._settings = settings
         self._cache = cache
         self._clock = clock
@@ -64,9 +69,14 @@ class LaneMaker:
             load_deadline=settings.load_deadline,
             clock=self._clock,
             before_load=encoder.ensure_known if encoder is not None and plugin.isolated else None,
+            grounds=self._grounds(item),
         )
         self._runner(plugin, lane).add(lane)
         return lane
+
+    def _grounds(self, item: PluginObject) -> str:
+        needs = item.needs if isinstance(item, Categorizer) and not isinstance(item.needs, Frames) else ()
+        return ", ".join(f"{name} {self.extracted[name]}" for name in sorted(needs) if name in self.extracted)
 
     def retire(self, lanes: Sequence[Lane]) -> None:
         """Close lanes that nobody uses any more, each in its own thread."""

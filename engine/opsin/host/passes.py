@@ -138,7 +138,7 @@ def report_of(lane: Lane, answers: Sequence[Answer]) -> Report:
     A frame that failed makes the report "failed": what was not looked at is unknown, never "not there". Frames that
     were declined are left out; the report is "declined" where all were.
     """
-    head: dict[str, Any] = {"categorizer": lane.name, "revision": lane.target.revision, "family": lane.family}
+    head: dict[str, Any] = {"categorizer": lane.name, "revision": lane.revision, "family": lane.family}
     failed = next((each for each in answers if isinstance(each, PluginError)), None)
     if failed is not None:
         return Report(**head, status="failed", reason=str(failed))

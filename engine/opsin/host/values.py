@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from opsin.model import Report
+    from opsin.plugin import Feature
 
 ObjectKind = Literal["encoder", "extractor", "categorizer"]
 ObjectState = Literal["idle", "loading", "ready", "quarantined", "off"]
@@ -29,6 +30,18 @@ class Analysis:
 
     features: list[dict[str, NDArray[Any]]]
     reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A feature with the plugin whose extractor gives it, and that extractor's revision.
+
+    Both are "" in what the encoder gives: a library has one, whose revision is checked as a whole.
+    """
+
+    feature: Feature
+    plugin: str
+    revision: str
 
 
 class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True):

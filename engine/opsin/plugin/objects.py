@@ -164,8 +164,8 @@ class Context(Protocol):
 class Extractor(ABC):
     """Takes features from frames.
 
-    ``name`` identifies it; ``features`` says what one frame yields; ``revision`` changes whenever the numbers would;
-    ``min_side`` is the shorter side in pixels that it wants to see; ``view``, where set, is the geometry it will ask
+    ``name`` identifies it; ``features`` says what one frame yields; ``revision`` changes whenever the numbers would, and is
+    known before ``load`` (only an encoder may set it there): what is stored is compared with it. ``min_side`` is the shorter side in pixels that it wants to see; ``view``, where set, is the geometry it will ask
     each frame for.
     """
 

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from sqlalchemy import Connection
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
 from opsin.model import Report, Tag
@@ -186,15 +186,15 @@ class _Group:
         numbers = contents.add(connection, [analysed.content for analysed in new.values()])
         self._ids.update(zip(new, numbers, strict=True))
         fresh = dict(zip(numbers, new.values(), strict=True))
-        features = {number: analysed.analysis.features for number, analysed in fresh.items()}
+        found = {number: analysed.analysis.features for number, analysed in fresh.items()}
         frames = [
             (number, place, frame["embedding"])
-            for number, found in features.items()
-            for place, frame in zip(fresh[number].frames, found, strict=True)
+            for number, mine in found.items()
+            for place, frame in zip(fresh[number].frames, mine, strict=True)
         ]
         rows = contents.put_embeddings(connection, frames, self._workspace.encoder)
         self.vectors = [(row, vector) for row, (_, _, vector) in zip(rows, frames, strict=True)]
-        contents.put_features(connection, features)
+        features.put(connection, found, self._workspace.feature_kinds)
         contents.put_reports(connection, {number: each.analysis.reports for number, each in fresh.items()})
         return fresh
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from opsin.catalogue import assets, contents, tags
+from opsin.catalogue import assets, contents, features, tags
 from opsin.catalogue.tables import asset
 from opsin.errors import OpsinError
 from opsin.services import vocabulary
@@ -265,7 +265,8 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
     with workspace.catalogue.read() as connection:
         missing = contents.behind(connection, revisions, missing=True, stale=False)
         stale = contents.behind(connection, revisions, missing=False, stale=True)
-        lacking = contents.lacking(connection, workspace.feature_kinds)
+        lacking = features.missing(connection, workspace.feature_kinds)
+        outdated = features.outdated(connection, workspace.feature_kinds)
         reasons = contents.failures(connection)
     for behind, what, option in (
         (missing, "lack a report or have a failed one", "missing"),
@@ -276,15 +277,19 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
             told = [f"{name} ({reasons[name]})" if option == "missing" and name in reasons else name for name in names]
             message = f"{len(behind)} contents {what} of {', '.join(told)}"
             yield Finding(area="reports", state="problem", message=message, remedy=f"opsin reanalyse --{option}")
-    if lacking:
-        names = sorted({name for each in lacking.values() for name in each})
-        message = f"{len(lacking)} contents lack the features {', '.join(names)}: a plugin came after them"
-        yield Finding(area="reports", state="problem", message=message, remedy="opsin reanalyse --missing")
+    for behind, what, why, option in (
+        (lacking, "lack the features", "a plugin came after them", "missing"),
+        (outdated, "have older features", "what extracts these is another revision now", "stale"),
+    ):
+        if behind:
+            names = sorted({name for each in behind.values() for name in each})
+            message = f"{len(behind)} contents {what} {', '.join(names)}: {why}"
+            yield Finding(area="reports", state="problem", message=message, remedy=f"opsin reanalyse --{option}")
     for name in out_of_use(workspace):
         message = f"there are reports of {name}, which is not in use; the tags still count them"
         remedy = f"switch its plugin on again, or drop them: opsin plugins forget {name}"
         yield Finding(area="reports", state="warning", message=message, remedy=remedy)
-    if not missing and not stale and not lacking:
+    if not any((missing, stale, lacking, outdated)):
         yield Finding(area="reports", state="ok", message=f"{len(revisions)} categorizers are up to date")
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, Standing, bar, by_label, fuse, implying, log_odds, standing, unjudged
@@ -76,7 +76,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     label = meaning.label_of(name)
     with workspace.catalogue.read() as connection:
         reports = contents.reports_of(connection, {row.content_id})[row.content_id]
-        features = contents.features_of(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
+        stored = features.of_contents(connection, {row.content_id}, workspace.feature_kinds)[row.content_id]
         numbers = contents.frame_numbers(connection, {row.content_id})[row.content_id]
         said = assets.person_tags(connection, {row.row})[row.row]
     fused = fuse(reports, scopes=meaning.scopes)
@@ -89,7 +89,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     if own is not None:
         for source in own.sources:
             report, place = by_categorizer[source.categorizer], numbers.index(source.frame)
-            details = _details(workspace, row, report, place, features, own.label)
+            details = _details(workspace, row, report, place, stored, own.label)
             evidence.append(_evidence(report, source, details))
     stand = standing(fused, meaning.labels, limits, row.auto_tag, said)
     above = implying(label, stand, meaning.labels)
@@ -118,7 +118,7 @@ def _details(
     row: AssetRow,
     report: Report,
     place: int,
-    features: Sequence[Mapping[str, Any]],
+    stored: Sequence[Mapping[str, Any]],
     label: str,
 ) -> Mapping[str, Any]:
     """Ask the categorizer; one that looks at pixels gets the picture again.
@@ -134,7 +134,7 @@ def _details(
             with workspace.catalogue.read() as connection:
                 named = assets.of_content(connection, row.content_id)
             frame = workspace.decoder.submit(read_again(workspace, named)).result().frames[place]
-        return host.explain(name, features[place], label, frame=frame)
+        return host.explain(name, stored[place], label, frame=frame)
     except (UnknownName, Refused, PluginError) as error:
         return {"unavailable": str(error)}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, UsageError
 from opsin.model import Report
@@ -208,7 +208,7 @@ def _vectors(
     """Yield each asset with the numbers of its frames in the file and their embeddings, float32 (frames, dim)."""
     for page in _pages(workspace, where):
         with workspace.catalogue.read() as connection:
-            found = contents.features_of(connection, {row.content_id for row in page}, {})
+            found = features.of_contents(connection, {row.content_id for row in page}, {})
             numbers = contents.frame_numbers(connection, found)
         for row in page:
             if frames := found[row.content_id]:

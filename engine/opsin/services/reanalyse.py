@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from numpy.typing import NDArray
 
-from opsin.catalogue import assets, contents
+from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable, UnknownName
 from opsin.model import Report
@@ -26,7 +26,7 @@ _ABREAST = 32
 class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one content. ``categorizers`` were asked; ``opened`` says whether its picture was decoded.
 
-    ``features`` were missing and are stored now.
+    ``features`` were missing or outdated and are stored now.
     """
 
     location: str
@@ -50,7 +50,10 @@ class Reanalysis(msgspec.Struct, kw_only=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Which contents are to be asked about by whom, and which of them ``lack`` features that their pictures will give."""
+    """Which contents are to be asked about by whom, and which of them ``lack`` features that their pictures will give.
+
+    What the extractor gave at another revision than its present one is lacking, too.
+    """
 
     wanted: Mapping[int, frozenset[str]]
     lack: frozenset[int] = frozenset()
@@ -67,7 +70,7 @@ def plan(
     stale: bool = False,
     where: Sequence[Condition] = (),
 ) -> Plan:
-    """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew, and what is missing.
+    """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew, and every feature behind.
 
     ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``. Only these are loaded,
     for their revisions; no extractor is, nor is anything decoded.
@@ -90,12 +93,12 @@ def plan(
         wanted: dict[int, frozenset[str]] = dict.fromkeys(sorted(selected), frozenset(asked))
         if missing or stale:
             wanted = contents.behind(connection, asked, missing=missing, stale=stale)
-        lacking = contents.lacking(connection, kinds) if missing or not stale else {}
-    for number, names in lacking.items():
+        behind = [features.missing(connection, kinds)] if missing or not stale else []
+        behind += [features.outdated(connection, kinds)] if stale or not missing else []
+    for number, names in (entry for each in behind for entry in each.items()):
         wanted[number] = wanted.get(number, frozenset()) | {name for name in asked if needs[name] & names}
-    return Plan(
-        {number: names for number, names in wanted.items() if number in selected}, frozenset(lacking) & selected
-    )
+    lack = frozenset(number for each in behind for number in each)
+    return Plan({number: names for number, names in wanted.items() if number in selected}, lack & selected)
 
 
 def _named(name: str, known: Collection[str]) -> list[str]:
@@ -126,7 +129,7 @@ def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed],
 
 
 class _Look(msgspec.Struct):
-    """What opening a picture again gave: reports, the features that were missing, and those that are missing still."""
+    """What opening a picture again gave: reports, the features that were lacking, and those that are lacking still."""
 
     reports: list[Report]
     features: list[dict[str, NDArray[Any]]]
@@ -138,9 +141,9 @@ def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Coll
     host = workspace.host
     with workspace.catalogue.read() as connection:
         named = assets.of_contents(connection, wanted)
-        features = contents.features_of(connection, wanted, workspace.feature_kinds)
+        stored = features.of_contents(connection, wanted, workspace.feature_kinds)
     heavy = {
-        number: frozenset(name for name in names if host.lacks(features[number], name))
+        number: frozenset(name for name in names if host.lacks(stored[number], name))
         for number, names in wanted.items()
     }
     opened = [number for number, names in heavy.items() if names or number in lack]
@@ -150,14 +153,14 @@ def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Coll
         if light := names - heavy[number]:
             groups.setdefault(light, []).append(number)
     for names, members in groups.items():
-        answers = host.categorize_many([features[number] for number in members], names)
+        answers = host.categorize_many([stored[number] for number in members], names)
         for number, reports in zip(members, answers, strict=True):
             fresh[number] += reports
     problems: dict[int, Problem] = {}
     looks: dict[int, _Look] = {}
     with ThreadPoolExecutor(_ABREAST, thread_name_prefix="opsin-again") as pool:
         waiting = {
-            number: pool.submit(_look_again, workspace, named[number], features[number], heavy[number])
+            number: pool.submit(_look_again, workspace, named[number], stored[number], heavy[number])
             for number in opened
         }
         for number, future in waiting.items():
@@ -215,13 +218,13 @@ def _look_again(
 def _store(
     workspace: Workspace,
     fresh: Mapping[int, Sequence[Report]],
-    features: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]],
+    found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]],
     named: Mapping[int, Sequence[AssetRow]],
 ) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
     """Store features, reports and the tags that follow, in one transaction; return per content the tags gained and lost."""
     changes: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
     with workspace.catalogue.write() as connection:
-        contents.put_features(connection, features)
+        features.put(connection, found, workspace.feature_kinds)
         former = contents.reports_of(connection, fresh)
         for number, reports in fresh.items():
             # What a categorizer said before outlives its failure now; the report stays stale and is asked for again.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
+from opsin.catalogue.features import Kind, Kinds
 from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
@@ -232,9 +233,12 @@ class Workspace:
         self.meaning.forget()
 
     @property
-    def feature_kinds(self) -> Mapping[str, tuple[str, tuple[int, ...]]]:
-        """How each stored feature is laid out: name -> (dtype, shape)."""
-        return {name: (feature.dtype, feature.shape) for name, feature in self.host.features.items()}
+    def feature_kinds(self) -> Kinds:
+        """How each feature that plugins in use give is laid out, and who gives it at which revision."""
+        return {
+            name: Kind(dtype=each.feature.dtype, shape=each.feature.shape, plugin=each.plugin, revision=each.revision)
+            for name, each in self.host.features.items()
+        }
 
     def upsert(self, vectors: Sequence[tuple[int, NDArray[Any]]]) -> None:
         """Make committed vectors searchable. ``vectors``: (embedding row, (dim,) unit vector)."""
