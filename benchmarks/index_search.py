@@ -73,6 +73,8 @@ def alternatives(size: int) -> None:
         "IndexScalarQuantizer 8 bit": lambda: faiss.IndexScalarQuantizer(DIM, types.QT_8bit, inner),
         "IndexRaBitQ": lambda: faiss.IndexRaBitQ(DIM, inner),
         "IndexRaBitQFastScan": lambda: faiss.IndexRaBitQFastScan(DIM, inner),
+        "IndexRaBitQFastScan 4 bit": lambda: faiss.IndexRaBitQFastScan(DIM, inner, 32, 4),
+        "IndexPQFastScan 4 bit": lambda: faiss.IndexPQFastScan(DIM, DIM, 4, inner),
     }
     print(f"{size} rows of {DIM} dimensions, one query at a time, 1 thread")
     print("data      index                        p50 ms  bytes a row  added in s  candidates for recall@10 0.99")

@@ -232,7 +232,7 @@ def _part(segment: Segment, count: int, removed: NDArray[np.uint8]) -> Part:
 
 def total_bytes(parts: Sequence[Part], dim: int) -> int:
     """Bytes of memory that the parts hold."""
-    sketches = sum(SEGMENT_ROWS * (dim // 8 + 8) for part in parts if part.sketch is not None)
+    sketches = sum(SEGMENT_ROWS * (dim + 1) // 2 for part in parts if part.sketch is not None)
     return len(parts) * SEGMENT_ROWS * (dim * 2 + 4) + sketches
 
 

@@ -1,4 +1,4 @@
-"""Above one segment, searches go through one-bit sketches: what must still hold then."""
+"""Above one segment, searches go through sketches: what must still hold then."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from opsin_index import MISSING, Index
 from opsin_index.segment import SEGMENT_ROWS
+from opsin_index.sketch import Rotation, Sketch
 
 DIM = 64
 COUNT = 2 * SEGMENT_ROWS + 3_000
 Rows = NDArray[np.float32]
+Ids = NDArray[np.uint32] | NDArray[np.int64]
 
 
 def unit(rows: Rows) -> Rows:
@@ -34,7 +36,7 @@ def ids(count: int = COUNT, first: int = 0) -> NDArray[np.uint32]:
     return np.arange(first, first + count, dtype=np.uint32)
 
 
-def recall(found: NDArray[np.uint32], expected: NDArray[np.uint32]) -> float:
+def recall(found: Ids, expected: Ids) -> float:
     """The share of the expected hits that were found, places without a row left out."""
     pairs = [(f[f != MISSING], e[e != MISSING]) for f, e in zip(found, expected, strict=True)]
     return float(np.mean([len(np.intersect1d(f, e)) / len(e) for f, e in pairs]))
@@ -75,6 +77,15 @@ def test_rows_that_no_sketch_can_tell_apart_are_still_told_apart(tmp_path: Path)
         queries = unit(base + 0.05 * unit(normal(20, 3)))
         exact, found = near.search(queries, 10, exact=True), near.search(queries, 10)
         assert recall(found.ids, exact.ids) >= 0.99
+
+
+def test_a_sketch_names_the_best_rows_also_for_queries_that_lie_in_half_of_the_dimensions() -> None:
+    rows = unit(np.hstack([0.5 * unit(normal(SEGMENT_ROWS, 1)), unit(normal(SEGMENT_ROWS, 2))]))
+    queries = np.hstack([unit(normal(40, 3)), np.zeros((40, DIM), np.float32)])
+    rotation = Rotation(2 * DIM)
+    _, named = Sketch.of(rows.astype(np.float16), rotation).nearest(rotation.apply(queries), 200)
+    best = np.argsort(-(queries @ rows.T), axis=1)[:, :20]
+    assert recall(named, best) >= 0.99
 
 
 def test_many_copies_of_one_row_are_all_found(tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def test_flipped_bits_in_a_sketch_are_found_before_faiss_reads_it(path: Path) ->
         assert index.stats().sketched_segments == 1
         index.snapshot()
     whole = path.read_bytes()
-    sketch = 16_384 * (64 // 8 + 8)
+    sketch = 16_384 * 64 // 2
     for place in [
         *range(len(whole) - sketch - 400, len(whole) - sketch, 20),
         len(whole) - sketch // 2,
