@@ -285,7 +285,7 @@ class Watch:
             for runner in self._runners():
                 try:
                     runner.watch()
-                except Exception:
+                except Exception:  # one runner's fault must not end the watch over the others
                     log.exception("the watch failed at the runner %r", runner.name)
 
     def close(self) -> None:
