@@ -19,6 +19,7 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── LibraryMissing    there is no library here               404  exit 4
     │   ├── LibraryBusy       another process owns it                409  exit 4
     │   ├── EncoderMismatch   it was made with another encoder       409  exit 4
+    │   ├── Unreachable       the service does not answer            502  exit 4
     │   └── Damaged           stored data fails its checksum         500  exit 4
     └── PluginError           a plugin failed                        503  exit 5
         ├── PluginUnavailable something it needs is not installed    503  exit 5
@@ -149,6 +150,12 @@ class LibraryBusy(LibraryError):
 class EncoderMismatch(LibraryError):
     code = "encoder-mismatch"
     title = "The library was made with another encoder"
+
+
+class Unreachable(LibraryError):
+    code = "unreachable"
+    title = "The service does not answer"
+    http_status = 502
 
 
 class Damaged(LibraryError):

@@ -69,7 +69,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one source, or of one asset whose picture is not there any more.
 
-    ``known``: a new name for bytes that were here already; ``moved``: its file was elsewhere before; ``changed``: other
+    ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name; ``moved``: its file was elsewhere before; ``changed``: other
     bytes than before; ``returned``: it had vanished and is back; ``refused``: the picture's fault; ``failed``: a plugin's;
     ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
     assets that are left as they are. ``replaced`` is the id of the asset whose picture was overwritten by this one.
@@ -205,13 +205,13 @@ class _Group:
         for prepared in group:
             source, number = prepared.source, self._ids[prepared.sha256]
             status: AddStatus = "known" if number in known else "added"
-            if prepared.data is None:
-                status = "unchanged"
             here = self._here.get(source.location)
             if here is None or here.content_id != number:
                 status, here = self._follow(source, number, here, status)
             elif here.vanished_at is not None:
                 status = "returned"
+            else:
+                status = "unchanged"
             if here is not None:
                 self._rename(here, number, self._asset(source), prepared.data)
             else:

@@ -1,0 +1,97 @@
+"""What a client sends, and how an answer is read: plain values, nothing of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import httpx
+import msgspec
+
+from opsin import errors
+from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused
+
+T = TypeVar("T")
+_KINDS: Mapping[str, type[OpsinError]] = {
+    each.code: each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, OpsinError)
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One request. ``read`` makes the answer of a response that is no error.
+
+    ``refused``, if given, makes the answer where a picture is refused or a plugin fails, which is raised otherwise.
+    ``changes`` says that it changes something: it is sent with an Idempotency-Key, so that it may be sent again.
+    """
+
+    method: str
+    path: str
+    read: Callable[[httpx.Response], T]
+    refused: Callable[[OpsinError], T] | None = None
+    params: Mapping[str, Any] = field(default_factory=dict)
+    json: Any = None
+    data: Mapping[str, Any] | None = None
+    files: Sequence[tuple[str, tuple[str, bytes]]] = ()
+    changes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Item(Generic[T]):
+    """One of many things that a flow yields to the caller."""
+
+    value: T
+
+
+Flow = Generator[Call[Any] | Item[T], Any, None]
+"""Requests and items in turn, the same for both clients: a :class:`Call` is sent, and the generator is sent its answer;
+an :class:`Item` goes to the caller."""
+
+
+def as_kind(kind: type[T]) -> Callable[[httpx.Response], T]:
+    """Return what reads the whole body of a response as a ``kind``."""
+    decoder = msgspec.json.Decoder(kind)
+    return lambda response: decoder.decode(response.content)
+
+
+def in_field(name: str, kind: type[T]) -> Callable[[httpx.Response], T]:
+    """Return what reads one field of a response's body as a ``kind``."""
+    return lambda response: msgspec.convert(msgspec.json.decode(response.content)[name], kind)
+
+
+def answer_of(call: Call[T], response: httpx.Response) -> T:
+    """Return what a call answers.
+
+    :raises OpsinError: where the service refuses it.
+    """
+    if response.is_success:
+        return call.read(response)
+    error = refusal(response)
+    if call.refused is not None and isinstance(error, Refused | PluginError):
+        return call.refused(error)
+    raise error
+
+
+def refusal(response: httpx.Response) -> OpsinError:
+    """Return the error that a response tells of (RFC 9457): of the class that the library itself would have raised."""
+    try:
+        problem = msgspec.json.decode(response.content, type=dict[str, Any])
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        problem = {}
+    told = str(problem.get("detail") or f"the service answered {response.status_code} {response.reason_phrase}")
+    return error_of(str(problem.get("code", "")), told, problem.get("limit"))
+
+
+def error_of(code: str, message: str, limit: object) -> OpsinError:
+    """Return the error of a code, an :class:`OpsinError` where nothing is known by it."""
+    kind = _KINDS.get(code, OpsinError)
+    return LimitExceeded(message, limit=str(limit or "")) if kind is LimitExceeded else kind(message)
+
+
+def step(flow: Flow[T], answer: object = None) -> Call[Any] | Item[T] | None:
+    """Return what a flow yields next, given the answer of the call that it yielded before; None at its end."""
+    try:
+        return flow.send(answer)
+    except StopIteration:
+        return None

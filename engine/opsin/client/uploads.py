@@ -1,0 +1,153 @@
+"""Flows that send pictures: adding them, and looking at them without storing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, Unpack
+
+import httpx
+import msgspec
+
+from opsin.client.call import Call, Flow, Item, error_of, in_field
+from opsin.client.pictures import Named, read, together
+from opsin.errors import OpsinError, Refused
+from opsin.fusion import Fused
+from opsin.intake.source import LeftOut
+from opsin.model import Tag
+from opsin.services.commit import Added, AddStatus, Problem, problem
+from opsin.services.given import Picture
+from opsin.services.once import Told
+from opsin.services.taking import Said
+from opsin.services.views import AssetView
+from opsin.settings import Settings
+
+T = TypeVar("T")
+Row = TypeVar("Row", bound="_Row")
+
+
+def add_each(
+    *pictures: Picture,
+    tags: Iterable[str] = (),
+    listed: Iterable[str] = (),
+    left_out: Callable[[LeftOut], None] | None = None,
+    **said: Unpack[Said],
+) -> Flow[Added]:
+    """Send pictures and yield what became of each: it is durable and searchable then.
+
+    Files, folders, globs and addresses are read here, and copied into the library of the service. Options as for
+    :meth:`opsin.Library.add_each`. A picture that cannot be added is yielded with its ``problem`` and ends nothing.
+    """
+    fields: dict[str, Any] = {key: value for key, value in said.items() if value is not None and key != "copy"}
+    if "context" in fields:
+        fields["context"] = msgspec.json.encode(fields["context"]).decode()
+    fields["tags"] = list(tags)
+    return _send(_ADD, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
+
+
+def analyse(
+    *pictures: Picture,
+    auto_tag: float | None = None,
+    listed: Iterable[str] = (),
+    left_out: Callable[[LeftOut], None] | None = None,
+) -> Flow[Told]:
+    """Yield what the plugins say of each picture, in order, without storing anything."""
+    fields = {} if auto_tag is None else {"auto_tag": auto_tag}
+    return _send(_ANALYSE, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
+
+
+class _Wrong(msgspec.Struct, frozen=True):
+    """A problem of one of several pictures, as the service tells it."""
+
+    code: str
+    title: str
+    detail: str = ""
+    limit: str | None = None
+
+
+class _Row(msgspec.Struct, frozen=True):
+    """What the service says of one picture of several."""
+
+    problem: _Wrong | None = None
+
+
+class _Stored(_Row, frozen=True, kw_only=True):
+    status: AddStatus
+    asset: AssetView | None = None
+
+
+class _Analysis(_Row, frozen=True, kw_only=True):
+    tags: tuple[Tag, ...] = ()
+    matches: tuple[Fused, ...] = ()
+    attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind(Generic[Row, T]):
+    """One kind of upload: where to, and what is made of a picture's name and the row about it, or what is wrong."""
+
+    path: str
+    rows: Callable[[httpx.Response], list[Row]]
+    seen: Callable[[str, Row], T]
+    unseen: Callable[[str, OpsinError], T]
+    changes: bool
+
+
+def _added(name: str, row: _Stored) -> Added:
+    return Added(
+        source=name,
+        status=row.status,
+        id=None if row.asset is None else row.asset.id,
+        asset=row.asset,
+        problem=_problem(row.problem),
+    )
+
+
+def _not_added(name: str, error: OpsinError) -> Added:
+    return Added(source=name, status=_status(error), problem=problem(error))
+
+
+def _told(name: str, row: _Analysis) -> Told:
+    wrong = None if row.problem is None else error_of(row.problem.code, row.problem.detail, row.problem.limit)
+    if wrong is not None:
+        return _not_told(name, wrong)
+    return Told(source=name, tags=row.tags, matches=row.matches, attributes=row.attributes)
+
+
+def _not_told(name: str, error: OpsinError) -> Told:
+    return Told(source=name, status=_status(error), problem=problem(error))
+
+
+def _status(error: OpsinError) -> Literal["refused", "failed"]:
+    return "refused" if isinstance(error, Refused) else "failed"
+
+
+def _problem(wrong: _Wrong | None) -> Problem | None:
+    return None if wrong is None else problem(error_of(wrong.code, wrong.detail, wrong.limit))
+
+
+_ADD = _Kind("/v1/assets", in_field("results", list[_Stored]), _added, _not_added, changes=True)
+_ANALYSE = _Kind("/v1/analyse", in_field("results", list[_Analysis]), _told, _not_told, changes=False)
+
+
+def _send(kind: _Kind[Row, T], fields: Mapping[str, Any], pictures: Iterable[Named]) -> Flow[T]:
+    for group in together(pictures):
+        files = [(name, what) for name, what in group if isinstance(what, bytes)]
+        answers = iter((yield _upload(kind, fields, files)) if files else ())
+        for name, what in group:
+            yield Item(next(answers) if isinstance(what, bytes) else kind.unseen(name, what))
+
+
+def _upload(kind: _Kind[Row, T], fields: Mapping[str, Any], files: Sequence[tuple[str, bytes]]) -> Call[list[T]]:
+    def read_rows(response: httpx.Response) -> list[T]:
+        return [kind.seen(name, row) for (name, _), row in zip(files, kind.rows(response), strict=True)]
+
+    return Call(
+        method="POST",
+        path=kind.path,
+        data=fields,
+        files=[("file", file) for file in files],
+        read=read_rows,
+        refused=lambda error: [kind.unseen(name, error) for name, _ in files],
+        changes=kind.changes,
+    )

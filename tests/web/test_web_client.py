@@ -1,0 +1,168 @@
+"""What holds of an open library holds of the clients of its service: the same calls, the same answers, the same errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import opsin
+from opsin.client import AsyncClient, Client
+from opsin.errors import KeyRefused, UnknownName, Unreachable, UsageError
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Serve, Served
+
+
+class Awaited:
+    """An AsyncClient whose every method is waited for, so that the same tests hold of it."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._runner = asyncio.Runner()
+        self._client = AsyncClient(url, key)
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        method = getattr(self._client, name)
+
+        async def gathered(made: Any) -> Any:
+            return [each async for each in made] if hasattr(made, "__aiter__") else await made
+
+        return lambda *args, **kwargs: self._runner.run(gathered(method(*args, **kwargs)))
+
+    def end(self) -> None:
+        self._runner.run(self._client.close())
+        self._runner.close()
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("pictures")
+    for colour in ("red", "green", "blue"):
+        for shape in ("square", "circle"):
+            (folder / f"{colour}-{shape}.jpg").write_bytes(jpeg_bytes(make_picture(colour, shape, 96)))
+    (folder / "broken.jpg").write_bytes(b"\xff\xd8\xff no picture")
+    return folder
+
+
+@pytest.fixture(scope="module", params=["library", "client", "awaited"])
+def there(request: pytest.FixtureRequest, serve: Serve, pictures: Path) -> Iterator[Any]:
+    """Return a library with pictures: an open one, or one asked through a client."""
+    if request.param == "library":
+        served = serve()
+        served.wait_until_ready()
+        served.stop()
+        with opsin.open(served.home) as library:
+            library.add(pictures, owner="ann", tags=["toy"])
+            yield library
+        return
+    served = serve()
+    served.wait_until_ready()
+    if request.param == "client":
+        with Client(served.url, served.key) as client:
+            client.add(pictures, owner="ann", tags=["toy"])
+            yield client
+        return
+    awaited = Awaited(served.url, served.key)
+    awaited.add(pictures, owner="ann", tags=["toy"])
+    yield awaited
+    awaited.end()
+
+
+def named(there: Any, name: str) -> opsin.library.AssetView:
+    assets: list[opsin.library.AssetView] = [*there.list()]
+    return next(each for each in assets if each.name == name)
+
+
+def test_every_picture_is_there_with_what_was_said_of_it(there: Any) -> None:
+    found = [*there.list()]
+    assert sorted(each.name for each in found) == sorted(
+        f"{colour}-{shape}.jpg" for colour in ("red", "green", "blue") for shape in ("square", "circle")
+    )
+    assert {each.owner for each in found} == {"ann"}
+    assert all("toy" in [tag.label for tag in each.tags] for each in found)
+
+
+def test_a_list_has_as_many_as_asked_and_goes_on_behind_one(there: Any) -> None:
+    whole = [each.id for each in there.list()]
+    assert [each.id for each in there.list(limit=2)] == whole[:2]
+    assert [each.id for each in there.list(limit=3, after=whole[1])] == whole[2:5]
+    assert [each.name for each in there.list(where=["name=red-square.jpg"])] == ["red-square.jpg"]
+
+
+def test_adding_again_changes_nothing_and_a_broken_picture_ends_nothing(there: Any, pictures: Path) -> None:
+    again = there.add(pictures, owner="ann")
+    assert {each.status for each in again if not each.source.endswith("broken.jpg")} == {"unchanged"}
+    refused = next(each for each in again if each.source.endswith("broken.jpg"))
+    assert (refused.status, refused.problem.code) == ("refused", "unreadable-picture")
+    alone = there.add(pictures / "broken.jpg")
+    assert [each.status for each in alone] == ["refused"]
+
+
+def test_one_asset_is_shown_by_its_id(there: Any) -> None:
+    asset = named(there, "red-square.jpg")
+    assert there.get(asset.id) == asset
+
+
+def test_words_and_examples_find_what_looks_like_them(there: Any, pictures: Path) -> None:
+    assert there.search("green", limit=2, everything=True).hits[0].asset.name.startswith("green")
+    by_file = there.search(like=[str(pictures / "blue-circle.jpg")], limit=1)
+    by_asset = there.search(like=[(named(there, "blue-circle.jpg").id, 2.0)], limit=1)
+    assert [hit.asset.name for hit in (*by_file.hits, *by_asset.hits)] == ["blue-circle.jpg"] * 2
+
+
+def test_pages_of_a_search_follow_each_other(there: Any) -> None:
+    first = there.search("red", limit=2, everything=True)
+    second = there.search("red", limit=2, everything=True, cursor=first.cursor)
+    assert len({hit.asset.id for hit in (*first.hits, *second.hits)}) == 4
+
+
+def test_similar_assets_leave_out_the_asset_itself(there: Any) -> None:
+    asset = named(there, "red-square.jpg")
+    hits = there.similar(asset.id, limit=2)
+    assert len(hits) == 2
+    assert asset.id not in [hit.asset.id for hit in hits]
+
+
+def test_a_persons_tag_is_counted_and_explained(there: Any) -> None:
+    asset = named(there, "green-square.jpg")
+    there.tag(asset.id, add=["favourite"])
+    assert next(each for each in there.tags() if each.label == "favourite").count == 1
+    assert there.explain(asset.id, "favourite").person == "added"
+    there.tag(asset.id, remove=["favourite"])
+    assert "favourite" not in [each.label for each in there.tags()]
+
+
+def test_original_and_preview_are_the_pictures_bytes(there: Any, pictures: Path) -> None:
+    asset = named(there, "red-circle.jpg")
+    assert there.original(asset.id) == (pictures / "red-circle.jpg").read_bytes()
+    assert there.preview(asset.id, width=32)[8:12] == b"WEBP"
+
+
+def test_looking_stores_nothing(there: Any, pictures: Path) -> None:
+    told = [*there.analyse(pictures / "red-square.jpg", pictures / "broken.jpg")]
+    assert [each.status for each in told] == ["seen", "refused"]
+    assert told[0].matches
+    assert len([*there.list()]) == 6
+
+
+def test_errors_are_those_of_the_library(there: Any) -> None:
+    with pytest.raises(UnknownName):
+        there.get("0199c0de-0000-7000-8000-000000000000")
+    with pytest.raises(UsageError):
+        there.search("   ")
+    with pytest.raises(UsageError, match="limit"):
+        there.search("red", limit=5000)
+
+
+def test_a_wrong_key_is_refused(served: Served) -> None:
+    with Client(served.url, "wrong") as client, pytest.raises(KeyRefused):
+        client.tags()
+
+
+def test_a_service_that_is_not_there_is_said_to_be_unreachable() -> None:
+    with Client("http://127.0.0.1:9", "key", retries=0) as client, pytest.raises(Unreachable, match="opsin serve"):
+        client.tags()
