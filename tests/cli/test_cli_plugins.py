@@ -173,7 +173,7 @@ def test_what_a_plugin_said_can_be_dropped_once_it_is_switched_off(home: Path, r
     assert len(told) == 1
     ran = run("plugins", "forget", "colors", "--json")
     assert ran.status == 0
-    assert ran.lines == [{"categorizers": ["colors"], "reports": 6}]
+    assert ran.lines == [{"categorizers": ["colors"], "reports": 6, "features": ["palette"], "contents": 6}]
     with opsin.open(home, readonly=True) as library:
         sources = {source for asset in library.list() for tag in asset.tags for source in tag.sources}
     assert "colors" not in sources

@@ -125,6 +125,12 @@ def heights(library: opsin.Library) -> set[object]:
     return {report.matches[0].attributes["height"] for report in reports if report.categorizer == "tall"}
 
 
+def answered(library: opsin.Library) -> dict[str, int]:
+    """Return how many items each object has answered so far, by its kind and name."""
+    found = (item for plugin in library._workspace.host.statuses() for item in plugin.objects)
+    return {f"{item.kind} {item.name}": item.answered for item in found}
+
+
 def states(library: opsin.Library) -> dict[str, str]:
     """Return how each object of the plugins is, by kind and name."""
     found = (item for plugin in library._workspace.host.statuses() for item in plugin.objects)
@@ -341,3 +347,65 @@ def test_features_from_before_revisions_were_noted_are_stale_but_not_those_of_th
         (("palette",), ("colors",))
     }
     assert len(library.plan_reanalysis(stale=True)) == 0
+
+
+def test_a_known_picture_is_brought_up_to_date_when_its_bytes_come_again(
+    late: Callable[[], opsin.Library], photos: Path, tmp_path: Path
+) -> None:
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    set_revision(library, 2)
+    library = late()
+    again = tmp_path / "again.jpg"
+    again.write_bytes((photos / "red-circle.jpg").read_bytes())
+    (added,) = library.add_each(again)
+    assert added.status == "known"
+    assert added.asset is not None
+    assert "tall_picture" in {tag.label for tag in added.asset.tags}
+    assert heights(library) == {96, 2 * 96}
+    assert len(library.plan_reanalysis(stale=True)) == 5
+    again.rename(tmp_path / "once_more.jpg")
+    assert [entry.status for entry in library.add_each(tmp_path / "once_more.jpg")] == ["moved"]
+
+
+def test_a_known_picture_that_is_up_to_date_is_not_decoded(
+    make_library: MakeLibrary, photos: Path, tmp_path: Path
+) -> None:
+    library = make_library()
+    library.add(photos)
+    before = answered(library)
+    (tmp_path / "again.jpg").write_bytes((photos / "red-circle.jpg").read_bytes())
+    assert [entry.status for entry in library.add_each(tmp_path / "again.jpg")] == ["known"]
+    assert answered(library) == before
+
+
+def test_the_features_of_a_plugin_are_forgotten_with_what_it_said_unless_another_needs_them(
+    late: Callable[[], opsin.Library],
+) -> None:
+    library = late()
+    library.reanalyse(library.plan_reanalysis(missing=True))
+    with pytest.raises(opsin.errors.UsageError, match="late is in use"):
+        library.forget("late")
+    library.close()
+    settings = library.path / "opsin.toml"
+    settings.write_text(settings.read_text("utf-8") + "[plugins.late]\nenabled = false\n", "utf-8")
+    library = late()
+    with library._workspace.catalogue.write() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO feature SELECT content_id, frame, 'palette', x'00', 'late', '1' FROM embedding "
+            "WHERE true ON CONFLICT DO UPDATE SET plugin = 'late'"
+        )
+    remedies = [entry.remedy for entry in library.examine() if entry.area == "reports" and entry.state == "warning"]
+    assert [remedy.rpartition(": ")[2] for remedy in remedies] == [
+        "opsin plugins forget late",
+        "opsin plugins forget tall",
+    ]
+    gone = library.forget("late")
+    assert (gone.categorizers, gone.reports, gone.features, gone.contents) == ((), 0, ("height",), 6)
+    gone = library.forget("tall")
+    assert (gone.categorizers, gone.reports, gone.features, gone.contents) == (("tall",), 6, (), 0)
+    with pytest.raises(opsin.errors.UnknownName, match="with either, are: none"):
+        library.forget("late")
+    with library._workspace.catalogue.read() as connection:
+        left = connection.exec_driver_sql("SELECT name, count(*) FROM feature GROUP BY name").fetchall()
+    assert [tuple(row) for row in left] == [("palette", 6)]

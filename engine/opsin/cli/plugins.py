@@ -99,16 +99,21 @@ def doctor(root: Path | None, as_json: bool) -> int:
 @library_option
 @json_option
 def forget(name: str, root: Path | None, as_json: bool) -> None:
-    """Drop what a plugin said that is switched off or gone, and the tags that rest on it alone; people's tags stay.
+    """Drop what a plugin left that is switched off or gone: what it said, the tags that rest on it alone, its features.
 
-    NAME is that of the plugin, or of one of its categorizers; `opsin doctor` names those that are out of use.
+    People's tags stay, and features that another plugin needs. NAME is that of the plugin, or of one of its categorizers; `opsin doctor` names those that are out of use.
     """
     with open_library(root) as library:
         gone = library.forget(name)
     if as_json:
         emit(gone)
     else:
-        click.echo(f"Dropped {counted(gone.reports, 'report')} of {', '.join(gone.categorizers)}, and their tags.")
+        told = []
+        if gone.categorizers:
+            told.append(f"{counted(gone.reports, 'report')} of {', '.join(gone.categorizers)}, and their tags")
+        if gone.features:
+            told.append(f"{', '.join(gone.features)} of {counted(gone.contents, 'picture')}")
+        click.echo(f"Dropped {'; '.join(told)}.")
 
 
 def _examined(plugin: PluginView) -> None:

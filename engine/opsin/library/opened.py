@@ -291,12 +291,13 @@ class Library:
         return reanalyse.reanalyse(self._workspace.writable, todo, progress)
 
     def forget(self, name: str) -> relabel.Forgotten:
-        """Drop what a categorizer said whose plugin is switched off or gone, with the tags that rest on it alone.
+        """Drop what a plugin left that is switched off or gone: what it said, the tags that rest on it alone, its features.
 
-        ``name`` is its id, or what stands before the "/" in it. Tags by people stay.
+        ``name`` is that of the plugin, or of a categorizer, or what stands before the "/" in that. Tags by people stay, and
+        features that a categorizer in use needs.
 
         :raises UsageError: where it is in use.
-        :raises UnknownName: where there are no reports of it, naming those that there are.
+        :raises UnknownName: where there is nothing of it, naming those of whom there is.
         """
         return relabel.forget(self._workspace.writable, name)
 

@@ -16,6 +16,7 @@ from opsin.errors import PluginError, Refused
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Outcome, Prepared, commit
 from opsin.services.following import Following
+from opsin.services.reanalyse import bring_up_to_date
 from opsin.services.tagging import renew
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
@@ -159,8 +160,10 @@ class _UnderWay:
         data = source.read(self._workspace.settings.decode.max_bytes)
         sha256 = digest(data)
         with self._workspace.catalogue.read() as connection:
-            if contents.find(connection, sha256) is not None:
-                return Prepared(source, sha256, data, None)
+            known = contents.find(connection, sha256)
+        if known is not None:
+            bring_up_to_date(self._workspace, known, data)
+            return Prepared(source, sha256, data, None)
         with self._lock:
             shared = self._first.get(sha256)
             mine = shared is None

@@ -20,7 +20,7 @@ from opsin.services import vocabulary
 from opsin.services.analyse import digest
 from opsin.services.layout import Layout
 from opsin.services.plugins import examine
-from opsin.services.relabel import out_of_use
+from opsin.services.relabel import out_of_use, unneeded
 from opsin.services.tagging import computed
 from opsin.services.workspace import Workspace
 from opsin.settings import cache_folder, load_settings
@@ -285,8 +285,12 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
             names = sorted({name for each in behind.values() for name in each})
             message = f"{len(behind)} contents {what} {', '.join(names)}: {why}"
             yield Finding(area="reports", state="problem", message=message, remedy=f"opsin reanalyse --{option}")
-    for name in out_of_use(workspace):
-        message = f"there are reports of {name}, which is not in use; the tags still count them"
+    reporting, left = out_of_use(workspace), unneeded(workspace)
+    for name in sorted({*reporting, *left}):
+        if name in reporting:
+            message = f"there are reports of {name}, which is not in use; the tags still count them"
+        else:
+            message = f"there are features of {name} that nobody in use needs: {', '.join(left[name])}"
         remedy = f"switch its plugin on again, or drop them: opsin plugins forget {name}"
         yield Finding(area="reports", state="warning", message=message, remedy=remedy)
     if not any((missing, stale, lacking, outdated)):

@@ -137,7 +137,25 @@ class _Look(msgspec.Struct):
     absent: tuple[str, ...]
 
 
-def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Collection[int]) -> list[Reanalysed]:
+def bring_up_to_date(workspace: Workspace, number: int, data: bytes) -> None:
+    """Ask about a content that is known, and whose bytes are at hand, what was not asked at the present revisions.
+
+    What failed at these is left to ``plan(missing=True)``. Where nothing new can be had, what was said before stays.
+    """
+    kinds = workspace.feature_kinds
+    with workspace.catalogue.read() as connection:
+        said = contents.revisions_of(connection, number)
+        given = features.revisions_of(connection, number)
+    wanted = frozenset(name for name, revision in workspace.host.revisions().items() if said.get(name) != revision)
+    older = any(name in kinds and revision != kinds[name].revision for name, revision in given)
+    if wanted or older:
+        _page(workspace, {number: wanted}, {number} if older else (), data)
+
+
+def _page(
+    workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Collection[int], data: bytes | None = None
+) -> list[Reanalysed]:
+    """Ask about these contents and store what is said; ``data`` are the bytes of the only one, where they are at hand."""
     host = workspace.host
     with workspace.catalogue.read() as connection:
         named = assets.of_contents(connection, wanted)
@@ -160,7 +178,7 @@ def _page(workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Coll
     looks: dict[int, _Look] = {}
     with ThreadPoolExecutor(_ABREAST, thread_name_prefix="opsin-again") as pool:
         waiting = {
-            number: pool.submit(_look_again, workspace, named[number], stored[number], heavy[number])
+            number: pool.submit(_look_again, workspace, named[number], stored[number], heavy[number], data)
             for number in opened
         }
         for number, future in waiting.items():
@@ -195,9 +213,10 @@ def _look_again(
     named: Sequence[AssetRow],
     stored: Sequence[Mapping[str, NDArray[Any]]],
     categorizers: frozenset[str],
+    data: bytes | None,
 ) -> _Look:
     """Decode a picture once more, extract the features that are not ``stored``, and ask these categorizers."""
-    frames = workspace.decoder.submit(read_again(workspace, named)).result().frames
+    frames = workspace.decoder.submit(read_again(workspace, named) if data is None else data).result().frames
     if len(frames) != len(stored):
         msg = f"{len(stored)} frames of it were looked at before, now there are {len(frames)}: set decode.max_frames as it was"
         raise LibraryError(msg)

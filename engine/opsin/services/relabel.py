@@ -8,7 +8,7 @@ from typing import TypedDict
 
 import msgspec
 
-from opsin.catalogue import contents
+from opsin.catalogue import contents, features
 from opsin.errors import SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
@@ -33,10 +33,12 @@ class LabelChanges(TypedDict, total=False):
 
 
 class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
-    """What was dropped: all that these categorizers said, in so many reports."""
+    """What was dropped: all that these categorizers said, in so many reports, and these features of so many contents."""
 
     categorizers: tuple[str, ...]
     reports: int
+    features: tuple[str, ...]
+    contents: int
 
 
 def add_vocabulary(workspace: Workspace, source: str | Path) -> Vocabulary:
@@ -82,27 +84,47 @@ def out_of_use(workspace: Workspace) -> list[str]:
     return sorted(known - set(workspace.host.categorizers))
 
 
-def forget(workspace: Workspace, name: str) -> Forgotten:
-    """Drop what a categorizer that is no longer in use said, and with it the tags that rest on it alone.
+def unneeded(workspace: Workspace) -> dict[str, tuple[str, ...]]:
+    """Return the features that are stored though no plugin in use gives or needs them: by plugin, sorted."""
+    host = workspace.host
+    needed = frozenset(host.features).union(*host.categorizers.values())
+    with workspace.catalogue.read() as connection:
+        stored = sorted(features.givers(connection))
+    found: dict[str, tuple[str, ...]] = {}
+    for plugin, feature in stored:
+        if plugin and feature not in needed:
+            found[plugin] = (*found.get(plugin, ()), feature)
+    return found
 
-    ``name`` is its id, or what stands before the "/" for all of ``zero_shot/...``. What people said stays.
+
+def forget(workspace: Workspace, name: str) -> Forgotten:
+    """Drop what a plugin that is no longer in use left: what it said with the tags that rest on it alone, and its features.
+
+    ``name`` is that of the plugin, or of a categorizer, or what stands before the "/" for all of ``zero_shot/...``. What
+    people said stays, as do features that a categorizer in use needs.
 
     :raises UsageError: where it is in use.
-    :raises UnknownName: where there are no reports of it, naming those that there are.
+    :raises UnknownName: where there is nothing of it, naming those of whom there is.
     """
-    used = [each for each in workspace.host.categorizers if each == name or each.startswith(f"{name}/")]
+    host = workspace.host
+    used = {each for each in host.categorizers if each == name or each.startswith(f"{name}/")}
+    used |= {each.plugin for each in host.features.values() if each.plugin == name}
     if used:
         msg = (
             f"{', '.join(sorted(used))} is in use: switch it off first (enabled = false under its [plugins.NAME] in "
             f"opsin.toml), or take its vocabulary away (`opsin vocabulary remove`)"
         )
         raise UsageError(msg)
-    there = out_of_use(workspace)
+    there, left = out_of_use(workspace), unneeded(workspace)
     gone = [each for each in there if each == name or each.startswith(f"{name}/")]
-    if not gone:
-        msg = f"there are no reports of {name!r}; out of use, but with reports, are: {', '.join(there) or 'none'}"
+    if not gone and name not in left:
+        known = ", ".join(sorted({*there, *left})) or "none"
+        msg = f"there are no reports of {name!r} and no features; out of use, but with either, are: {known}"
         raise UnknownName(msg)
-    return Forgotten(categorizers=tuple(gone), reports=_drop(workspace, gone))
+    reports = _drop(workspace, gone)
+    with workspace.catalogue.write() as connection:
+        count = features.drop(connection, name, left.get(name, ()))
+    return Forgotten(categorizers=tuple(gone), reports=reports, features=left.get(name, ()), contents=count)
 
 
 def _drop(workspace: Workspace, categorizers: Sequence[str]) -> int:
