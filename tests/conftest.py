@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -55,6 +56,13 @@ def strace() -> str:
     if tried.returncode != 0:
         lacking_here(f"strace may not trace here: {tried.stderr.strip()}")
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_reaches_what_the_tests_start() -> None:
+    """Undo what a shell does to `make test &`: its children, and theirs, would ignore SIGINT, and never be interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

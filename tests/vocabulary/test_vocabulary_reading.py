@@ -40,6 +40,13 @@ def test_a_vocabulary_is_read_from_a_file(tmp_path: Path) -> None:
     assert read_vocabulary(path) == read_vocabulary(PETS)
 
 
+def test_the_same_text_is_read_once_and_a_broken_one_is_refused_each_time() -> None:
+    assert read_vocabulary(PETS) is read_vocabulary(PETS)
+    for _ in range(2):
+        with pytest.raises(SettingError, match="not lower_snake_case"):
+            read_vocabulary("name = 'No Name'")
+
+
 def test_the_revision_changes_with_the_content_only() -> None:
     assert read_vocabulary(PETS).revision == read_vocabulary("# a remark\n" + PETS).revision
     assert read_vocabulary(PETS).revision != read_vocabulary(PETS.replace("hound", "pooch")).revision

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Language, optional script, optional region: the part of BCP 47 (RFC 5646) that names of labels need.
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 _SHOWN = 5
+# One command reads the same texts several times, and that is most of what opening a library costs; they are few.
+_KEPT = 8
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -42,7 +45,11 @@ def read_vocabulary(source: Path | str, *, origin: str = "") -> Vocabulary:
 
     :raises SettingError: naming the file, the line and the label of everything that is wrong.
     """
-    text, origin = _text_of(source, origin)
+    return _read(*_text_of(source, origin))
+
+
+@lru_cache(maxsize=_KEPT)
+def _read(text: str, origin: str) -> Vocabulary:
     vocabulary = _parse(text, origin)
     if problems := check_vocabulary(vocabulary):
         lines = [_said(text, origin, problem) for problem in problems[:_SHOWN]]
@@ -144,6 +151,7 @@ def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
         raise SettingError(msg) from error
 
 
+@lru_cache(maxsize=_KEPT)
 def _parse(text: str, origin: str) -> Vocabulary:
     from opsin.settings import parse_toml, placed, refusal  # not on the way of `import opsin`
 
