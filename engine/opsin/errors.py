@@ -7,7 +7,12 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── UnknownName       a name that does not exist             404  exit 2
     │   ├── SettingError      a setting that cannot be used          400  exit 2
     │   ├── WrongMethod       an address does not know this method   405  exit 2
-    │   └── WrongMediaType    a body of another kind is expected     415  exit 2
+    │   ├── WrongMediaType    a body of another kind is expected     415  exit 2
+    │   ├── BodyTooSlow       the body did not arrive in time        408  exit 2
+    │   ├── HeadTooLarge      address and headers are too long       431  exit 2
+    │   ├── TooManyRequests   this key asks too often                429  exit 2
+    │   ├── StillUnderWay     the same request is being answered     409  exit 2
+    │   └── AnotherRequest    its Idempotency-Key was another's      422  exit 2
     ├── AccessRefused         who asks may not do this               403  exit 4
     │   ├── KeyRefused        no key, or none that counts            401  exit 4
     │   └── OriginRefused     asked by another site's name           403  exit 4
@@ -70,6 +75,42 @@ class WrongMediaType(UsageError):
     code = "wrong-media-type"
     title = "The body is of another kind than is expected"
     http_status = 415
+
+
+class BodyTooSlow(UsageError):
+    code = "body-too-slow"
+    title = "The body did not arrive in time"
+    http_status = 408
+
+
+class HeadTooLarge(UsageError):
+    code = "head-too-large"
+    title = "Address and headers are too long"
+    http_status = 431
+
+
+class TooManyRequests(UsageError):
+    """``after`` is the number of seconds after which the next one is answered."""
+
+    code = "too-many-requests"
+    title = "This key asks too often"
+    http_status = 429
+
+    def __init__(self, message: str, *, after: int = 1) -> None:
+        super().__init__(message)
+        self.after = after
+
+
+class StillUnderWay(UsageError):
+    code = "still-under-way"
+    title = "The same request is being answered"
+    http_status = 409
+
+
+class AnotherRequest(UsageError):
+    code = "another-request"
+    title = "The Idempotency-Key belongs to another request"
+    http_status = 422
 
 
 class AccessRefused(OpsinError):

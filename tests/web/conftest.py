@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -30,6 +32,7 @@ enabled = false
 hosts = ["opsin.example"]
 origins = ["https://shop.example"]
 max_body = 2_000_000
+body_timeout = 2.0
 uploads = 4
 
 [decode]
@@ -43,7 +46,9 @@ class Served:
     """A service in another process: its address, its admin key and its library."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
-        code = MAIN.format(arguments=["serve", "--library", str(home), "--port", "0", "--json", *arguments])
+        code = MAIN.format(
+            arguments=["serve", "--library", str(home), "--port", "0", "--json", "--log", "json", *arguments]
+        )
         with (home / "log").open("w") as log:
             self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True)
         self.home = home
@@ -64,6 +69,34 @@ class Served:
     def client_with(self, key: str | None) -> httpx.Client:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
+
+    def raw(self, request: bytes) -> bytes:
+        """Send these bytes and return the answer."""
+        host, port = self.url.partition("://")[2].split(":")
+        with socket.create_connection((host, int(port)), timeout=PATIENCE) as line:
+            line.sendall(request)
+            answer = b""
+            while more := line.recv(65536):
+                answer += more
+                begin, _, body = answer.partition(b"\r\n\r\n")
+                length = re.search(rb"content-length: (\d+)", begin)
+                if length and len(body) >= int(length[1]):
+                    break
+            return answer
+
+    def log_of(self, request_id: str) -> list[dict[str, Any]]:
+        """Return what the log says of a request; its line is written after its answer."""
+        until = time.monotonic() + PATIENCE
+        while time.monotonic() < until:
+            lines = [
+                json.loads(line)
+                for line in (self.home / "log").read_text().splitlines(keepends=True)
+                if line.endswith("\n")
+            ]
+            if any(line.get("event") == "request" and line["request_id"] == request_id for line in lines):
+                return [line for line in lines if line.get("request_id") == request_id]
+            time.sleep(0.01)
+        raise AssertionError(request_id)
 
     def wait_until_ready(self) -> None:
         until = time.monotonic() + PATIENCE
@@ -92,12 +125,12 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
     """Return a function that makes a library and serves it, or serves one that is there."""
     running: list[Served] = []
 
-    def start(home: Path | None = None) -> Served:
+    def start(home: Path | None = None, *arguments: str) -> Served:
         if home is None:
             home = tmp_path_factory.mktemp("served")
             (home / "opsin.toml").write_text(SETTINGS, "utf-8")
             opsin.init(home, encoder="fake").close()
-        running.append(Served(home))
+        running.append(Served(home, *arguments))
         return running[-1]
 
     yield start

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
+from click.testing import CliRunner
 
 import opsin
-from opsin.errors import LibraryBusy
+from opsin.cli.serving import serve as serve_command
+from opsin.errors import LibraryBusy, UsageError
 from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.tls import Certificate
 
 if TYPE_CHECKING:
+    from tests.conftest import Lacking
     from tests.web.conftest import Serve
 
 RED = jpeg_bytes(make_picture("red", "square", 96))
@@ -62,3 +71,79 @@ def test_a_port_that_is_taken_is_one_sentence(serve: Serve) -> None:
     assert ran.returncode == 2
     assert "choose another --port" in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory: pytest.TempPathFactory, lacking: Lacking) -> tuple[Path, Path]:
+    """Return a certificate for localhost that was made just now, and its key."""
+    if shutil.which("openssl") is None:
+        lacking("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 1 -subj /CN=localhost"
+    more = ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"]
+    subprocess.run([*make.split(), *more], cwd=folder, check=True, capture_output=True)
+    subprocess.run(["openssl", "genrsa", "-out", "other.pem", "2048"], cwd=folder, check=True, capture_output=True)
+    encrypt = ["openssl", "pkey", "-in", "key.pem", "-aes256", "-passout", "pass:x", "-out", "locked.pem"]
+    subprocess.run(encrypt, cwd=folder, check=True, capture_output=True)
+    (folder / "broken.pem").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+    (folder / "cert.der").write_bytes(b"\x30\x82\xff\xff")
+    return folder / "cert.pem", folder / "key.pem"
+
+
+def test_it_speaks_https_with_a_certificate_and_its_key(serve: Serve, pair: tuple[Path, Path]) -> None:
+    service = serve(None, "--tls-cert", str(pair[0]), "--tls-key", str(pair[1]))
+    assert service.url.startswith("https://")
+    with httpx.Client(verify=ssl.create_default_context(cafile=pair[0])) as client:
+        assert client.get(f"{service.url}/v1/version", headers={"Origin": service.url}).status_code == 200
+    with pytest.raises(httpx.ConnectError):
+        service.client.get("/v1/version")
+    service.stop()
+
+
+@pytest.mark.parametrize(
+    ("cert", "key", "told"),
+    [
+        ("nothing.pem", "key.pem", "No such file"),
+        (".", "key.pem", "Is a directory"),
+        ("cert.der", "key.pem", "openssl x509 -inform der"),
+        ("cert.pem", "other.pem", "does not belong to the certificate"),
+        ("cert.pem", "cert.pem", "its private key, both as PEM"),
+        ("broken.pem", "key.pem", "both as PEM"),
+        ("cert.pem", "locked.pem", "openssl pkey -in"),
+    ],
+)
+def test_a_certificate_that_cannot_be_used_is_told_with_what_to_do(
+    pair: tuple[Path, Path], cert: str, key: str, told: str
+) -> None:
+    with pytest.raises(UsageError, match=told):
+        Certificate(pair[0].with_name(cert) if cert != "." else pair[0].parent, pair[1].with_name(key)).check()
+
+
+def test_a_certificate_without_its_key_is_wrong_usage() -> None:
+    ran = CliRunner().invoke(serve_command, ["--tls-cert", "cert.pem"])
+    assert ran.exit_code == 2
+    assert "go together" in ran.output
+
+
+def test_it_answers_what_is_under_way_writes_the_index_and_says_so_on_standard_error(serve: Serve) -> None:
+    service = serve()
+    service.wait_until_ready()
+    host, port = service.url.removeprefix("http://").split(":")
+    head = f"POST /v1/assets HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {service.key}\r\n"
+    with socket.create_connection((host, int(port)), timeout=60) as line:
+        line.sendall(f"{head}Content-Type: image/jpeg\r\nContent-Length: {len(RED)}\r\n\r\n".encode() + RED[:100])
+        while service.client.get("/v1/version").status_code != 200:
+            pass
+        service.process.send_signal(signal.SIGTERM)
+        assert service.next_line() == {"event": "stopping"}
+        line.sendall(RED[100:])
+        assert line.recv(1000).startswith(b"HTTP/1.1 201 ")
+    service.stop()
+    said = [json.loads(line)["message"] for line in (service.home / "log").read_text().splitlines()]
+    steps = (
+        "stopping: 1 request",
+        "stopped listening: 0 requests",
+        "the index is written to disk, complete up to row 1",
+    )
+    places = [next(place for place, message in enumerate(said) if step in message) for step in steps]
+    assert places == sorted(places)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from opsin.cli.shared import json_option, library_option, open_library
 
 if TYPE_CHECKING:
     from opsin.library import Scope
+    from opsin.web.logs import LogForm
 
 
 @click.command()
@@ -21,15 +23,32 @@ if TYPE_CHECKING:
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="The port; 0 for any that is free."
 )
+@click.option(
+    "--log",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How each request and event is told on standard error, one a line.",
+)
+@click.option("--tls-cert", type=click.Path(path_type=Path), help="A PEM file with the certificate: speak HTTPS.")
+@click.option("--tls-key", type=click.Path(path_type=Path), help="A PEM file with the certificate's private key.")
 @library_option
 @json_option
-def serve(host: str, port: int, root: Path | None, as_json: bool) -> None:
+def serve(
+    host: str, port: int, form: LogForm, tls_cert: Path | None, tls_key: Path | None, root: Path | None, as_json: bool
+) -> None:
     """Serve the library over HTTP, until Ctrl-C or SIGTERM.
 
     While it runs, this library cannot be written by others. Requests need a key: `opsin keys`.
     """
     import opsin
+    from opsin.web.logs import logs_to
     from opsin.web.server import serve as serve_library
+    from opsin.web.tls import Certificate
+
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key go together: give both, or neither to speak plain HTTP")
 
     def listening(url: str) -> None:
         if as_json:
@@ -45,12 +64,19 @@ def serve(host: str, port: int, root: Path | None, as_json: bool) -> None:
         else:
             click.echo("Stopping: requests under way are answered first.")
 
-    with open_library(root) as library:
+    with logs_to(sys.stderr, form), open_library(root) as library:
         key = opsin.keys(root).make_admin()
         # Uvicorn raises again what stopped it; the library is closed first.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            serve_library(library, host=host, port=port, listening=listening, stopping=stopping)
+            serve_library(
+                library,
+                host=host,
+                port=port,
+                listening=listening,
+                stopping=stopping,
+                certificate=Certificate(tls_cert, tls_key) if tls_cert and tls_key else None,
+            )
     if as_json:
         emit({"event": "stopped"})
     else:

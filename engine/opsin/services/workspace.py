@@ -302,7 +302,7 @@ class Workspace:
 
     def _try_snapshot(self) -> None:
         try:
-            self.snapshot()
+            _log.info("the index is written to disk, complete up to row %d", self.snapshot())
         except LibraryError as error:
             _log.warning("%s; the next use makes up for it from the catalogue", error)
 

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-import msgspec
 from litestar.connection import ASGIConnection
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.handlers import BaseRouteHandler
-from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from opsin.errors import OriginRefused
+from opsin.errors import HeadTooLarge, OriginRefused, UsageError
 from opsin.services.keys import SCOPES
-from opsin.web.problems import PROBLEM, describe
+from opsin.web.asked import asked_of
+from opsin.web.problems import describe, send_problem
 from opsin.web.service import Service
 
 OPEN = {"needs": None}
 READ = {"needs": "read"}
 WRITE = {"needs": "write"}
 """What a handler's key has to allow; a handler that does not say it needs an admin key."""
+
+MOST_HEAD = 64 * 1024
+"""Bytes of an address with its headers."""
 
 
 async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -31,20 +33,23 @@ async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     :raises AccessRefused: saying why.
     """
     needs = handler.opt.get("needs", SCOPES[-1])
-    if needs is None:
+    if needs is None or connection.scope.get("method") == "OPTIONS":
         return
     service: Service = connection.app.state.service
     scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key")
-    service.keys.check(secret).require(needs)
+    key = service.keys.check(secret)
+    asked_of(connection.scope).key = key.id
+    key.require(needs)
 
 
 class Door:
-    """Stands before the whole application and refuses what comes by another name than it is served under.
+    """Stands before the whole application and refuses what is not to reach it.
 
     A page of any site can have a browser ask a server on this machine: by letting its own name lead here (DNS
     rebinding), which the Host header shows, or across sites, which the Origin header shows. Addresses in numbers and
     localhost cannot be rebound; other names are allowed by ``serve.hosts``, other origins by ``serve.origins``.
+    A body whose length is said in two ways is refused, as what stands before this service could read it in the other.
     """
 
     def __init__(self, app: ASGIApp, *, hosts: Collection[str], origins: Collection[str]) -> None:
@@ -53,26 +58,15 @@ class Door:
         self._origins = {origin.lower().rstrip("/") for origin in origins}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != ScopeType.HTTP:
-            await self._app(scope, receive, send)
-            return
-        headers = {name: value.decode("latin-1") for name, value in scope["headers"] if name in {b"host", b"origin"}}
-
-        async def send_safely(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableScopeHeaders.from_message(message)["X-Content-Type-Options"] = "nosniff"
-            await send(message)
-
-        try:
-            self.check(headers.get(b"host", ""), headers.get(b"origin"))
-        except OriginRefused as error:
-            found = describe(error)
-            body = msgspec.json.encode(found)
-            kind, length = (b"content-type", PROBLEM.encode()), (b"content-length", b"%d" % len(body))
-            await send({"type": "http.response.start", "status": found.status, "headers": [kind, length]})
-            await send({"type": "http.response.body", "body": body, "more_body": False})
-            return
-        await self._app(scope, receive, send_safely)
+        if scope["type"] == ScopeType.HTTP:
+            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+            try:
+                _check_head(scope, headers)
+                self.check(headers.get("host", ""), headers.get("origin"))
+            except (OriginRefused, UsageError) as error:
+                await send_problem(describe(error, asked_of(scope).id), send)
+                return
+        await self._app(scope, receive, send)
 
     def check(self, host: str, origin: str | None) -> None:
         """Check by which name a request comes.
@@ -86,6 +80,15 @@ class Door:
         if origin is not None and origin.lower() not in self._origins and urlsplit_netloc(origin) != host.lower():
             msg = f"pages of {origin[:200]!r} may not ask this service: add the origin to serve.origins"
             raise OriginRefused(msg)
+
+
+def _check_head(scope: HTTPScope, headers: Mapping[str, str]) -> None:
+    size = len(scope["raw_path"]) + len(scope["query_string"]) + sum(len(k) + len(v) for k, v in scope["headers"])
+    if size > MOST_HEAD:
+        msg = f"address and headers together have {size:,} bytes, and {MOST_HEAD:,} are allowed: send long values in the body"
+        raise HeadTooLarge(msg)
+    if "transfer-encoding" in headers and "content-length" in headers:
+        raise UsageError("the length of the body is said in two ways: send Content-Length or Transfer-Encoding")
 
 
 def urlsplit_netloc(url: str) -> str:

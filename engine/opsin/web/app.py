@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
-from litestar import Litestar, Router
-from litestar.datastructures import State
+from litestar import Litestar, Request, Router
+from litestar.config.cors import CORSConfig
+from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
+from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import Message, Scope
 
 from opsin.library import Library
 from opsin.version import VERSION
@@ -19,13 +24,16 @@ from opsin.web.analysis import AnalysisController
 from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
 from opsin.web.health import HealthController
+from opsin.web.logs import log_request
 from opsin.web.problems import answer
+from opsin.web.query import KnownParameters
+from opsin.web.reception import Reception
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
 
 
-def create_app(library: Library) -> Door:
+def create_app(library: Library) -> Reception:
     """Return the ASGI application that serves ``library``, which stays its caller's to close."""
     service = Service(library)
 
@@ -35,8 +43,9 @@ def create_app(library: Library) -> Door:
         try:
             yield
         finally:
-            service.stop()
+            await asyncio.to_thread(service.stop)
 
+    serve = service.settings.serve
     app = Litestar(
         route_handlers=[
             HealthController,
@@ -46,16 +55,52 @@ def create_app(library: Library) -> Door:
             TagsController,
             DocsController,
         ],
+        before_send=[_say_all_methods],
+        cors_config=_cors(serve.origins) if serve.origins else None,
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        guards=[key_guard],
+        guards=[key_guard, KnownParameters()],
         exception_handlers={Exception: answer},
         lifespan=[serving],
         logging_config=None,
         openapi_config=_openapi(),
-        request_max_body_size=service.settings.serve.max_body,
+        request_max_body_size=serve.max_body,
         state=State({"service": service}),
     )
-    return Door(app, hosts=service.settings.serve.hosts, origins=service.settings.serve.origins)
+    door = Door(app, hosts=serve.hosts, origins=serve.origins)
+    return Reception(door, patience=serve.body_timeout, observers=[log_request])
+
+
+def _cors(origins: Sequence[str]) -> CORSConfig:
+    """Let pages of ``origins`` ask; the key comes in a header, so that cookies play no part."""
+    return CORSConfig(
+        allow_origins=[origin.rstrip("/") for origin in origins],
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-None-Match",
+            "X-Api-Key",
+            "X-Request-Id",
+        ],
+        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
+    )
+
+
+def _only_the_schema(request: Request[Any, Any, Any]) -> None:
+    """Litestar answers what lies below the schema's address with a page of HTML of its own."""
+    if request.path_params:
+        raise NotFoundException
+
+
+async def _say_all_methods(message: Message, scope: Scope) -> None:
+    """Litestar 2.25 answers OPTIONS with the methods of the handler that it met first."""
+    if message["type"] == "http.response.start" and scope.get("method") == "OPTIONS" and "path_template" in scope:
+        routes = (route for route in scope["litestar_app"].routes if route.path_format == scope["path_template"])
+        methods = {str(method) for route in routes for method in route.methods}
+        MutableScopeHeaders.from_message(message)["Allow"] = ", ".join(
+            sorted(methods | {"HEAD"} if "GET" in methods else methods)
+        )
 
 
 def _openapi() -> OpenAPIConfig:
@@ -70,7 +115,9 @@ def _openapi() -> OpenAPIConfig:
             }
         ),
         security=[{"bearer": []}, {"key": []}],
-        openapi_router=Router("/v1/openapi.json", route_handlers=[], opt=OPEN, include_in_schema=False),
+        openapi_router=Router(
+            "/v1/openapi.json", route_handlers=[], opt=OPEN, before_request=_only_the_schema, include_in_schema=False
+        ),
         render_plugins=[JsonRenderPlugin(path="/")],
         use_handler_docstrings=True,
     )

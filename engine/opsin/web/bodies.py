@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 from litestar import Request
-from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
@@ -22,8 +21,6 @@ AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=msgspec.Struct)
 _MOST_PARTS = 200
 _LONGEST_FIELD = 1024 * 1024
-_PATIENCE = 120.0
-"""Seconds that a body may take to arrive."""
 _LISTS = frozenset({"tags"})
 _PLURAL = "images"
 _MOST_URLS = 20
@@ -46,20 +43,15 @@ async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) 
     """
     limit = settings.decode.max_bytes
     media, options = parse_options_header(request.headers.get("content-type", ""))
-    try:
-        async with asyncio.timeout(_PATIENCE):
-            if media == "multipart/form-data":
-                given = await _form(request, options.get("boundary", ""), limit)
-            elif media == "application/json":
-                given = _from_json(await request.body())
-            elif media.startswith("image/") or media == "application/octet-stream":
-                given = Given([Upload(await _whole(request, limit), request.query_params.get("name", ""))], {})
-            else:
-                msg = f"pictures come as multipart/form-data, as image/* (the bytes), or as application/json, not as {media!r}"
-                raise WrongMediaType(msg)
-    except TimeoutError as error:
-        msg = f"the body took more than {_PATIENCE:.0f} seconds"
-        raise UsageError(msg) from error
+    if media == "multipart/form-data":
+        given = await _form(request, options.get("boundary", ""), limit)
+    elif media == "application/json":
+        given = _from_json(await request.body())
+    elif media.startswith("image/") or media == "application/octet-stream":
+        given = Given([Upload(await _whole(request, limit), request.query_params.get("name", ""))], {})
+    else:
+        msg = f"pictures come as multipart/form-data, as image/* (the bytes), or as application/json, not as {media!r}"
+        raise WrongMediaType(msg)
     if not given.pictures:
         raise UsageError("there is no picture: send a file, its bytes, a data URI in `image`, or an address in `url`")
     if sum(isinstance(picture, Address) for picture in given.pictures) > _MOST_URLS:
@@ -207,6 +199,11 @@ class PicturesOperation(Operation):
         some = {"image": uri, _PLURAL: Schema(type=OpenAPIType.ARRAY, items=uri)}
         files = {"file": Schema(type=OpenAPIType.ARRAY, items=binary, description="One picture or several")}
         said = dict(self.fields())
+        name = Schema(type=OpenAPIType.STRING, description="The name of the picture, where the body is its bytes")
+        self.parameters = [
+            *(self.parameters or []),
+            *(Parameter(each, "query", schema) for each, schema in {"name": name, **said}.items()),
+        ]
         self.request_body = RequestBody(
             description="One picture or several: as a form, as the bytes themselves, as data URIs or as addresses",
             required=True,

@@ -9,12 +9,14 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException
+from litestar.exceptions import HTTPException, MethodNotAllowedException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import Send
 
 from opsin import errors
-from opsin.errors import LimitExceeded, OpsinError
+from opsin.errors import LimitExceeded, OpsinError, TooManyRequests
 from opsin.services.commit import Problem
+from opsin.web.asked import asked_of
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 2
@@ -23,7 +25,10 @@ _log = logging.getLogger(__name__)
 
 
 class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What went wrong: ``code`` is for programs and stays; ``limit`` names the setting of a passed limit."""
+    """What went wrong: ``code`` is for programs and stays; ``limit`` names the setting of a passed limit.
+
+    ``request_id`` is what the log of the service calls the request.
+    """
 
     type: str
     title: str
@@ -31,6 +36,7 @@ class ProblemDetails(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
     code: str
     detail: str = ""
     limit: str | None = None
+    request_id: str | None = None
 
 
 BY_STATUS: Mapping[int, type[OpsinError]] = {
@@ -39,8 +45,11 @@ BY_STATUS: Mapping[int, type[OpsinError]] = {
     403: errors.AccessRefused,
     404: errors.UnknownName,
     405: errors.WrongMethod,
+    408: errors.BodyTooSlow,
     413: errors.LimitExceeded,
     415: errors.WrongMediaType,
+    429: errors.TooManyRequests,
+    431: errors.HeadTooLarge,
     503: errors.Overloaded,
 }
 """What an error of the web framework is called."""
@@ -52,6 +61,8 @@ BY_CODE: Mapping[str, type[OpsinError]] = {
 """Every error by its code."""
 _HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'Bearer realm="opsin"'},
+    408: {"Connection": "close"},
+    429: {"Retry-After": str(RETRY_AFTER)},
     503: {"Retry-After": str(RETRY_AFTER)},
 }
 
@@ -68,26 +79,51 @@ def details(kind: type[OpsinError], message: str, *, limit: str | None = None) -
     )
 
 
-def describe(error: Exception) -> ProblemDetails:
+def describe(error: Exception, request_id: str) -> ProblemDetails:
     """Return the answer for any error; what nobody foresaw is logged, and its text is kept from the caller."""
+    return msgspec.structs.replace(_described(error, request_id), request_id=request_id)
+
+
+def _described(error: Exception, request_id: str) -> ProblemDetails:
     if isinstance(error, OpsinError):
         return details(type(error), str(error), limit=error.limit if isinstance(error, LimitExceeded) else None)
     if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
         found = details(BY_STATUS[error.status_code], _detail(error))
         return msgspec.structs.replace(found, limit="serve.max_body") if error.status_code == 413 else found
-    _log.error("an error that nobody foresaw", exc_info=error)
+    _log.error(
+        "an error that nobody foresaw, in the request %s",
+        request_id,
+        exc_info=error,
+        extra={"opsin": {"request_id": request_id}},
+    )
     return details(OpsinError, "this should not happen; the log of the service says more")
 
 
-def headers_of(found: ProblemDetails) -> dict[str, str]:
+def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[str, str]:
     """Return the headers that belong to an answer."""
-    return dict(_HEADERS.get(found.status, {}))
+    headers = dict(_HEADERS.get(found.status, {}))
+    if isinstance(error, TooManyRequests):
+        headers["Retry-After"] = str(error.after)
+    if isinstance(error, MethodNotAllowedException):
+        methods = {each.strip() for each in (error.headers or {}).get("allow", "").split(",")}
+        headers["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+    return headers
 
 
-def answer(_request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Render an error."""
-    found = describe(error)
-    return Response(msgspec.json.encode(found), status_code=found.status, media_type=PROBLEM, headers=headers_of(found))
+    found = describe(error, asked_of(request.scope).id)
+    body, headers = msgspec.json.encode(found), headers_of(found, error)
+    return Response(body, status_code=found.status, media_type=PROBLEM, headers=headers)
+
+
+async def send_problem(found: ProblemDetails, send: Send) -> None:
+    """Answer with a problem outside the framework; the connection ends with it, as its body is not read."""
+    body = msgspec.json.encode(found)
+    headers = {"content-type": PROBLEM, "content-length": str(len(body)), "connection": "close", **headers_of(found)}
+    raw = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": found.status, "headers": raw})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
 def raise_alone(problems: Sequence[Problem | None]) -> None:

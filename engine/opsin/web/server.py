@@ -10,7 +10,11 @@ import uvicorn
 
 from opsin.errors import UsageError
 from opsin.library import Library
+from opsin.web.access import MOST_HEAD
 from opsin.web.app import create_app
+from opsin.web.protocol import Protocol
+from opsin.web.reception import Reception
+from opsin.web.tls import Certificate
 
 _DRAIN = 30
 """Seconds that requests under way have to end."""
@@ -20,8 +24,11 @@ _log = logging.getLogger(__name__)
 class _Server(uvicorn.Server):
     """Says when it listens, and when it begins to stop."""
 
-    def __init__(self, config: uvicorn.Config, listening: Callable[[], None], stopping: Callable[[], None]) -> None:
+    def __init__(
+        self, app: Reception, config: uvicorn.Config, listening: Callable[[], None], stopping: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self._app = app
         self._listening = listening
         self._stopping = stopping
 
@@ -32,34 +39,51 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping()
+        left = self._app.under_way
+        _log.info("stopping: %d requests under way are answered first, for at most %d seconds", left, _DRAIN)
         await super().shutdown(sockets)
+        left = self._app.under_way
+        _log.log(logging.WARNING if left else logging.INFO, "stopped listening: %d requests were left unanswered", left)
 
 
 def serve(
-    library: Library, *, host: str, port: int, listening: Callable[[str], None], stopping: Callable[[], None]
+    library: Library,
+    *,
+    host: str,
+    port: int,
+    listening: Callable[[str], None],
+    stopping: Callable[[], None],
+    certificate: Certificate | None = None,
 ) -> None:
     """Serve ``library`` until SIGINT or SIGTERM; requests under way are answered first.
 
     ``listening`` is called with the URL once it can be asked, ``stopping`` when it begins to stop. What a signal does
     besides is the caller's: it is raised again when all is done.
 
-    :raises UsageError: where nothing can listen at this place.
+    :raises UsageError: where nothing can listen at this place, or the certificate cannot be used.
     """
+    if certificate is not None:
+        certificate.check()
     with _listen(host, port) as sock:
         found = sock.getsockname()
-        url = f"http://{f'[{host}]' if ':' in host else host}:{found[1]}"
+        scheme = "http" if certificate is None else "https"
+        url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{found[1]}"
+        app = create_app(library)
         config = uvicorn.Config(
-            create_app(library),
-            http="h11",
+            app,
+            http=Protocol,
             ws="none",
             lifespan="on",
             log_config=None,
             access_log=False,
             server_header=False,
             proxy_headers=False,
+            h11_max_incomplete_event_size=MOST_HEAD,
             timeout_graceful_shutdown=_DRAIN,
+            ssl_certfile=None if certificate is None else certificate.chain,
+            ssl_keyfile=None if certificate is None else certificate.key,
         )
-        _Server(config, lambda: listening(url), stopping).run(sockets=[sock])
+        _Server(app, config, lambda: listening(url), stopping).run(sockets=[sock])
 
 
 def _listen(host: str, port: int) -> socket.socket:

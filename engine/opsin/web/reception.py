@@ -1,0 +1,130 @@
+"""The outermost layer: every request gets an id, a line in the log and its share of the numbers, whatever becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
+
+from opsin.errors import BodyTooSlow, UsageError
+from opsin.web.asked import Asked, note, route_of
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Seen(NamedTuple):
+    """One request that was answered. ``route``: the address as it is declared; ``seconds``: until the last byte went."""
+
+    method: str
+    route: str
+    status: int
+    seconds: float
+    bytes: int
+    key: str | None
+    id: str
+
+
+class ClientGone(UsageError):
+    """The client went away before its body was whole; nobody is there to be answered, and the log says 499."""
+
+    code = "client-gone"
+    title = "The client went away"
+    http_status = 499
+
+
+class Reception:
+    """Notes each request, tells ``observers`` of it when it is done, and waits no longer than ``patience`` for a body.
+
+    HEAD is answered as GET would be, without the body.
+    """
+
+    def __init__(self, app: ASGIApp, *, patience: float, observers: Sequence[Callable[[Seen], None]]) -> None:
+        self._app = app
+        self._patience = patience
+        self._observers = observers
+        self.under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        method = str(scope["method"])
+        if method == "HEAD":
+            scope["method"] = "GET"
+        answer = _Answer(note(scope), send, without_body=method == "HEAD")
+        began = time.perf_counter()
+        self.under_way += 1
+        try:
+            await self._app(scope, _Body(receive, self._patience), answer)
+        finally:
+            self.under_way -= 1
+            self._tell(scope, method, answer, time.perf_counter() - began)
+
+    def _tell(self, scope: HTTPScope, method: str, answer: _Answer, seconds: float) -> None:
+        seen = Seen(
+            method=method if method in _METHODS else "OTHER",
+            route=route_of(scope),
+            status=answer.status,
+            seconds=seconds,
+            bytes=answer.bytes,
+            key=answer.asked.key,
+            id=answer.asked.id,
+        )
+        for observer in self._observers:
+            observer(seen)
+
+
+class _Answer:
+    """Sends an answer on, with the headers that all have, and counts it. ``status`` is 0 where none was begun."""
+
+    def __init__(self, asked: Asked, send: Send, *, without_body: bool) -> None:
+        self.asked = asked
+        self.status = 0
+        self.bytes = 0
+        self._send = send
+        self._without_body = without_body
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            headers = MutableScopeHeaders.from_message(message)
+            for name, value in self.asked.headers.items():
+                headers[name] = value
+            headers["X-Request-Id"] = self.asked.id
+            headers["X-Content-Type-Options"] = "nosniff"
+        elif message["type"] == "http.response.body":
+            if self._without_body:
+                message["body"] = b""
+            self.bytes += len(message["body"])
+        await self._send(message)
+
+
+class _Body:
+    """Receives a body: what does not arrive in time, or breaks off, is an error that says so."""
+
+    def __init__(self, receive: Receive, patience: float) -> None:
+        self._receive = receive
+        self._patience = patience
+        self._until: float | None = None
+        self._whole = False
+
+    async def __call__(self) -> HTTPReceiveMessage:
+        if self._whole:
+            return await self._receive()  # type: ignore[return-value]
+        if self._until is None:
+            self._until = asyncio.get_running_loop().time() + self._patience
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError as error:
+            msg = f"the body took more than {self._patience:g} seconds (serve.body_timeout)"
+            raise BodyTooSlow(msg) from error
+        if message["type"] == "http.disconnect":
+            raise ClientGone("the client went away in the middle of its body")
+        self._whole = message["type"] == "http.request" and not message.get("more_body", False)
+        return message  # type: ignore[return-value]

@@ -1,0 +1,186 @@
+"""Manners of the service: ids of requests, one line of log each, limits before bodies are read, and plain HTTP oddities."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Served
+
+RED = jpeg_bytes(make_picture("red", "square", 96))
+ORIGIN = {"Origin": "https://shop.example"}
+
+
+def parsed(answer: bytes) -> tuple[int, dict[str, str], Any]:
+    """Return status, headers and JSON of an answer as it came over the line."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
+    return int(first.split()[1]), headers, json.loads(body)
+
+
+def head(served: Served, *lines: str, first: str = "POST /v1/analyse HTTP/1.1") -> bytes:
+    lines = (first, "Host: localhost", f"Authorization: Bearer {served.key}", *lines)
+    return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+
+def test_a_request_keeps_its_own_id_in_answer_problem_and_log(served: Served) -> None:
+    answer = served.client.get("/v1/nothing", headers={"X-Request-Id": "shop-42"})
+    assert (answer.headers["x-request-id"], answer.json()["request_id"]) == ("shop-42", "shop-42")
+    (line,) = served.log_of("shop-42")
+    assert (line["status"], line["route"], line["method"], line["level"]) == (404, "none", "GET", "info")
+
+
+@pytest.mark.parametrize("given", ["", "x" * 129, "a b", "a\tb", "<script>", "\xe4"])
+def test_an_id_that_is_not_sane_is_replaced_by_a_uuid(served: Served, given: str) -> None:
+    answer = served.client.get("/v1/version", headers=[(b"X-Request-Id", given.encode("latin-1"))])
+    assert UUID(answer.headers["x-request-id"]).version == 7
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"), [({"Host": "evil.example"}, 403), ({"Authorization": "Bearer no"}, 401), ({}, 200)]
+)
+def test_every_answer_has_an_id_whoever_gives_it(served: Served, headers: dict[str, str], status: int) -> None:
+    answer = served.client.get("/v1/tags", headers=headers)
+    assert answer.status_code == status
+    assert UUID(answer.headers["x-request-id"]).version == 7
+
+
+def test_the_log_has_the_route_and_the_key_but_no_id_no_words_and_no_secret(served: Served) -> None:
+    asset = "019a20a7-8d66-7ae0-a15c-eb1c889c71b3"
+    served.client.get(f"/v1/assets/{asset}", headers={"X-Request-Id": "one"})
+    served.client.get("/v1/search", params={"q": "zebracrossing"}, headers={"X-Request-Id": "two"})
+    (one,), (two,) = served.log_of("one"), served.log_of("two")
+    assert one["route"].startswith("/v1/assets/{asset_id")
+    assert one["key"] == two["key"] == served.key.split("_")[1]
+    assert two["duration_ms"] > 0
+    assert two["bytes"] > 10
+    text = (served.home / "log").read_text()
+    assert not any(secret in text for secret in (asset, "zebracrossing", served.key))
+
+
+def test_head_is_get_without_the_body(served: Served) -> None:
+    asked, headed = served.client.get("/v1/tags"), served.client.head("/v1/tags")
+    assert (headed.status_code, headed.content) == (200, b"")
+    assert headed.headers["content-length"] == asked.headers["content-length"]
+    assert served.client.head("/v1/nothing").status_code == 404
+
+
+def test_a_wrong_method_is_told_which_there_are(served: Served) -> None:
+    answer = served.client.request("DELETE", "/v1/search")
+    assert (answer.status_code, answer.json()["code"]) == (405, "wrong-method")
+    assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert served.client.request("BREW", "/v1/search").status_code == 405
+
+
+def test_options_says_what_there_is_without_a_key(served: Served) -> None:
+    with served.client_with(None) as client:
+        answer = client.options("/v1/search")
+    assert answer.status_code == 204
+    assert {"GET", "POST"} <= {each.strip() for each in answer.headers["allow"].split(",")}
+
+
+def test_pages_of_allowed_origins_may_ask_and_read_the_answer(served: Served) -> None:
+    wanted = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization, x-request-id"}
+    with served.client_with(None) as client:
+        before = client.options("/v1/search", headers=ORIGIN | wanted)
+        refused = client.options("/v1/search", headers={"Origin": "https://evil.example"} | wanted)
+    assert before.status_code == 204
+    assert before.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert "access-control-allow-credentials" not in before.headers
+    assert (refused.status_code, "access-control-allow-origin" in refused.headers) == (403, False)
+    answer = served.client.get("/v1/tags", headers=ORIGIN)
+    assert answer.headers["access-control-allow-origin"] == ORIGIN["Origin"]
+    assert answer.headers["vary"] == "Origin"
+    assert "access-control-allow-origin" not in served.client.get("/v1/tags").headers
+
+
+def test_what_lies_below_the_schema_is_a_problem_and_no_page(served: Served) -> None:
+    answer = served.client.get("/v1/openapi.json/anything")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-name")
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    ("lines", "body", "status"),
+    [
+        (["Content-Length: 3", "Transfer-Encoding: chunked"], b"0\r\n\r\n", 400),
+        (["Content-Length: 3", "Content-Length: 4"], b"abcd", 400),
+        (["Content-Length: -1"], b"", 400),
+        (["Content-Length: +3"], b"abc", 400),
+        (["Content-Length: 99999999999999999999999"], b"", 400),
+        (["Transfer-Encoding: chunked, identity"], b"0\r\n\r\n", 400),
+        (["Transfer-Encoding : chunked"], b"0\r\n\r\n", 400),
+        (["Host: twice.example"], b"", 400),
+        (["X-Long: " + "x" * 70_000], b"", 431),
+        ([f"X-Many-{number}: {'x' * 1000}" for number in range(80)], b"", 431),
+    ],
+)
+def test_heads_that_two_servers_could_read_differently_are_refused(
+    served: Served, lines: list[str], body: bytes, status: int
+) -> None:
+    found, headers, problem = parsed(served.raw(head(served, "Content-Type: image/jpeg", *lines) + body))
+    assert (found, problem["status"], headers["content-type"]) == (status, status, "application/problem+json")
+    assert headers["connection"] == "close"
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        (b"GET /v1/version\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS greeting\r\n\r\n", 400),
+        (b"GET /v1/version HTTP/1.1\r\n\r\n", 400),
+        (b"GET /v1/version HTTP/1.1\r\nHost: localhost\r\nX: a\x00b\r\n\r\n", 400),
+        (b"GET /" + b"x" * 66_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 431),
+        (b"x" * 70_000, 431),
+    ],
+)
+def test_what_is_no_http_is_a_problem_too(served: Served, request_: bytes, status: int) -> None:
+    found, headers, problem = parsed(served.raw(request_))
+    assert (found, problem["status"]) == (status, status)
+    assert UUID(headers["x-request-id"]).version == 7
+
+
+def test_a_body_that_does_not_come_is_answered_408_for_files_and_for_json(served: Served) -> None:
+    for first, kind in (("POST /v1/analyse", "image/jpeg"), ("POST /v1/search", "application/json")):
+        lines = (f"Content-Type: {kind}", "Content-Length: 100")
+        found, headers, problem = parsed(served.raw(head(served, *lines, first=f"{first} HTTP/1.1") + b"{"))
+        assert (found, problem["code"]) == (408, "body-too-slow")
+        assert headers["connection"] == "close"
+
+
+def test_a_client_that_goes_away_leaves_one_line_and_no_traceback(served: Served) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    for number, kind in enumerate(("image/jpeg", "multipart/form-data; boundary=x", "application/json")):
+        with socket.create_connection((host, int(port)), timeout=10) as line:
+            line.sendall(
+                head(served, f"Content-Type: {kind}", "Content-Length: 1000", f"X-Request-Id: gone-{number}") + b"{"
+            )
+        (said,) = served.log_of(f"gone-{number}")
+        assert (said["status"], said["level"]) == (499, "info")
+    assert "Traceback" not in (served.home / "log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("method", "address"),
+    [
+        ("GET", "/v1/tags?limt=5"),
+        ("GET", "/v1/search?q=red&limt=5"),
+        ("GET", "/v1/assets?sort="),
+        ("POST", "/v1/assets?nonsense=1"),
+        ("POST", "/v1/analyse?topp=5"),
+    ],
+)
+def test_a_query_parameter_that_there_is_not_is_told_with_those_that_there_are(
+    served: Served, method: str, address: str
+) -> None:
+    answer = served.client.request(method, address, content=RED, headers={"Content-Type": "image/jpeg"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage"), answer.text
+    assert "query parameter" in answer.json()["detail"]
