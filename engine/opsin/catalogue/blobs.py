@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from pathlib import Path
 
+from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.errors import Damaged, LibraryError
 
 
@@ -27,20 +26,12 @@ class Blobs:
         :raises LibraryError: where the disk is full or not writable; nothing is left behind.
         """
         target = self.path(sha256)
-        temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
         try:
             self._make_folder(target.parent)
-            if not target.exists():
-                try:
-                    with temporary.open("xb") as file:
-                        file.write(data)
-                        file.flush()
-                        os.fsync(file.fileno())
-                    temporary.replace(target)
-                finally:
-                    temporary.unlink(missing_ok=True)
-            # Also where the file was there already: whoever put it may have died before this.
-            sync_folder(target.parent)
+            if target.exists():
+                sync_folder(target.parent)  # whoever put it may have died before this
+            else:
+                write_whole(target, data)
         except OSError as error:
             msg = f"cannot store a copy in {self.folder}: {error.strerror or error}"
             raise LibraryError(msg) from error
@@ -65,12 +56,3 @@ class Blobs:
         except OSError as error:
             msg = f"the copy {self.path(sha256)} cannot be read: {error.strerror or error}"
             raise Damaged(msg) from error
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` durable (fsync of the directory)."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import msgspec
 
-from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.durable import sync_folder
 from opsin.catalogue.ids import now
 from opsin.catalogue.sqlite import backup as copy_database
 from opsin.errors import Damaged, LibraryError, UsageError

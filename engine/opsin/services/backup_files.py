@@ -14,7 +14,7 @@ from typing import IO, Protocol
 
 import msgspec
 
-from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.durable import sync_folder
 from opsin.errors import Damaged, LibraryError, UsageError
 
 MANIFEST = "backup.json"

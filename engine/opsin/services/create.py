@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from opsin.catalogue import Catalogue, set_meta
-from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.durable import sync_folder
 from opsin.catalogue.ids import now
 from opsin.errors import LibraryError
 from opsin.host import encoder_cards, name_encoder

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Literal, get_args
 import msgspec
 from filelock import FileLock
 
-from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.durable import write_whole
 from opsin.catalogue.ids import now
 from opsin.errors import AccessRefused, Damaged, KeyRefused, LibraryError, UnknownName, UsageError
 from opsin.services import checked
@@ -166,17 +165,8 @@ def _write_private(path: Path, data: bytes) -> None:
 
     :raises LibraryError: where it cannot be written.
     """
-    unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        try:
-            with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        sync_folder(path.parent)
+        write_whole(path, data, mode=0o600)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}"
         raise LibraryError(msg) from error

@@ -6,12 +6,11 @@ scores the library again afterwards.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from opsin.catalogue.blobs import sync_folder
+from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
@@ -207,21 +206,13 @@ def _text(path: Path) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write aside, sync, rename: after a crash the file is the old one or the new one."""
-    aside = path.with_name(f".{path.name}.new")
+    """Write the file whole: after a crash it is the old one or the new one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-        sync_folder(path.parent)
+        write_whole(path, text.encode("utf-8"))
     except UnicodeEncodeError as error:
-        aside.unlink(missing_ok=True)
         msg = f"{path.name} would hold half a character, which is no text: leave it out"
         raise SettingError(msg) from error
     except OSError as error:
-        aside.unlink(missing_ok=True)
         msg = f"cannot write {path}: {error.strerror or error}"
         raise LibraryError(msg) from error
