@@ -33,7 +33,7 @@ from opsin.services.backup import BackedUp, Step
 from opsin.services.commit import Added
 from opsin.services.duplicates import Group
 from opsin.services.explain import Evidence, Explanation
-from opsin.services.exporting import Exported, Record
+from opsin.services.exporting import Exported
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.keys import Keys, Scope
 from opsin.services.listing import TagCount
@@ -42,6 +42,7 @@ from opsin.services.people import Labelled
 from opsin.services.plugin_template import Project
 from opsin.services.plugins import PluginView
 from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
+from opsin.services.records import Record
 from opsin.services.relabel import Forgotten, LabelChanges
 from opsin.services.search import Hit, Page, Part
 from opsin.services.sidecars import Sidecar, SidecarCounts

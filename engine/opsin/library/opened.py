@@ -31,9 +31,11 @@ from opsin.services import (
 )
 from opsin.services import duplicates as look_alikes
 from opsin.services import preview as previews
+from opsin.services import records as all_records
 from opsin.services import search as searching
 from opsin.services.commit import Added
 from opsin.services.given import Picture
+from opsin.services.records import Record
 from opsin.services.workspace import Workspace
 from opsin.settings import Settings
 
@@ -301,9 +303,9 @@ class Library:
         """
         return relabel.forget(self._workspace.writable, name)
 
-    def records(self, *, where: Where = ()) -> Iterator[exporting.Record]:
+    def records(self, *, where: Where = ()) -> Iterator[Record]:
         """Yield everything that is known of each asset, in the order in which they were added."""
-        return exporting.records(self._workspace, filters.read(self._workspace, where))
+        return all_records.records(self._workspace, filters.read(self._workspace, where))
 
     def export(
         self,

@@ -4,42 +4,22 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import msgspec
 import numpy as np
 
-from opsin.catalogue import assets, contents, features
-from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, UsageError
-from opsin.model import Report
-from opsin.services.filters import Condition, rows_matching
-from opsin.services.tagging import joined
-from opsin.services.views import AssetView, asset_view
+from opsin.services import parquet, records
+from opsin.services.filters import Condition
 from opsin.services.workspace import Workspace
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 Format = Literal["jsonl", "parquet"]
 VectorFormat = Literal["npy", "parquet"]
 Progress = Callable[[int], None]
-_PAGE = 500
-
-
-class Record(AssetView, frozen=True, kw_only=True):
-    """One asset with everything that is known of it.
-
-    ``said`` is what people said of labels (True = attached, False = removed for good); ``auto_tag`` is the threshold of
-    this asset's tags, None = as set; ``reports`` are what each categorizer said of its content.
-    """
-
-    said: Mapping[str, bool]
-    auto_tag: float | None
-    reports: Sequence[Report]
 
 
 class Exported(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,12 +28,6 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     assets: int
     vectors: int = 0
     files: tuple[str, ...] = ()
-
-
-def records(workspace: Workspace, where: Sequence[Condition]) -> Iterator[Record]:
-    """Yield the assets that meet all conditions, in the order in which they were added."""
-    for page in _pages(workspace, where):
-        yield from _records(workspace, page)
 
 
 def export(
@@ -99,10 +73,8 @@ def export_records(
             raise UsageError("Parquet needs a file to be written to: name one instead of -")
         return _write_json(workspace, out, where, progress)
     if form == "parquet":
-        from opsin.services.parquet import write_records
-
         with _whole(out, force=force) as unfinished:
-            return write_records(unfinished, records(workspace, where), progress)
+            return parquet.write_records(unfinished, records.records(workspace, where), progress)
     with _whole(out, force=force) as unfinished, unfinished.open("wb") as stream:
         return _write_json(workspace, stream, where, progress)
 
@@ -126,11 +98,9 @@ def export_vectors(
     """
     stem = out.with_suffix("") if out.suffix in {".jsonl", ".parquet", ".json"} else out
     if form == "parquet":
-        from opsin.services.parquet import write_vectors
-
         target = stem.with_name(f"{stem.name}.vectors.parquet")
         with _whole(target, force=force) as unfinished:
-            done = write_vectors(unfinished, _vectors(workspace, where), workspace.encoder, progress)
+            done = parquet.write_vectors(unfinished, records.vectors(workspace, where), workspace.encoder, progress)
         return done, (target,)
     target, names = stem.with_name(f"{stem.name}.vectors.npy"), stem.with_name(f"{stem.name}.vectors.jsonl")
     with (
@@ -146,7 +116,7 @@ def export_vectors(
 def _write_json(workspace: Workspace, stream: BinaryIO, where: Sequence[Condition], progress: Progress | None) -> int:
     done = 0
     encoder = msgspec.json.Encoder()
-    for done, record in enumerate(records(workspace, where), 1):
+    for done, record in enumerate(records.records(workspace, where), 1):
         stream.write(encoder.encode(record) + b"\n")
         if progress is not None:
             progress(done)
@@ -162,7 +132,7 @@ def _write_npy(
 ) -> int:
     """Write rows first and the header with their number last: its length does not depend on the number."""
     dim = done = 0
-    for assets_done, (row, numbers, matrix) in enumerate(_vectors(workspace, where), 1):
+    for assets_done, (row, numbers, matrix) in enumerate(records.vectors(workspace, where), 1):
         if not dim:
             dim = matrix.shape[1]
             _npy_header(stream, 0, dim)
@@ -182,37 +152,6 @@ def _npy_header(stream: BinaryIO, rows: int, dim: int) -> None:
     fields = f"{{'descr': '<f2', 'fortran_order': False, 'shape': ({rows}, {dim}), }}"
     text = fields.ljust(128 - len(np.lib.format.MAGIC_PREFIX) - 4 - 1) + "\n"
     stream.write(np.lib.format.magic(1, 0) + len(text).to_bytes(2, "little") + text.encode("latin-1"))
-
-
-def _pages(workspace: Workspace, where: Sequence[Condition]) -> Iterator[list[AssetRow]]:
-    rows = list(rows_matching(workspace, where))
-    for start in range(0, len(rows), _PAGE):
-        with workspace.catalogue.read() as connection:
-            found = assets.by_rows(connection, rows[start : start + _PAGE])
-        yield [found[row] for row in sorted(found)]
-
-
-def _records(workspace: Workspace, page: Sequence[AssetRow]) -> Iterator[Record]:
-    with workspace.catalogue.read() as connection:
-        reports = contents.reports_of(connection, {row.content_id for row in page})
-        people = assets.person_tags(connection, {row.row for row in page})
-    for row in page:
-        mine, said = reports[row.content_id], people[row.row]
-        view = asset_view(row, joined(workspace, mine, row.auto_tag, said))
-        yield Record(**msgspec.structs.asdict(view), said=said, auto_tag=row.auto_tag, reports=mine)
-
-
-def _vectors(
-    workspace: Workspace, where: Sequence[Condition]
-) -> Iterator[tuple[AssetRow, list[int], NDArray[np.float32]]]:
-    """Yield each asset with the numbers of its frames in the file and their embeddings, float32 (frames, dim)."""
-    for page in _pages(workspace, where):
-        with workspace.catalogue.read() as connection:
-            found = features.of_contents(connection, {row.content_id for row in page}, {})
-            numbers = contents.frame_numbers(connection, found)
-        for row in page:
-            if frames := found[row.content_id]:
-                yield row, numbers[row.content_id], np.stack([frame["embedding"] for frame in frames])
 
 
 @contextmanager

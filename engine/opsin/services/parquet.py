@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,12 +13,9 @@ import numpy as np
 from opsin.errors import UsageError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from opsin.services.records import Record, Vectors
 
-    from opsin.catalogue.assets import AssetRow
-    from opsin.services.exporting import Progress, Record
-
-    _Vectors = tuple[AssetRow, list[int], NDArray[np.float32]]
+    Progress = Callable[[int], None]
 
 _BATCH = 1000
 _T = TypeVar("_T")
@@ -59,7 +56,7 @@ def write_records(path: Path, records: Iterable[Record], progress: Progress | No
     return done
 
 
-def write_vectors(path: Path, vectors: Iterable[_Vectors], encoder: str, progress: Progress | None) -> int:
+def write_vectors(path: Path, vectors: Iterable[Vectors], encoder: str, progress: Progress | None) -> int:
     """Write one row a frame: id, sha256, frame, vector (fixed-size list of float16). Return how many rows.
 
     :raises UsageError: where pyarrow is not installed.

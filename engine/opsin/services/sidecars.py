@@ -18,8 +18,8 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
-from opsin.services.exporting import Record, records
 from opsin.services.filters import Condition
+from opsin.services.records import Record, records
 from opsin.services.workspace import Workspace
 from opsin.version import VERSION
 
