@@ -84,7 +84,7 @@ class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the service answers. ``uploads``: requests with pictures at once; ``max_body``: bytes of one request.
 
-    ``body_timeout``: seconds in which a body has to arrive.
+    ``body_timeout``: seconds in which a body has to arrive; ``rate_limit``: requests a minute of one key, 0 for any number.
 
     ``hosts`` are names that it may be called by, beside localhost and addresses in numbers; ``origins`` are other sites
     whose pages may ask it; ``urls`` are the beginnings of addresses from which it fetches pictures, "*" for any.
@@ -93,6 +93,7 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     uploads: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 16
     max_body: Amount = 128 * MIB
     body_timeout: Seconds = 120.0
+    rate_limit: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     urls: tuple[Addresses, ...] = ()

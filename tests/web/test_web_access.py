@@ -10,7 +10,7 @@ from opsin.services.keys import Keys
 from opsin.services.layout import Layout
 
 if TYPE_CHECKING:
-    from tests.web.conftest import Served
+    from tests.web.conftest import Serve, Served
 
 OPEN = [
     "/v1/health/live",
@@ -35,7 +35,7 @@ def test_everything_else_needs_a_key(served: Served) -> None:
             for method in methods:
                 if path in OPEN:
                     continue
-                address = path.replace("{asset_id}", "01a20a74-8d66-7ae0-a15c-eb1c889c71b3")
+                address = path.replace("{asset_id}", "01a20a74-8d66-7ae0-a15c-eb1c889c71b3").replace("{key_id}", "x")
                 for each in (client, wrong):
                     answer = each.request(method, address)
                     assert (answer.status_code, answer.json()["code"]) == (401, "key-refused"), path
@@ -85,3 +85,40 @@ def test_the_documentation_loads_from_this_service_only(served: Served) -> None:
         assert f"docs/{name}" in page.text
         assert served.client.get(f"/v1/docs/{name}").content
     assert served.client.get("/v1/docs/index.html").status_code == 404
+
+
+def test_an_admin_makes_lists_and_revokes_keys_and_nobody_else_does(served: Served) -> None:
+    answer = served.client.post("/v1/keys", json={"name": "shop <b>", "scope": "write"})
+    made = answer.json()
+    assert (answer.status_code, answer.headers["cache-control"]) == (201, "no-store")
+    with served.client_with(made["key"]) as client:
+        refused = client.post("/v1/keys", json={"name": "another", "scope": "admin"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "access-refused")
+        assert client.get("/v1/keys").status_code == client.delete(f"/v1/keys/{made['id']}").status_code == 403
+        (shown,) = [each for each in served.client.get("/v1/keys").json()["keys"] if each["id"] == made["id"]]
+        assert (shown["name"], shown["scope"], "key" in shown) == ("shop <b>", "write", False)
+        assert shown["last_used_at"] >= shown["created_at"]
+        assert served.client.delete(f"/v1/keys/{made['id']}").json()["id"] == made["id"]
+        assert client.get("/v1/tags").status_code == 401
+    assert served.client.delete(f"/v1/keys/{made['id']}").status_code == 404
+
+
+@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x" * 201}, {"name": "x", "scope": "root"}, {"nam": "x"}])
+def test_a_key_that_cannot_be_made_is_a_problem(served: Served, body: dict[str, str]) -> None:
+    answer = served.client.post("/v1/keys", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+
+
+def test_who_asks_too_often_is_told_when_to_come_again(serve: Serve, served: Served) -> None:
+    assert "ratelimit" not in served.client.get("/v1/tags").headers
+    first = serve()
+    first.stop()
+    settings = first.home / "opsin.toml"
+    settings.write_text(settings.read_text().replace("[serve]", "[serve]\nrate_limit = 3"), "utf-8")
+    served_here = serve(first.home)
+    answers = [served_here.client.get("/v1/keys") for _ in range(4)]
+    assert [each.status_code for each in answers] == [200, 200, 200, 429]
+    assert [each.headers["ratelimit"].split(";")[1] for each in answers] == ["r=2", "r=1", "r=0", "r=0"]
+    assert answers[-1].json()["code"] == "too-many-requests"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
+    assert served_here.client.get("/v1/health/live").status_code == 200

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import opsin
-from opsin.errors import AccessRefused, Damaged, KeyRefused, UnknownName, UsageError
+from opsin.errors import AccessRefused, Damaged, KeyRefused, TooManyRequests, UnknownName, UsageError
 from opsin.services.keys import Keys
 from opsin.services.layout import Layout
+from opsin.web.rates import Rates
 
 
 @pytest.fixture
@@ -78,3 +80,47 @@ def test_a_damaged_list_of_keys_opens_nothing(keys: Keys, library: opsin.Library
     (library.path / "keys.json").write_text("[{}]")
     with pytest.raises(Damaged, match=r"keys\.json"):
         keys.check(made.key)
+
+
+def test_the_last_use_is_stored_once_a_minute_and_seen_by_other_processes(keys: Keys, library: opsin.Library) -> None:
+    made = keys.create("shop")
+    assert {key.last_used_at for key in keys.list()} == {None}
+    keys.note_use(made.id)
+    stored = (library.path / "key-uses.json").stat()
+    keys.note_use(made.id)
+    assert (library.path / "key-uses.json").stat().st_ino == stored.st_ino
+    assert stat.S_IMODE(stored.st_mode) == 0o600
+    (used,) = [key.last_used_at for key in Keys(Layout(library.path)).list() if key.id == made.id]
+    assert used is not None
+    assert used >= made.created_at
+    assert "last_used" not in (library.path / "keys.json").read_text()
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.write_text("{"), lambda file: file.mkdir()])
+def test_a_last_use_that_cannot_be_stored_keeps_nobody_out(
+    keys: Keys, library: opsin.Library, damage: Callable[[Path], object]
+) -> None:
+    made = keys.create("shop")
+    damage(library.path / "key-uses.json")
+    keys.note_use(made.id)
+    assert keys.check(made.key).id in {key.id for key in keys.list()}
+
+
+def test_a_bucket_fills_up_again_within_a_minute() -> None:
+    moment = [0.0]
+    rates = Rates(6, clock=lambda: moment[0])
+    assert rates.take("a") == {"RateLimit-Policy": '"key";q=6;w=60', "RateLimit": '"key";r=5;t=10'}
+    for _ in range(5):
+        rates.take("a")
+    with pytest.raises(TooManyRequests, match=r"serve\.rate_limit") as refused:
+        rates.take("a")
+    assert refused.value.after == 10
+    assert rates.take("b")["RateLimit"] == '"key";r=5;t=10'
+    moment[0] = 9.9
+    with pytest.raises(TooManyRequests):
+        rates.take("a")
+    moment[0] = 10.0
+    assert rates.take("a")["RateLimit"] == '"key";r=0;t=60'
+    moment[0] = 1000.0
+    assert rates.headers("a")["RateLimit"] == '"key";r=6;t=0'
+    assert Rates(0).take("a") == Rates(0).headers("a") == {}

@@ -7,10 +7,11 @@ import secrets
 from pathlib import Path
 
 
-def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
+def write_whole(path: Path, data: bytes, *, mode: int = 0o666, durable: bool = True) -> None:
     """Write aside, sync, rename, sync the folder: when it returns, the file is on the disk under its name.
 
-    ``mode``: the permissions of the file, less the process's umask.
+    ``mode``: the permissions of the file, less the process's umask. Without ``durable`` nothing is synced: it is whole, but
+    the power may take it.
 
     :raises OSError: where it cannot be written; then nothing is left behind, and what was there before stays.
     """
@@ -18,12 +19,14 @@ def write_whole(path: Path, data: bytes, *, mode: int = 0o666) -> None:
     try:
         with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

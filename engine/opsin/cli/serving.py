@@ -123,7 +123,8 @@ def list_keys(root: Path | None, as_json: bool) -> None:
         for key in found:
             emit(key)
     else:
-        table(("id", "scope", "made", "name"), [(key.id, key.scope, key.created_at, key.name) for key in found])
+        rows = [(key.id, key.scope, key.created_at, key.last_used_at or "never", key.name) for key in found]
+        table(("id", "scope", "made", "last used", "name"), rows)
 
 
 @keys.command("revoke")

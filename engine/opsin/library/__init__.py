@@ -35,7 +35,7 @@ from opsin.services.duplicates import Group
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported
 from opsin.services.importing import ImportCounts, Imported
-from opsin.services.keys import Keys, Scope
+from opsin.services.keys import Key, Keys, NewKey, Scope
 from opsin.services.listing import TagCount
 from opsin.services.once import Told
 from opsin.services.people import Labelled
@@ -64,12 +64,14 @@ __all__ = [
     "ImportCounts",
     "Imported",
     "IndexStatus",
+    "Key",
     "Keys",
     "LabelChanges",
     "Labelled",
     "LeftOut",
     "Library",
     "LibraryIndex",
+    "NewKey",
     "Page",
     "Part",
     "Plan",

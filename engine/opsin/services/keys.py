@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -22,16 +24,18 @@ Scope = Literal["read", "write", "admin"]
 """What a key allows; each allows what stands before it, too."""
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _LONGEST_NAME = 200
+_MINUTE = 60.0
 _Stamp = tuple[int, int, int]
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True):
-    """A key as it may be shown: ``id`` is the part of it that is no secret."""
+    """A key as it may be shown: ``id`` is the part of it that is no secret; ``last_used_at`` is right to the minute."""
 
     id: str
     name: str
     scope: Scope
     created_at: str
+    last_used_at: str | None = None
 
     def require(self, scope: Scope) -> None:
         """Check that this key allows ``scope``.
@@ -49,7 +53,7 @@ class NewKey(Key, frozen=True, kw_only=True):
     key: str
 
 
-class _Stored(Key, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Stored(Key, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     sha256: str
 
     @property
@@ -63,11 +67,35 @@ class Keys:
     def __init__(self, layout: Layout) -> None:
         self._file = layout.keys
         self._admin = layout.admin_key
+        self._used_file = layout.key_uses
+        self._noted: dict[str, float] = {}
         self._known: tuple[_Stamp | None, dict[str, _Stored]] = (None, {})
 
     def list(self) -> tuple[Key, ...]:
         """Return the keys, oldest first."""
-        return tuple(stored.shown for stored in self._read().values())
+        used = self._uses()
+        shown = (stored.shown for stored in self._read().values())
+        return tuple(msgspec.structs.replace(key, last_used_at=used.get(key.id)) for key in shown)
+
+    def note_use(self, number: str) -> None:
+        """Note that a key was used. It is stored at most once a minute, and may be lost with the power.
+
+        Where it cannot be stored, nothing is: who asks is to be answered nevertheless.
+        """
+        if time.monotonic() - self._noted.get(number, -_MINUTE) < _MINUTE:
+            return
+        self._noted[number] = time.monotonic()
+        used = {**self._uses(), number: now()}
+        kept = msgspec.json.encode({each: used[each] for each in self._read() if each in used})
+        with suppress(LibraryError):
+            _write_private(self._used_file, kept + b"\n", durable=False)
+
+    def _uses(self) -> dict[str, str]:
+        """Return when each key was last used; a file that is missing or damaged says nothing."""
+        try:
+            return msgspec.json.decode(self._used_file.read_bytes(), type=dict[str, str])
+        except (OSError, msgspec.DecodeError):
+            return {}
 
     def create(self, name: str, scope: Scope = "read") -> NewKey:
         """Make a key; the secret that is returned is stored nowhere.
@@ -160,13 +188,13 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _write_private(path: Path, data: bytes) -> None:
-    """Write a file that only its owner may read; it is there whole, and durable, or as it was.
+def _write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write a file that only its owner may read; it is there whole, and durable if so wanted, or as it was.
 
     :raises LibraryError: where it cannot be written.
     """
     try:
-        write_whole(path, data, mode=0o600)
+        write_whole(path, data, mode=0o600, durable=durable)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}"
         raise LibraryError(msg) from error

@@ -21,6 +21,7 @@ from opsin.web.service import Service
 OPEN = {"needs": None}
 READ = {"needs": "read"}
 WRITE = {"needs": "write"}
+ADMIN = {"needs": "admin"}
 """What a handler's key has to allow; a handler that does not say it needs an admin key."""
 
 MOST_HEAD = 64 * 1024
@@ -28,9 +29,9 @@ MOST_HEAD = 64 * 1024
 
 
 async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
-    """Refuse a request whose key does not allow what the handler needs.
+    """Refuse a request whose key does not allow what the handler needs, or which asks too often.
 
-    :raises AccessRefused: saying why.
+    :raises AccessRefused: saying why; :class:`TooManyRequests` with the seconds to wait.
     """
     needs = handler.opt.get("needs", SCOPES[-1])
     if needs is None or connection.scope.get("method") == "OPTIONS":
@@ -39,7 +40,11 @@ async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: Bas
     scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key")
     key = service.keys.check(secret)
-    asked_of(connection.scope).key = key.id
+    service.keys.note_use(key.id)
+    asked = asked_of(connection.scope)
+    asked.key = key.id
+    asked.headers.update(service.rates.headers(key.id))
+    asked.headers.update(service.rates.take(key.id))
     key.require(needs)
 
 

@@ -24,6 +24,7 @@ from opsin.web.analysis import AnalysisController
 from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
 from opsin.web.health import HealthController
+from opsin.web.keys import KeysController
 from opsin.web.logs import log_request
 from opsin.web.problems import answer
 from opsin.web.query import KnownParameters
@@ -53,6 +54,7 @@ def create_app(library: Library) -> Reception:
             AssetsController,
             SearchController,
             TagsController,
+            KeysController,
             DocsController,
         ],
         before_send=[_say_all_methods],

@@ -140,7 +140,8 @@ def of_picture(problem: Problem) -> ProblemDetails:
 
 
 def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """Return what OpenAPI says of these statuses."""
+    """Return what OpenAPI says of these statuses; who needs a key can ask too often, and with a wrong parameter."""
+    several = {*statuses, 400, 429} if 401 in statuses else {*statuses}
     return {
         status: ResponseSpec(
             data_container=ProblemDetails,
@@ -148,7 +149,7 @@ def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
             media_type=PROBLEM,
             generate_examples=False,
         )
-        for status in statuses
+        for status in sorted(several)
     }
 
 

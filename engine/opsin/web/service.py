@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from opsin.errors import OpsinError, Overloaded
 from opsin.library import Library, keys
+from opsin.web.rates import Rates
 
 T = TypeVar("T")
 _QUICK = 8
@@ -26,6 +27,7 @@ class Service:
         self.library = library
         self.settings = library.settings
         self.keys = keys(library.path)
+        self.rates = Rates(self.settings.serve.rate_limit)
         self._quick = ThreadPoolExecutor(_QUICK, thread_name_prefix="opsin-web")
         self._pictures = ThreadPoolExecutor(self.settings.serve.uploads, thread_name_prefix="opsin-web-pictures")
         self._taken = 0
