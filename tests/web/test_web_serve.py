@@ -18,7 +18,7 @@ from click.testing import CliRunner
 
 import opsin
 from opsin.cli.serving import serve as serve_command
-from opsin.errors import LibraryBusy, UsageError
+from opsin.errors import LibraryBusy, LibraryMissing, UsageError
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.tls import Certificate
 
@@ -147,3 +147,14 @@ def test_it_answers_what_is_under_way_writes_the_index_and_says_so_on_standard_e
     )
     places = [next(place for place, message in enumerate(said) if step in message) for step in steps]
     assert places == sorted(places)
+
+
+def test_a_library_is_made_at_the_first_start_where_that_is_asked_for(tmp_path: Path) -> None:
+    home = tmp_path / "library"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        arguments = ["--library", str(home), "--port", str(taken.getsockname()[1])]
+        assert isinstance(CliRunner().invoke(serve_command, arguments).exception, LibraryMissing)
+        assert not home.exists()
+        for _ in range(2):  # the second time it is opened
+            assert isinstance(CliRunner().invoke(serve_command, [*arguments, "--init"]).exception, UsageError)
+            assert (home / "admin.key").is_file()

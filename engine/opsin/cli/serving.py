@@ -14,7 +14,7 @@ from opsin.cli.output import emit, table
 from opsin.cli.shared import json_option, library_option, open_library
 
 if TYPE_CHECKING:
-    from opsin.library import Scope
+    from opsin.library import Library, Scope
     from opsin.web.logs import LogForm
 
 
@@ -33,10 +33,18 @@ if TYPE_CHECKING:
 )
 @click.option("--tls-cert", type=click.Path(path_type=Path), help="A PEM file with the certificate: speak HTTPS.")
 @click.option("--tls-key", type=click.Path(path_type=Path), help="A PEM file with the certificate's private key.")
+@click.option("--init", "make", is_flag=True, help="Make the library first where there is none, as `opsin init` does.")
 @library_option
 @json_option
 def serve(
-    host: str, port: int, form: LogForm, tls_cert: Path | None, tls_key: Path | None, root: Path | None, as_json: bool
+    host: str,
+    port: int,
+    form: LogForm,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    make: bool,
+    root: Path | None,
+    as_json: bool,
 ) -> None:
     """Serve the library over HTTP, until Ctrl-C or SIGTERM.
 
@@ -64,7 +72,7 @@ def serve(
         else:
             click.echo("Stopping: requests under way are answered first.")
 
-    with logs_to(sys.stderr, form), open_library(root) as library:
+    with logs_to(sys.stderr, form), _opened(root, make=make) as library:
         key = opsin.keys(root).make_admin()
         # Uvicorn raises again what stopped it; the library is closed first.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -81,6 +89,17 @@ def serve(
         emit({"event": "stopped"})
     else:
         click.echo("Stopped; everything is written.")
+
+
+def _opened(root: Path | None, *, make: bool) -> Library:
+    import opsin
+
+    try:
+        return open_library(root)
+    except opsin.errors.LibraryMissing:
+        if not make:
+            raise
+        return opsin.init(root)
 
 
 @click.group()
