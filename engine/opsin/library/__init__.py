@@ -35,6 +35,7 @@ from opsin.services.duplicates import Group
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported
 from opsin.services.importing import ImportCounts, Imported
+from opsin.services.ingest import IngestStatus
 from opsin.services.keys import Key, Keys, NewKey, Scope
 from opsin.services.listing import TagCount
 from opsin.services.once import Told
@@ -46,6 +47,7 @@ from opsin.services.records import Record
 from opsin.services.relabel import Forgotten, LabelChanges
 from opsin.services.search import Hit, Page, Part
 from opsin.services.sidecars import Sidecar, SidecarCounts
+from opsin.services.standing import LibraryStatus
 from opsin.services.taking import Said
 from opsin.services.upkeep import IndexStatus
 from opsin.services.views import AssetView
@@ -64,6 +66,7 @@ __all__ = [
     "ImportCounts",
     "Imported",
     "IndexStatus",
+    "IngestStatus",
     "Key",
     "Keys",
     "LabelChanges",
@@ -71,6 +74,7 @@ __all__ = [
     "LeftOut",
     "Library",
     "LibraryIndex",
+    "LibraryStatus",
     "NewKey",
     "Page",
     "Part",

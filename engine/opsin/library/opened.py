@@ -25,6 +25,7 @@ from opsin.services import (
     reanalyse,
     relabel,
     sidecars,
+    standing,
     taking,
     views,
     watching,
@@ -80,6 +81,10 @@ class Library:
     def index(self) -> LibraryIndex:
         """The vector index."""
         return LibraryIndex(self._workspace)
+
+    def status(self) -> standing.LibraryStatus:
+        """Return how much is under way in this process."""
+        return standing.status(self._workspace)
 
     def load(self) -> None:
         """Load the models and start the decoders now, instead of when they are first needed.

@@ -1,4 +1,4 @@
-"""Makes a group of pictures durable in one transaction, then searchable; only then they are answered."""
+"""Makes the pictures of any number of callers durable in one transaction, then searchable; only then they are answered."""
 
 from __future__ import annotations
 
@@ -95,45 +95,58 @@ class Prepared(msgspec.Struct, frozen=True):
     analysed: Analysed | None
 
 
-Outcome = Prepared | AssetRow | OpsinError
-"""What became of reading a source: ready to commit, an unchanged asset, or what went wrong."""
+class Batch(msgspec.Struct, frozen=True):
+    """Pictures of one caller, ready to commit in this order, and what is said of them."""
+
+    prepared: Sequence[Prepared]
+    options: AddOptions
+    following: Following
 
 
-def commit(
-    workspace: Workspace, batch: Sequence[tuple[Source, Outcome]], options: AddOptions, following: Following
-) -> list[Added]:
-    """Store what is ready and answer every source of ``batch``, in order.
+def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
+    """Store batches in one transaction; they are durable when it returns, and searchable after :func:`answer`.
 
-    :raises LibraryError: where the catalogue or a copy cannot be written; then nothing of the batch is stored.
+    :raises LibraryError: where the catalogue cannot be written; then nothing of them is stored.
     """
-    ready = {place: outcome for place, (_, outcome) in enumerate(batch) if isinstance(outcome, Prepared)}
-    for prepared in ready.values():
-        if prepared.data is not None and _is_copied(prepared.source, options):
-            workspace.blobs.put(prepared.sha256, prepared.data)
-    named: dict[int, tuple[AddStatus, int]] = {}
-    replaced: dict[str, str] = {}
-    found: dict[int, list[Tag]] = {}
-    if ready:
-        with workspace.catalogue.write() as connection:
-            group = _Group(workspace, connection, options, following)
-            named = dict(zip(ready, group.store(list(ready.values())), strict=True))
-            found, replaced = group.given, group.replaced
-        workspace.upsert(group.vectors)
-    views = _views(workspace, found)
+    groups: list[Group] = []
+    with workspace.catalogue.write() as connection:
+        for batch in batches:
+            groups.append(Group(workspace, connection, batch))
+            groups[-1].store()
+    return groups
+
+
+def answer(workspace: Workspace, groups: Sequence[Group]) -> list[list[Added]]:
+    """Make what was stored searchable, and return what became of each picture of each group, in order."""
+    workspace.upsert([vector for group in groups for vector in group.vectors])
+    found = {row: tags for group in groups for row, tags in group.given.items()}
+    with workspace.catalogue.read() as connection:
+        rows = assets.by_rows(connection, found)
+    views = {number: asset_view(row, found[number]) for number, row in rows.items()}
     return [
-        _stored(source, named[place], views, replaced) if place in named else _other(source, outcome)
-        for place, (source, outcome) in enumerate(batch)
+        [
+            Added(
+                source=prepared.source.name,
+                status=status,
+                id=views[row].id,
+                asset=views[row],
+                replaced=group.replaced.get(prepared.source.location),
+            )
+            for prepared, (status, row) in zip(group.batch.prepared, group.named, strict=True)
+        ]
+        for group in groups
     ]
 
 
-class _Group:
-    """Writes one group inside one transaction, and collects what follows it."""
+class Group:
+    """Writes one batch inside a transaction, and collects what follows it."""
 
-    def __init__(self, workspace: Workspace, connection: Connection, options: AddOptions, following: Following) -> None:
+    def __init__(self, workspace: Workspace, connection: Connection, batch: Batch) -> None:
+        self.batch = batch
         self._workspace = workspace
         self._connection = connection
-        self._options = options
-        self._following = following
+        self._options = batch.options
+        self._following = batch.following
         self._ids: dict[bytes, int] = {}
         self._here: dict[str, AssetRow] = {}
         self._arriving: dict[str, bytes] = {}
@@ -142,10 +155,12 @@ class _Group:
         self._changed: set[int] = set()
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
         self.given: dict[int, list[Tag]] = {}
+        self.named: list[tuple[AddStatus, int]] = []
+        """The status and the asset row of each picture."""
 
-    def store(self, group: Sequence[Prepared]) -> list[tuple[AddStatus, int]]:
-        """Write the pictures and return the status and the asset row of each."""
-        connection = self._connection
+    def store(self) -> None:
+        """Write the pictures."""
+        connection, group = self._connection, self.batch.prepared
         self._ids = contents.find_all(connection, {prepared.sha256 for prepared in group})
         self._arriving = {prepared.source.location: prepared.sha256 for prepared in group}
         self._here = assets.at_locations(connection, set(self._arriving))
@@ -154,7 +169,7 @@ class _Group:
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
         named = self._store_names(group, set(older))
         self._store_tags(group, named, reports)
-        return named
+        self.named = named
 
     def _store_tags(
         self, group: Sequence[Prepared], named: Sequence[tuple[AddStatus, int]], reports: Mapping[int, list[Report]]
@@ -228,7 +243,7 @@ class _Group:
         return NewAsset(
             name=source.name,
             location=source.location,
-            copied=_is_copied(source, options),
+            copied=is_copied(source, options),
             size=source.size,
             mtime_ns=source.mtime_ns,
             etag=source.etag,
@@ -280,32 +295,15 @@ class _Group:
             self._changed.add(here.row)
 
 
-def _is_copied(source: Source, options: AddOptions) -> bool:
-    """Files and buckets are referenced where they are; what has no lasting place is copied."""
+def is_copied(source: Source, options: AddOptions) -> bool:
+    """Return whether a source's bytes are kept. Files and buckets are referenced where they are; what has no lasting place is copied."""
     return options.copy or source.kind not in {"file", "object"}
 
 
-def _views(workspace: Workspace, found: Mapping[int, list[Tag]]) -> dict[int, AssetView]:
-    with workspace.catalogue.read() as connection:
-        rows = assets.by_rows(connection, found)
-    return {number: asset_view(row, found[number]) for number, row in rows.items()}
-
-
-def _stored(
-    source: Source, named: tuple[AddStatus, int], views: Mapping[int, AssetView], replaced: Mapping[str, str]
-) -> Added:
-    (status, row), former = named, replaced.get(source.location)
-    return Added(source=source.name, status=status, id=views[row].id, asset=views[row], replaced=former)
-
-
-def _other(source: Source, outcome: Outcome) -> Added:
-    if isinstance(outcome, OpsinError):
-        return Added(
-            source=source.name, status="refused" if isinstance(outcome, Refused) else "failed", problem=problem(outcome)
-        )
-    if isinstance(outcome, AssetRow):
-        return Added(source=source.name, status="unchanged", id=outcome.id)
-    raise TypeError(outcome)
+def failed(source: Source, error: OpsinError) -> Added:
+    """Return what became of a picture that cannot be committed."""
+    status: AddStatus = "refused" if isinstance(error, Refused) else "failed"
+    return Added(source=source.name, status=status, problem=problem(error))
 
 
 def problem(error: OpsinError) -> Problem:

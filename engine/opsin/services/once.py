@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,9 +15,9 @@ import msgspec
 from opsin.errors import PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Report, Tag
-from opsin.services.analyse import analyse
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
+from opsin.services.ingest import WINDOW
 from opsin.services.layout import Layout
 from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
@@ -25,9 +25,6 @@ from opsin.settings import default_library
 
 if TYPE_CHECKING:
     from opsin.intake.sources import Source
-
-_WINDOW = 48
-"""Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -50,24 +47,21 @@ def look(workspace: Workspace, sources: Iterable[Source | None], auto_tag: float
     A None among ``sources`` says that nothing comes for the moment: what was taken so far is told first.
     """
     workspace.ready_to_analyse()
-    pool = ThreadPoolExecutor(_WINDOW, thread_name_prefix="opsin-tag")
     waiting: deque[Future[Told]] = deque()
-    try:
+    with workspace.ingest.pool.caller() as caller:
         for source in sources:
             if source is not None:
-                waiting.append(pool.submit(_told, workspace, source, auto_tag))
-            while waiting and (source is None or len(waiting) >= _WINDOW or waiting[0].done()):
+                waiting.append(caller.submit(_told, workspace, source, auto_tag))
+            while waiting and (source is None or len(waiting) >= WINDOW or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _told(workspace: Workspace, source: Source, auto_tag: float | None) -> Told:
     try:
         data = source.read(workspace.settings.decode.max_bytes)
-        reports = analyse(workspace, data).analysis.reports
+        reports = workspace.ingest.analyse(data).analysis.reports
     except (Refused, PluginError) as error:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
         return Told(source=source.name, status=status, problem=problem(error))

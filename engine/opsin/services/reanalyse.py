@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -15,12 +14,11 @@ from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailabl
 from opsin.model import Report
 from opsin.services.commit import Problem, problem
 from opsin.services.filters import Condition, rows_matching
+from opsin.services.ingest_pool import done_here
 from opsin.services.tagging import settle, store, tags_of
 from opsin.services.workspace import Workspace
 
 _PAGE = 128
-_ABREAST = 32
-"""Pictures that are opened again at once."""
 
 
 class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -176,9 +174,11 @@ def _page(
             fresh[number] += reports
     problems: dict[int, Problem] = {}
     looks: dict[int, _Look] = {}
-    with ThreadPoolExecutor(_ABREAST, thread_name_prefix="opsin-again") as pool:
+    with workspace.ingest.pool.caller() as caller:
+        # Whoever has the bytes at hand is a thread of the pool itself, which must not wait for another one.
+        begin = caller.submit if data is None else done_here
         waiting = {
-            number: pool.submit(_look_again, workspace, named[number], stored[number], heavy[number], data)
+            number: begin(_look_again, workspace, named[number], stored[number], heavy[number], data)
             for number in opened
         }
         for number, future in waiting.items():

@@ -24,6 +24,7 @@ from opsin.settings import Settings, available_cores, cache_folder, load_setting
 if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
     from opsin.intake.decode import Decoder
+    from opsin.services.ingest import Ingest
     from opsin_index import Index
 
 _log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Workspace:
         self._host: Host | None = None
         self._decoder: Decoder | None = None
         self._index: Index | None = None
+        self._ingest: Ingest | None = None
         self._newest = 0
         self._agreed: str | None = None
         self._closed = False
@@ -171,6 +173,17 @@ class Workspace:
             return self._decoder
 
     @property
+    def ingest(self) -> Ingest:
+        """What takes pictures in, for all callers together."""
+        with self._lock:
+            self._require_open()
+            if self._ingest is None:
+                from opsin.services.ingest import Ingest
+
+                self._ingest = Ingest(self)
+            return self._ingest
+
+    @property
     def index(self) -> Index:
         """The vector index, brought up to what the catalogue holds."""
         with self._lock:
@@ -278,6 +291,8 @@ class Workspace:
     def close(self) -> None:
         """Give everything back; a long tail of the index is written out first."""
         try:
+            if self._ingest is not None:
+                self._ingest.close()
             if self._index is not None:
                 ids = self._index.ids()
                 tail = int((ids > self._index.mark).sum())
