@@ -7,6 +7,24 @@ from typing import Literal
 
 import msgspec
 
+EventKind = Literal[
+    "asset.added",
+    "asset.replaced",
+    "asset.moved",
+    "asset.vanished",
+    "asset.returned",
+    "asset.updated",
+    "asset.tagged",
+    "asset.reanalysed",
+    "asset.deleted",
+    "asset.restored",
+    "job.done",
+    "job.failed",
+    "search.matched",
+    "webhook.test",
+]
+"""What webhooks can be told of (docs/webhooks.md)."""
+
 
 class Label(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """What is scored: one entry of a vocabulary.

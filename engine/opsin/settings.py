@@ -99,6 +99,22 @@ class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     urls: tuple[Addresses, ...] = ()
 
 
+class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How events go out. Times in seconds.
+
+    A receiver has ``timeout`` to answer. An event that fails is sent again after ``backoff``, then after four times as
+    long, and so on, up to a day, and given up after ``attempts``. A webhook of which nothing arrives for ``give_up`` is
+    switched off. Events are kept for ``keep`` at most.
+    """
+
+    allow_private: bool = False
+    timeout: Seconds = 10.0
+    backoff: Seconds = 5.0
+    attempts: Items = 10
+    give_up: Seconds = 259_200.0
+    keep: Seconds = 604_800.0
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, and no setting."""
 
@@ -107,6 +123,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tags: TagSettings = TagSettings()
     urls: UrlSettings = UrlSettings()
     serve: ServeSettings = ServeSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,6 +32,8 @@ class Catalogue:
         """
         self.path = path
         self.readonly = readonly
+        self.committed = threading.Event()
+        """Set after each commit; whoever waits for news clears it before looking."""
         self._closed = False
         self._engine: Engine = sqlite.connect(path, readonly=readonly)
         self._reader = self._engine.execution_options(opsin_reads_only=True)
@@ -75,6 +78,7 @@ class Catalogue:
         self._require_open()
         with sqlite.failures(self.path), self._engine.begin() as connection:
             yield connection
+        self.committed.set()
 
     def close(self) -> None:
         """Give the connections back; whoever comes later is told so."""

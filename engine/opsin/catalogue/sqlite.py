@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, text
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
@@ -101,6 +101,12 @@ def _upsert(table: Table, names: tuple[str, ...]) -> Insert:
     keys = [column.name for column in table.primary_key]
     others = {name: statement.excluded[name] for name in names if name not in keys}
     return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+def last_number(connection: Connection, table: Table) -> int:
+    """Return the highest number that a table with AUTOINCREMENT ever gave, 0 where there was none."""
+    query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
+    return int(connection.execute(query, {"name": table.name}).scalar() or 0)
 
 
 def backup(source: Path, target: Path) -> None:

@@ -142,3 +142,63 @@ tag_bitmap = Table(
     Column("chunk", Integer, primary_key=True),
     Column("bits", LargeBinary, nullable=False),
 )
+
+# What happened, in order, until every webhook that wants to know was told. `data` is the JSON that is sent. It is written
+# in the transaction of what it tells of, and only where a webhook wants it. `asset_row` names the asset that it is about;
+# that may be gone by now.
+event = Table(
+    "event",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String(36), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("asset_row", Integer),
+    Column("at", String, nullable=False, index=True),
+    Column("data", LargeBinary, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+# Who is told. `events` is a JSON list of patterns. Every event up to `seen` was sent, was not wanted, or has a row in
+# `delivery`. `failures` in a row, since `failing_since`, hold it until `next_at`, times as seconds since 1970.
+webhook = Table(
+    "webhook",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    Column("secret", String, nullable=False),
+    Column("enabled", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("created_at", String, nullable=False),
+    Column("seen", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("failing_since", Float),
+    Column("next_at", Float, nullable=False),
+)
+
+# An event that could not be sent yet ("waiting", not before `next_at`), or was given up ("dead").
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("webhook_id", ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True),
+    Column("event_number", ForeignKey("event.number", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("state", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Float, nullable=False),
+    Column("last_at", String),
+    Column("reason", Text, nullable=False),
+)
+
+# A query that each new picture is compared with. `parts` and `conditions` are JSON, as they were given; `vector` holds the
+# query's unit vector as little-endian float32.
+saved_search = Table(
+    "saved_search",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("parts", Text, nullable=False),
+    Column("conditions", Text, nullable=False),
+    Column("cutoff", Float, nullable=False),
+    Column("vector", LargeBinary, nullable=False),
+    Column("created_at", String, nullable=False),
+)

@@ -38,6 +38,7 @@ COMMANDS = {
     "plugins": ("plugins", "List plugins, and see whether they work."),
     "plugin": ("plugins", "Write a plugin."),
     "serve": ("serving", "Serve the library over HTTP."),
+    "webhooks": ("webhooks", "Tell other programs of what happens."),
     "keys": ("serving", "Make, list and revoke the keys of the service."),
     "completion": ("making", "Print the completion script of a shell."),
 }

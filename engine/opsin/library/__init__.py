@@ -29,6 +29,7 @@ from opsin.library.places import (
     show_plugin,
 )
 from opsin.library.vocabularies import Vocabularies
+from opsin.library.webhooks import Webhooks
 from opsin.services.backup import BackedUp, Step
 from opsin.services.commit import Added
 from opsin.services.duplicates import Group
@@ -52,11 +53,13 @@ from opsin.services.taking import Said
 from opsin.services.upkeep import IndexStatus
 from opsin.services.views import AssetView
 from opsin.services.watching import Watched
+from opsin.services.webhooks import Delivery, NewWebhook, Tried, Webhook
 
 __all__ = [
     "Added",
     "AssetView",
     "BackedUp",
+    "Delivery",
     "Evidence",
     "Explanation",
     "Exported",
@@ -76,6 +79,7 @@ __all__ = [
     "LibraryIndex",
     "LibraryStatus",
     "NewKey",
+    "NewWebhook",
     "Page",
     "Part",
     "Plan",
@@ -91,8 +95,11 @@ __all__ = [
     "Step",
     "TagCount",
     "Told",
+    "Tried",
     "Vocabularies",
     "Watched",
+    "Webhook",
+    "Webhooks",
     "analyse",
     "back_up",
     "better_encoder",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
 from opsin.library.index import LibraryIndex
 from opsin.library.vocabularies import Vocabularies
+from opsin.library.webhooks import Webhooks
 from opsin.services import (
     asked,
     backup,
@@ -76,6 +77,11 @@ class Library:
     def vocabularies(self) -> Vocabularies:
         """The labels that the library tags with."""
         return Vocabularies(self._workspace)
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Who is told of what happens."""
+        return Webhooks(self._workspace)
 
     @property
     def index(self) -> LibraryIndex:

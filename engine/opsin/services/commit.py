@@ -12,9 +12,10 @@ from sqlalchemy import Connection
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused
-from opsin.model import Report, Tag
+from opsin.model import EventKind, Report, Tag
 from opsin.services import checked
 from opsin.services.analyse import Analysed, digest
+from opsin.services.events import Happened, change, of_labels, tell
 from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store
 from opsin.services.views import AssetView, asset_view
@@ -103,6 +104,16 @@ class Batch(msgspec.Struct, frozen=True):
     following: Following
 
 
+_EVENTS: Mapping[AddStatus, EventKind] = {
+    "added": "asset.added",
+    "known": "asset.added",
+    "changed": "asset.replaced",
+    "moved": "asset.moved",
+    "returned": "asset.returned",
+}
+_SAID = frozenset({"owner", "caption", "context", "auto_tag"})
+
+
 def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
     """Store batches in one transaction; they are durable when it returns, and searchable after :func:`answer`.
 
@@ -113,6 +124,8 @@ def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
         for batch in batches:
             groups.append(Group(workspace, connection, batch))
             groups[-1].store()
+        given = {row: tags for group in groups for row, tags in group.given.items()}
+        tell(workspace, connection, [each for group in groups for each in group.happened], given)
     return groups
 
 
@@ -157,6 +170,7 @@ class Group:
         self.given: dict[int, list[Tag]] = {}
         self.named: list[tuple[AddStatus, int]] = []
         """The status and the asset row of each picture."""
+        self.happened: list[Happened] = []
 
     def store(self) -> None:
         """Write the pictures."""
@@ -168,6 +182,7 @@ class Group:
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
         named = self._store_names(group, set(older))
+        self.happened += [Happened(_EVENTS[status], row) for status, row in named if status in _EVENTS]
         self._store_tags(group, named, reports)
         self.named = named
 
@@ -185,7 +200,9 @@ class Group:
             self.given[row] = joined(self._workspace, reports[self._ids[prepared.sha256]], auto_tag, people)
         concerned = rows if self._options.tags else rows & (self._new | self._changed)
         if concerned:
-            store(self._connection, {row: self.given[row] for row in concerned}, new=self._new)
+            had = store(self._connection, {row: self.given[row] for row in concerned}, new=self._new)
+            changes = {row: change(had[row], self.given[row]) for row in concerned - self._new}
+            self.happened += of_labels("asset.tagged", changes)
 
     def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
         """Write the contents that are new and return them by their ids."""
@@ -270,6 +287,7 @@ class Group:
             del self._here[source.location]
             if here.vanished_at is None:
                 self.replaced[source.location] = here.id
+                self.happened += [] if here.copied else [Happened("asset.vanished", here.row)]
             here = None
         if origin is None:
             return ("changed" if here is not None else status), here
@@ -291,6 +309,8 @@ class Group:
         changed = {name: value for name, value in said.items() if getattr(here, name) != value}
         if changed:
             assets.change(self._connection, here.row, **changed)
+        if anew := sorted(changed.keys() & _SAID):
+            self.happened.append(Happened("asset.updated", here.row, {"changed": anew}))
         if changed.keys() & {"content_id", "auto_tag"}:
             self._changed.add(here.row)
 

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
+from opsin.services.events import Happened, tell, tell_of_words
 from opsin.services.people import clean_tag
-from opsin.services.tagging import renew, say
+from opsin.services.tagging import renew
 from opsin.services.workspace import Workspace
 
 _PAGE = 500
@@ -91,8 +92,10 @@ def import_records(
         read = [(number, _read(line)) for number, line in page]
         with workspace.catalogue.write() as connection:
             said: dict[int, dict[str, bool]] = {}
-            done = [_bring(connection, number, record, said) for number, record in read]
-            say(workspace, connection, said)
+            updated: list[Happened] = []
+            done = [_bring(connection, number, record, said, updated) for number, record in read]
+            tell_of_words(workspace, connection, said)
+            tell(workspace, connection, updated)
         for each in done:
             setattr(counts, each.status, getattr(counts, each.status) + 1)
             if progress is not None:
@@ -119,7 +122,13 @@ def _read(line: bytes) -> Incoming | str:
     return record
 
 
-def _bring(connection: Connection, number: int, record: Incoming | str, said: dict[int, dict[str, bool]]) -> Imported:
+def _bring(
+    connection: Connection,
+    number: int,
+    record: Incoming | str,
+    said: dict[int, dict[str, bool]],
+    updated: list[Happened],
+) -> Imported:
     if isinstance(record, str):
         return Imported(line=number, status="broken", reason=record)
     location = record.location or record.sha256 or ""
@@ -129,7 +138,10 @@ def _bring(connection: Connection, number: int, record: Incoming | str, said: di
         return Imported(line=number, status="unmatched", location=location, reason=reason)
     changed: dict[str, None] = {}
     for row in found:
-        changed.update(dict.fromkeys(_apply(connection, row, record, said)))
+        fields = _apply(connection, row, record, said)
+        changed.update(dict.fromkeys(fields))
+        if anew := sorted({*fields} - {"tags"}):
+            updated.append(Happened("asset.updated", row.row, {"changed": anew}))
     status: ImportStatus = "updated" if changed else "unchanged"
     return Imported(line=number, status=status, location=location, assets=len(found), changed=tuple(changed))
 

@@ -10,7 +10,8 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
 from opsin.services import checked
-from opsin.services.tagging import renew, say, tags_of
+from opsin.services.events import tell_of_words
+from opsin.services.tagging import renew, tags_of
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -39,7 +40,7 @@ def tag_by_person(
     with workspace.catalogue.write() as connection:
         had = {tag.label for tag in tags_of(workspace, connection, [row])[row.row]}
         said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
-        say(workspace, connection, {row.row: said})
+        tell_of_words(workspace, connection, {row.row: said})
     (view,) = view_assets(workspace, [row])
     return Labelled(**msgspec.structs.asdict(view), absent=tuple(sorted(removed - had)))
 

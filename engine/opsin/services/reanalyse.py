@@ -13,6 +13,7 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable, UnknownName
 from opsin.model import Report
 from opsin.services.commit import Problem, problem
+from opsin.services.events import LabelChange, change, of_labels, tell
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.ingest_pool import done_here
 from opsin.services.tagging import settle, store, tags_of
@@ -239,9 +240,9 @@ def _store(
     fresh: Mapping[int, Sequence[Report]],
     found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]],
     named: Mapping[int, Sequence[AssetRow]],
-) -> dict[int, tuple[tuple[str, ...], tuple[str, ...]]]:
+) -> dict[int, LabelChange]:
     """Store features, reports and the tags that follow, in one transaction; return per content the tags gained and lost."""
-    changes: dict[int, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+    changes: dict[int, LabelChange] = {}
     with workspace.catalogue.write() as connection:
         features.put(connection, found, workspace.feature_kinds)
         former = contents.reports_of(connection, fresh)
@@ -253,9 +254,10 @@ def _store(
         rows = [row for number in fresh for row in named[number]]
         after = tags_of(workspace, connection, rows)
         before = store(connection, after)
+        shifts = {row.row: change(before[row.row], after[row.row]) for row in rows}
+        tell(workspace, connection, of_labels("asset.reanalysed", shifts), after)
     for row in rows:
-        old, new = before[row.row], {tag.label for tag in after[row.row]}
-        changes.setdefault(row.content_id, (tuple(sorted(new - old)), tuple(sorted(old - new))))
+        changes.setdefault(row.content_id, shifts[row.row])
     return changes
 
 

@@ -47,11 +47,17 @@ def store(
     return tags.put(connection, {row: [tag.label for tag in each] for row, each in found.items()}, new=new)
 
 
-def say(workspace: Workspace, connection: Connection, said: Mapping[int, Mapping[str, bool]]) -> None:
-    """Store a person's word about labels of assets (row -> label -> present), with the tags that follow."""
+def say(
+    workspace: Workspace, connection: Connection, said: Mapping[int, Mapping[str, bool]]
+) -> tuple[dict[int, list[Tag]], dict[int, frozenset[str]]]:
+    """Store a person's word about labels of assets (row -> label -> present), with the tags that follow.
+
+    :returns: these tags, and the labels that the assets had, by row.
+    """
     for row, labels in said.items():
         assets.set_person_tags(connection, [row], labels)
-    store(connection, tags_of(workspace, connection, list(assets.by_rows(connection, said).values())))
+    after = tags_of(workspace, connection, list(assets.by_rows(connection, said).values()))
+    return after, store(connection, after)
 
 
 def rows_with(workspace: Workspace, labels: Collection[str]) -> dict[str, BitMap]:

@@ -18,6 +18,7 @@ from opsin.errors import SourceUnavailable
 from opsin.intake.places import Places, Scope
 from opsin.intake.source import Source
 from opsin.services.commit import Added, Problem, problem
+from opsin.services.events import Happened, tell
 from opsin.services.views import view_assets
 from opsin.services.workspace import Workspace
 
@@ -104,6 +105,7 @@ class Sweep:
         if gone:
             with self._workspace.catalogue.write() as connection:
                 rows = places.mark_vanished(connection, gone)
+                tell(self._workspace, connection, [Happened("asset.vanished", row) for row in rows])
             yield from self._told(rows, views=views)
 
     def _told(self, rows: Sequence[int], *, views: bool) -> Iterator[Added]:

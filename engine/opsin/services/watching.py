@@ -23,6 +23,7 @@ from opsin.intake.source import path_of
 from opsin.services import checked
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions, Problem
+from opsin.services.events import Happened, tell
 from opsin.services.vanished import unreachable
 from opsin.services.workspace import Workspace
 
@@ -189,7 +190,8 @@ class _Watcher:
                 hollow[folder] = hollow.get(folder, 0) + 1
             else:
                 with self._workspace.catalogue.write() as connection:
-                    places.mark_vanished(connection, [Referenced(row.row, location)])
+                    marked = places.mark_vanished(connection, [Referenced(row.row, location)])
+                    tell(self._workspace, connection, [Happened("asset.vanished", each) for each in marked])
                 self._forget(location)
                 yield Watched(event="vanished", location=location, id=row.id)
         for folder in sorted(hollow.keys() - self._unreachable):

@@ -18,6 +18,7 @@ from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
+from opsin.services.outbox import Outbox
 from opsin.services.rows import Rows
 from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
@@ -72,6 +73,7 @@ class Workspace:
             raise
         self.blobs = Blobs(self.layout.blobs)
         self.rows = Rows()
+        self.outbox = Outbox(self.catalogue)
         self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)
 
     @property

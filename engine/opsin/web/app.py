@@ -32,6 +32,7 @@ from opsin.web.reception import Reception
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
+from opsin.web.webhooks import WebhooksController
 
 
 def create_app(library: Library) -> Reception:
@@ -55,6 +56,7 @@ def create_app(library: Library) -> Reception:
             SearchController,
             TagsController,
             KeysController,
+            WebhooksController,
             DocsController,
         ],
         before_send=[_say_all_methods],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath
+from litestar.params import FromPath, JSONBody
 
 from opsin.library import Key, NewKey, Scope
 from opsin.web.access import ADMIN
@@ -39,7 +39,7 @@ class KeysController(Controller):
         return KeyList(await service.run(service.keys.list))
 
     @post(responses=problem_responses(401, 403))
-    async def create(self, service: NamedDependency[Service], data: NewKeyRequest) -> Response[NewKey]:
+    async def create(self, service: NamedDependency[Service], data: JSONBody[NewKeyRequest]) -> Response[NewKey]:
         """Make a key. Its secret, `key`, is in this answer and nowhere else."""
         made = await service.run(lambda: service.keys.create(data.name, data.scope))
         return Response(made, headers={"Cache-Control": "no-store"})

@@ -32,11 +32,13 @@ class Service:
         self._pictures = ThreadPoolExecutor(self.settings.serve.uploads, thread_name_prefix="opsin-web-pictures")
         self._taken = 0
         self._loading = threading.Thread(target=self._load, name="opsin-web-load")
+        self._delivering = library.webhooks.delivering()
         self.missing: str | None = "the models are being loaded"
 
     def start(self) -> None:
-        """Begin to load the models; requests that need them wait."""
+        """Begin to load the models, for which requests wait that need them, and to deliver what happens."""
         self._loading.start()
+        self._delivering.start()
 
     def _load(self) -> None:
         try:
@@ -53,6 +55,7 @@ class Service:
             self._loading.join()
         self._pictures.shutdown()
         self._quick.shutdown()
+        self._delivering.stop()
 
     async def run(self, work: Callable[[], T]) -> T:
         """Run something quick in a thread."""

@@ -1,4 +1,4 @@
-"""Features say who gave them."""
+"""Features say who gave them; what the service keeps: events on their way out, webhooks and saved searches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,6 +8,62 @@ down_revision = "0003"
 
 
 def upgrade() -> None:
+    """Add the columns and the tables."""
+    _features()
+    _events()
+
+
+def _features() -> None:
     """Add the plugin and the revision; of what is here already they are not known, so that it counts as outdated."""
     for name in ("plugin", "revision"):
         op.add_column("feature", sa.Column(name, sa.String(), nullable=False, server_default=""))
+
+
+def _events() -> None:
+    """Add what goes out, to whom, and the queries that new pictures are compared with."""
+    op.create_table(
+        "event",
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("id", sa.String(36), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("asset_row", sa.Integer()),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_event_at", "event", ["at"])
+    op.create_table(
+        "webhook",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("events", sa.Text(), nullable=False),
+        sa.Column("secret", sa.String(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text()),
+        sa.Column("created_at", sa.String(), nullable=False),
+        sa.Column("seen", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("failing_since", sa.Float()),
+        sa.Column("next_at", sa.Float(), nullable=False),
+    )
+    op.create_table(
+        "delivery",
+        sa.Column("webhook_id", sa.String(36), sa.ForeignKey("webhook.id", ondelete="CASCADE"), primary_key=True),
+        sa.Column("event_number", sa.Integer(), sa.ForeignKey("event.number", ondelete="CASCADE"), primary_key=True),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.Float(), nullable=False),
+        sa.Column("last_at", sa.String()),
+        sa.Column("reason", sa.Text(), nullable=False),
+    )
+    op.create_index("ix_delivery_event_number", "delivery", ["event_number"])
+    op.create_table(
+        "saved_search",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
+        sa.Column("conditions", sa.Text(), nullable=False),
+        sa.Column("cutoff", sa.Float(), nullable=False),
+        sa.Column("vector", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.String(), nullable=False),
+    )

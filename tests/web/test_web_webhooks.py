@@ -1,0 +1,160 @@
+"""Webhooks over HTTP: made, tested and listed; what was added before a crash is told after it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from tests.hooks.receiving import receiving
+
+import opsin
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.conftest import Lacking
+    from tests.web.conftest import Serve, Served
+
+RED = jpeg_bytes(make_picture("red", "square", 96))
+PAGE = (Path(__file__).parents[2] / "docs" / "webhooks.md").read_text("utf-8")
+PRIVATE = "\n[webhooks]\nallow_private = true\nbackoff = 0.1\n"
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve) -> Served:
+    """Return a service whose webhooks may go to this machine."""
+    first = serve()
+    first.stop()
+    with (first.home / "opsin.toml").open("a") as settings:
+        settings.write(PRIVATE)
+    again = serve(first.home)
+    again.wait_until_ready()
+    return again
+
+
+def create(site: Served, url: str, *events: str) -> dict[str, Any]:
+    made = site.client.post("/v1/webhooks", json={"url": url, "events": events or ["*"]})
+    assert made.status_code == 201, made.text
+    return dict(made.json())
+
+
+def test_an_upload_is_told_and_the_page_says_how_to_check_who_sent_it(site: Served, lacking: Lacking) -> None:
+    with receiving() as receiver:
+        webhook = create(site, receiver.url, "asset.added")
+        added = site.client.post("/v1/assets", files={"file": ("first.jpg", RED)}).json()["results"][0]["asset"]
+        (event,) = receiver.wait_for(1)
+        assert (event["type"], event["data"]["asset"]["id"]) == ("asset.added", added["id"])
+        assert event["data"]["asset"] == added
+        (headers, body), secret = receiver.came[0], webhook["secret"]
+        code: dict[str, Any] = {}
+        exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[0], code)  # the page's own example
+        verify = code["is_from_opsin"]
+        assert verify(secret, headers, body)
+        assert not verify(secret, headers, body + b" ")
+        assert not verify("whsec_AAAA", headers, body)
+        assert not verify(secret, headers | {"webhook-timestamp": "1700000000"}, body)
+        assert not verify(secret, {}, body)
+        node = shutil.which("node")
+        if node is None:
+            lacking("node is not installed")
+        script = re.findall(r"```js\n(.*?)```", PAGE, re.DOTALL)[0]
+        for sent, expected in ((body, "true"), (body + b" ", "false")):
+            said = f"{script}; console.log(isFromOpsin(process.argv[1], JSON.parse(process.argv[2]), Buffer.from(process.argv[3])))"
+            words = [secret, msgspec.json.encode(headers).decode(), sent.decode()]
+            ran = subprocess.run([node, "-e", said, *words], capture_output=True, text=True, check=True)
+            assert ran.stdout.strip() == expected
+        assert site.client.delete(f"/v1/webhooks/{webhook['id']}").status_code == 204
+
+
+def test_a_webhook_is_listed_changed_tested_and_deleted(site: Served) -> None:
+    with receiving() as receiver:
+        webhook = create(site, receiver.url, "search.*")
+        place = f"/v1/webhooks/{webhook['id']}"
+        listed = site.client.get("/v1/webhooks").json()["webhooks"]
+        assert [each["id"] for each in listed] == [webhook["id"]]
+        assert "secret" not in listed[0]
+        tried = site.client.post(f"{place}/test").json()
+        assert (tried["arrived"], tried["status"]) == (True, 204)
+        receiver.answer = lambda _: 500
+        assert not site.client.post(f"{place}/test").json()["arrived"]
+        changed = site.client.patch(place, json={"enabled": False, "events": ["asset.*"]}).json()
+        assert (changed["enabled"], changed["events"]) == (False, ["asset.*"])
+        assert site.client.delete(place).status_code == 204
+        assert site.client.get(place).status_code == 404
+        assert site.client.get("/v1/webhooks").json() == {"webhooks": []}
+
+
+def test_dead_letters_are_listed_and_sent_again(site: Served) -> None:
+    with receiving() as receiver:
+        receiver.answer = lambda _: 500
+        webhook = create(site, receiver.url, "asset.tagged")
+        place = f"/v1/webhooks/{webhook['id']}"
+        asset = site.client.get("/v1/assets").json()["assets"][0]["id"]
+        site.client.patch(f"/v1/assets/{asset}/tags", json={"add": ["seen"]})
+        receiver.wait_for(2)
+        (waiting,) = site.client.get(f"{place}/deliveries", params={"state": "waiting"}).json()["deliveries"]
+        assert (waiting["type"], waiting["state"]) == ("asset.tagged", "waiting")
+        assert site.client.get(f"{place}/deliveries", params={"state": "dead"}).json()["deliveries"] == []
+        assert site.client.post(f"{place}/deliveries/{waiting['number']}/redeliver").status_code == 404
+        assert site.client.post(f"{place}/redeliver").json() == {"count": 0}
+        assert site.client.get(f"{place}/deliveries", params={"state": "eaten"}).status_code == 400
+        assert site.client.delete(place).status_code == 204
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"url": "nowhere"}, {"url": "https://a.example", "events": ["asset.eaten"]}, {"url": 1}, {"x": 1}]
+)
+def test_what_cannot_be_a_webhook_is_told(site: Served, body: dict[str, Any]) -> None:
+    answer = site.client.post("/v1/webhooks", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+
+
+def test_only_admins_may_see_webhooks(site: Served) -> None:
+    key = opsin.keys(site.home).create("writer", "write").key
+    with site.client_with(key) as client:
+        assert client.get("/v1/webhooks").status_code == 403
+        assert client.post("/v1/webhooks", json={"url": "https://a.example"}).status_code == 403
+
+
+def test_what_was_answered_before_a_kill_is_told_after_the_restart(site: Served, serve: Serve) -> None:
+    with receiving() as receiver:
+        port = receiver.server_address[1]
+        create(site, receiver.url, "asset.added")
+    # Nobody listens now: the event waits in the catalogue when the process is killed.
+    added = site.client.post("/v1/assets", files={"file": ("last.jpg", RED)})
+    assert added.status_code == 201
+    site.process.kill()
+    site.stop()
+    with receiving(port) as receiver:
+        serve(site.home)
+        (event, *_) = receiver.wait_for(1)
+        assert event["data"]["asset"]["id"] == added.json()["results"][0]["asset"]["id"]
+
+
+def test_the_commands_make_show_and_delete_webhooks(site: Served, serve: Serve, tmp_path: Path) -> None:
+    (tmp_path / "opsin.toml").write_bytes((site.home / "opsin.toml").read_bytes())
+    opsin.init(tmp_path, encoder="fake", vocabularies=()).close()
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        code = (
+            f"import sys; sys.argv = ['opsin', *{words!r}, '-l', {str(tmp_path)!r}]; from opsin.cli import main; main()"
+        )
+        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    with receiving() as receiver:
+        made = msgspec.json.decode(run("webhooks", "create", receiver.url, "--event", "asset.*", "--json").stdout)
+        assert made["secret"].startswith("whsec_")
+        assert run("webhooks", "test", made["id"]).returncode == 0
+        receiver.answer = lambda _: 500
+        assert run("webhooks", "test", made["id"]).returncode == 1
+    assert receiver.url in run("webhooks", "list").stdout
+    assert "is off" in run("webhooks", "set", made["id"], "--switch", "off").stdout
+    assert run("webhooks", "deliveries", made["id"], "--json").stdout == ""
+    assert "0 to be sent again" in run("webhooks", "redeliver", made["id"]).stdout
+    assert "Deleted" in run("webhooks", "delete", made["id"]).stdout
+    assert run("webhooks", "delete", made["id"]).returncode == 2
