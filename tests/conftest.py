@@ -26,6 +26,8 @@ enabled = false
 enabled = false
 """
 
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
 MakeLibrary = Callable[..., opsin.Library]
 Lacking = Callable[[str], NoReturn]
 
@@ -44,6 +46,14 @@ def lacking_here(reason: str) -> NoReturn:
 def lacking() -> Lacking:
     """Return ``lacking_here``, as several files named conftest cannot be imported by name."""
     return lacking_here
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Return the folder of shared test data, which lies beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip(f"no test data in {SHARED}")
+    return SHARED
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,9 @@ from opsin.intake.decoded import Decoded
 from opsin.settings import DecodeSettings
 
 if TYPE_CHECKING:
-    from tests.intake import intake_pictures as make
+    from tests import odd_pictures as make
 else:
-    import intake_pictures as make
+    import odd_pictures as make
 
 
 def decode(decoder: Decoder, data: bytes) -> Decoded:

@@ -10,9 +10,9 @@ from opsin.errors import UnreadablePicture
 from opsin.intake.formats import describe, require_format, sniff
 
 if TYPE_CHECKING:
-    from tests.intake import intake_pictures as make
+    from tests import odd_pictures as make
 else:
-    import intake_pictures as make
+    import odd_pictures as make
 
 
 @pytest.mark.parametrize(

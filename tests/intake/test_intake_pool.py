@@ -24,9 +24,9 @@ from opsin.settings import DecodeSettings
 from opsin.testing import jpeg_bytes, make_noise
 
 if TYPE_CHECKING:
-    from tests.intake import intake_pictures as make
+    from tests import odd_pictures as make
 else:
-    import intake_pictures as make
+    import odd_pictures as make
 
 PATIENCE = 60.0
 

@@ -14,9 +14,9 @@ from opsin.intake.decode import Decoder
 from opsin.intake.preview import make_preview
 
 if TYPE_CHECKING:
-    from tests.intake import intake_pictures as make
+    from tests import odd_pictures as make
 else:
-    import intake_pictures as make
+    import odd_pictures as make
 
 
 @pytest.mark.parametrize(
