@@ -25,6 +25,8 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── LibraryBusy       another process owns it                409  exit 4
     │   ├── EncoderMismatch   it was made with another encoder       409  exit 4
     │   ├── Unreachable       the service does not answer            502  exit 4
+    │   ├── Taken             another asset has what must be unique  409  exit 4
+    │   ├── Outdated          it changed since it was looked at      412  exit 4
     │   └── Damaged           stored data fails its checksum         500  exit 4
     └── PluginError           a plugin failed                        503  exit 5
         ├── PluginUnavailable something it needs is not installed    503  exit 5
@@ -197,6 +199,17 @@ class Unreachable(LibraryError):
     code = "unreachable"
     title = "The service does not answer"
     http_status = 502
+
+
+class Taken(LibraryError):
+    code = "taken"
+    title = "Another asset has it already"
+
+
+class Outdated(LibraryError):
+    code = "outdated"
+    title = "It changed meanwhile"
+    http_status = 412
 
 
 class Damaged(LibraryError):

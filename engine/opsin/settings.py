@@ -73,6 +73,12 @@ class TagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     languages: tuple[str, ...] = ()
 
 
+class AssetSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What becomes of assets. ``undo``: seconds in which a deletion can be undone; then what was deleted is erased."""
+
+    undo: Annotated[float, msgspec.Meta(ge=0, le=3650 * 86_400)] = 7 * 86_400.0
+
+
 class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Which addresses may be fetched. Times in seconds."""
 
@@ -121,6 +127,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     decode: DecodeSettings = DecodeSettings()
     host: HostSettings = HostSettings()
     tags: TagSettings = TagSettings()
+    assets: AssetSettings = AssetSettings()
     urls: UrlSettings = UrlSettings()
     serve: ServeSettings = ServeSettings()
     webhooks: WebhookSettings = WebhookSettings()

@@ -88,7 +88,9 @@ def sync_folder(folder: Path) -> None:
 
 
 def _write(file: BinaryIO, view: View, *, space: str, mark: int) -> Header:
-    sketches = [b"" if part.sketch is None else part.sketch.dump().tobytes() for part in view.parts]
+    # Of removed rows nothing is written; a sketch would tell of them, and is made again from the others when it is read.
+    whole = [part.sketch if part.removed == 0 else None for part in view.parts]
+    sketches = [b"" if sketch is None else sketch.dump().tobytes() for sketch in whole]
     parts = tuple((part.count, len(sketch)) for part, sketch in zip(view.parts, sketches, strict=True))
     size = sum(_part_bytes(count, view.dim, sketch) for count, sketch in parts)
     about = {"dim": view.dim, "space": space, "mark": mark, "faiss": faiss.__version__, "body": size, "parts": parts}
@@ -101,7 +103,8 @@ def _write(file: BinaryIO, view: View, *, space: str, mark: int) -> Header:
         removed = np.zeros(part.count, dtype=np.bool_) if part.dead is None else part.dead[: part.count]
         _put(file, running, part.ids.data)
         _put(file, running, np.packbits(removed, bitorder="little").data)
-        _put(file, running, part.segment.rows[: part.count].data)
+        rows = part.segment.rows[: part.count]
+        _put(file, running, (np.where(removed[:, None], np.float16(0), rows) if part.removed else rows).data)
         _put(file, running, sketch)
     _put(file, running, running.digest())
     return Header(view.dim, space, mark, faiss.__version__, len(head) + 2 * _DIGEST + size, parts, digest)

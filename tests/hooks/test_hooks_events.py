@@ -88,6 +88,36 @@ def test_what_a_reanalysis_and_an_import_change_is_told(make_library: MakeLibrar
     assert len(told(library)) == len(reanalysed) + 2
 
 
+def test_a_change_a_deletion_and_its_undoing_are_told_and_what_is_erased_leaves_events_that_wait(
+    library: opsin.Library, photos: Path
+) -> None:
+    library.webhooks.create("https://hooks.example/")
+    red, blue = (photos / f"{name}-square.jpg" for name in ("red", "blue"))
+    library.add(red, blue, owner="ann")
+    asset = library.get(str(red)).id
+    library.edit(asset, owner="zephyrine", public_id="logo", add=["holiday"])
+    library.edit(asset, owner="zephyrine")
+    library.delete(asset)
+    library.undelete(asset)
+    library.undelete(asset)
+    library.delete(asset)
+    library.add(red)
+    events = told(library)[2:]
+    assert [each["kind"] for each in events] == [
+        *("asset.updated", "asset.tagged"),
+        *("asset.deleted", "asset.restored") * 2,
+    ]
+    assert events[0]["changed"] == ["owner", "public_id"]
+    assert {each["asset"]["id"] for each in events} == {asset}
+    assert "holiday" in [tag["label"] for tag in events[2]["asset"]["tags"]]
+    library.delete(asset, at_once=True)
+    mine, others = [each for each in told(library) if each["asset"]["id"] == asset], told(library)[1]
+    assert mine[0]["kind"] == "asset.added"
+    assert mine[-1] == {"kind": "asset.deleted", "asset": {"id": asset}, "erased": True}
+    assert all(set(each) == {"kind", "asset", "erased"} and each["asset"] == {"id": asset} for each in mine)
+    assert others["asset"]["name"] == "blue-square.jpg"
+
+
 def test_only_what_a_webhook_wants_is_written(library: opsin.Library, photos: Path) -> None:
     library.webhooks.create("https://hooks.example/", ["asset.tagged"])
     library.add(photos)

@@ -173,7 +173,7 @@ def test_a_client_that_goes_away_leaves_one_line_and_no_traceback(served: Served
     [
         ("GET", "/v1/tags?limt=5"),
         ("GET", "/v1/search?q=red&limt=5"),
-        ("GET", "/v1/assets?sort="),
+        ("GET", "/v1/assets?sorted="),
         ("POST", "/v1/assets?nonsense=1"),
         ("POST", "/v1/analyse?topp=5"),
     ],

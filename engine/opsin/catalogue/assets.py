@@ -8,11 +8,24 @@ from typing import Any
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, Connection, Integer, Row, Select, bindparam, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    case,
+    func,
+    insert,
+    literal,
+    select,
+    union_all,
+    update,
+)
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import new_id, now
-from opsin.catalogue.tables import asset, content, person_tag
+from opsin.catalogue.tables import asset, content, erased_asset, person_tag
 
 _PAGE = 500
 
@@ -30,6 +43,7 @@ class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
     caption: str | None = None
     context: str | None = None
     auto_tag: float | None = None
+    public_id: str | None = None
 
 
 class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +65,9 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
     auto_tag: float | None
     added_at: str
     updated_at: str
+    public_id: str | None
+    version: int
+    deleted_at: str | None
     sha256: bytes
     bytes: int
     format: str
@@ -61,9 +78,10 @@ class AssetRow(msgspec.Struct, frozen=True, kw_only=True):
     taken_at: str | None
 
 
-_ASSETS: Select[Any] = select(
+_WITH_DELETED: Select[Any] = select(
     *(asset.c[name] if name in asset.c else content.c[name] for name in AssetRow.__struct_fields__)
 ).join(content, content.c.id == asset.c.content_id)
+_ASSETS = _WITH_DELETED.where(asset.c.deleted_at.is_(None))
 
 # Queries that each search asks are made once: making them costs more than asking them.
 _OF_CONTENTS = _ASSETS.where(asset.c.content_id.in_(bindparam("ids", expanding=True))).order_by(asset.c.row)
@@ -71,16 +89,18 @@ _SAID = select(person_tag.c.asset_row, person_tag.c.label, person_tag.c.present)
     person_tag.c.asset_row.in_(bindparam("rows", expanding=True))
 )
 
-_NEXT = select(func.coalesce(func.max(asset.c.change), 0) + 1).scalar_subquery()
+_NUMBERS = union_all(select(func.max(asset.c.change).label("top")), select(func.max(erased_asset.c.change))).subquery()
+NEXT = select(func.coalesce(func.max(_NUMBERS.c.top), 0) + 1).scalar_subquery()
 """The number of a change: writers wait for each other, so that it is higher than every number that was committed."""
 
 
-def select_assets() -> Select[Any]:
-    """Return the query of all assets joined with their contents; add conditions to it."""
-    return _ASSETS
+def select_assets(*, deleted: bool = False) -> Select[Any]:
+    """Return the query of all assets joined with their contents; add conditions to it. ``deleted``: also these."""
+    return _WITH_DELETED if deleted else _ASSETS
 
 
-def _asset(row: Row[Any]) -> AssetRow:
+def asset_of(row: Row[Any]) -> AssetRow:
+    """Return an asset as :func:`select_assets` finds it."""
     return AssetRow(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
 
 
@@ -89,7 +109,7 @@ def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int
     if not new:
         return []
     at = now()
-    statement = insert(asset).values(change=_NEXT).returning(asset.c.row, sort_by_parameter_order=True)
+    statement = insert(asset).values(change=NEXT).returning(asset.c.row, sort_by_parameter_order=True)
     rows = [
         {**msgspec.structs.asdict(each), "id": new_id(), "content_id": number, "added_at": at, "updated_at": at}
         for number, each in new
@@ -99,29 +119,29 @@ def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int
 
 def change(connection: Connection, row: int, **values: Any) -> None:
     """Change columns of one asset."""
-    connection.execute(update(asset).where(asset.c.row == row).values(updated_at=now(), change=_NEXT, **values))
+    connection.execute(update(asset).where(asset.c.row == row).values(updated_at=now(), change=NEXT, **values))
 
 
 def at_location(connection: Connection, location: str) -> AssetRow | None:
     """Return the asset that is at ``location``, else None."""
     row = connection.execute(select_assets().where(asset.c.location == location)).first()
-    return None if row is None else _asset(row)
+    return None if row is None else asset_of(row)
 
 
 def at_locations(connection: Connection, locations: Collection[str]) -> dict[str, AssetRow]:
-    """Return the assets that are at these locations, by location."""
+    """Return the assets that are at these locations, by location, also those that are deleted."""
     found: dict[str, AssetRow] = {}
     wanted = sorted(set(locations))
     for start in range(0, len(wanted), _PAGE):
-        query = select_assets().where(asset.c.location.in_(wanted[start : start + _PAGE]))
-        found.update((row.location, _asset(row)) for row in connection.execute(query))
+        query = _WITH_DELETED.where(asset.c.location.in_(wanted[start : start + _PAGE]))
+        found.update((row.location, asset_of(row)) for row in connection.execute(query))
     return found
 
 
 def of_content(connection: Connection, content_id: int) -> list[AssetRow]:
     """Return every asset of one content, oldest first."""
     return [
-        _asset(row)
+        asset_of(row)
         for row in connection.execute(select_assets().where(asset.c.content_id == content_id).order_by(asset.c.row))
     ]
 
@@ -132,12 +152,12 @@ def of_contents(connection: Connection, ids: Collection[int]) -> dict[int, list[
     wanted = sorted(ids)
     for start in range(0, len(wanted), _PAGE):
         for row in connection.execute(_OF_CONTENTS, {"ids": wanted[start : start + _PAGE]}):
-            found[row.content_id].append(_asset(row))
+            found[row.content_id].append(asset_of(row))
     return found
 
 
 def resolve(connection: Connection, name: str) -> list[AssetRow]:
-    """Return the assets that ``name`` may mean: an id, a location, an id's beginning (8+ characters) or a name.
+    """Return the assets that ``name`` may mean: an id, a public id, a location, an id's beginning (8+ letters) or a name.
 
     Those that have vanished are meant only where no other is.
     """
@@ -145,7 +165,7 @@ def resolve(connection: Connection, name: str) -> list[AssetRow]:
         name.encode()
     except UnicodeEncodeError:  # a path that is not UTF-8: no name in the catalogue is
         return []
-    tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.location == name]
+    tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.public_id == name, asset.c.location == name]
     if len(name) >= 8:  # a shorter beginning of an id means nothing, as ids of one minute begin alike
         tries.append(asset.c.id.startswith(name, autoescape=True))
     tries += [asset.c.name == name, asset.c.location.endswith("/" + name, autoescape=True)]
@@ -153,9 +173,15 @@ def resolve(connection: Connection, name: str) -> list[AssetRow]:
         there_first = asset.c.vanished_at.is_not(None), asset.c.row
         found = connection.execute(select_assets().where(condition).order_by(*there_first).limit(20)).all()
         if found:
-            meant = [_asset(row) for row in found]
+            meant = [asset_of(row) for row in found]
             return [row for row in meant if row.vanished_at is None] or meant
     return []
+
+
+def by_public_id(connection: Connection, name: str) -> AssetRow | None:
+    """Return the asset that is called so, else None."""
+    row = connection.execute(select_assets().where(asset.c.public_id == name)).first()
+    return None if row is None else asset_of(row)
 
 
 def by_rows(connection: Connection, rows: Collection[int]) -> dict[int, AssetRow]:
@@ -164,7 +190,7 @@ def by_rows(connection: Connection, rows: Collection[int]) -> dict[int, AssetRow
     wanted = sorted(rows)
     for start in range(0, len(wanted), _PAGE):
         query = select_assets().where(asset.c.row.in_(wanted[start : start + _PAGE]))
-        found.update((row.row, _asset(row)) for row in connection.execute(query))
+        found.update((row.row, asset_of(row)) for row in connection.execute(query))
     return found
 
 
@@ -173,7 +199,7 @@ def page(
 ) -> list[AssetRow]:
     """Return up to ``limit`` assets with a row number above ``after`` that meet all conditions, in row order."""
     query = select_assets().where(asset.c.row > after, *conditions).order_by(asset.c.row).limit(limit)
-    return [_asset(row) for row in connection.execute(query)]
+    return [asset_of(row) for row in connection.execute(query)]
 
 
 def every(
@@ -188,24 +214,28 @@ def every(
 
 def rows_where(connection: Connection, conditions: Sequence[ColumnElement[bool]]) -> NDArray[np.uint32]:
     """Return the row numbers of the assets that meet all conditions, sorted."""
-    query = select(asset.c.row).join(content, content.c.id == asset.c.content_id).where(*conditions)
+    query = select(asset.c.row).join(content, content.c.id == asset.c.content_id)
+    query = query.where(asset.c.deleted_at.is_(None), *conditions)
     return np.array(sorted(connection.execute(query).scalars()), np.uint32)
 
 
 def changed_since(connection: Connection, change: int) -> NDArray[np.int64]:
-    """Return row number, content id, whether it vanished (0 or 1) and change of the assets written since, int64 (n, 4).
+    """Return row number, content id, state and change of the assets written since, int64 (n, 4), in the order of changes.
 
-    They come in the order of their changes.
+    State: 0 there, 1 vanished, 2 deleted or erased. An erased asset has the content id 0.
     """
-    gone = asset.c.vanished_at.is_not(None).cast(Integer)
-    query = select(asset.c.row, asset.c.content_id, gone, asset.c.change).where(asset.c.change > change)
-    found = connection.execute(query.order_by(asset.c.change)).all()
+    state = case((asset.c.deleted_at.is_not(None), 2), (asset.c.vanished_at.is_not(None), 1), else_=0)
+    here = select(asset.c.row, asset.c.content_id, state, asset.c.change).where(asset.c.change > change)
+    gone = select(erased_asset.c.row, literal(0), literal(2), erased_asset.c.change)
+    query = union_all(here, gone.where(erased_asset.c.change > change))
+    found = connection.execute(query.order_by(query.selected_columns[3])).all()
     return np.array([tuple(row) for row in found], np.int64).reshape(-1, 4)
 
 
 def count(connection: Connection) -> tuple[int, int]:
-    """Return how many assets there are, and how many of them have vanished."""
-    total, vanished = connection.execute(select(func.count(), func.count(asset.c.vanished_at)).select_from(asset)).one()
+    """Return how many assets there are, and how many of them have vanished; those that are deleted do not count."""
+    query = select(func.count(), func.count(asset.c.vanished_at)).where(asset.c.deleted_at.is_(None))
+    total, vanished = connection.execute(query.select_from(asset)).one()
     return int(total), int(vanished)
 
 

@@ -46,6 +46,25 @@ class Blobs:
             sync_folder(self.folder.parent)
         self._synced.add(folder)
 
+    def keep(self, sha256: bytes, data: bytes) -> None:
+        """Store the bytes where they are not here any more, though they were put.
+
+        :raises LibraryError: as :meth:`put`.
+        """
+        if not self.path(sha256).exists():
+            self.put(sha256, data)
+
+    def remove(self, sha256: bytes) -> None:
+        """Take the content away, where it is here.
+
+        :raises LibraryError: where that is not possible.
+        """
+        try:
+            self.path(sha256).unlink(missing_ok=True)
+        except OSError as error:
+            msg = f"cannot take {self.path(sha256)} away: {error.strerror or error}"
+            raise LibraryError(msg) from error
+
     def get(self, sha256: bytes) -> bytes:
         """Return the bytes of a content.
 

@@ -80,6 +80,12 @@ class Catalogue:
             yield connection
         self.committed.set()
 
+    def forget_journal(self) -> None:
+        """Bring all that was written into the database, and cut its journal, where no reader needs it just now."""
+        self._require_open()
+        with sqlite.failures(self.path):
+            sqlite.cut_journal(self._reader)
+
     def close(self) -> None:
         """Give the connections back; whoever comes later is told so."""
         self._closed = True

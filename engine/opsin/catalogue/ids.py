@@ -10,7 +10,12 @@ from datetime import UTC, datetime
 
 def now() -> str:
     """Return the time in UTC as ISO 8601 with milliseconds; as text it sorts by time."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return as_text(datetime.now(UTC))
+
+
+def as_text(moment: datetime) -> str:
+    """Return a time in UTC as it is stored."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def new_id() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -74,6 +74,14 @@ def add(connection: Connection, new: Sequence[NewEvent]) -> None:
             for each in new
         ]
         connection.execute(insert(event), rows)
+
+
+def cut(connection: Connection, erased: Mapping[int, str]) -> None:
+    """Leave nothing but their ids in the events of assets that are erased (row -> id): who is told learns which they were."""
+    theirs = select(event.c.number, event.c.asset_row).where(event.c.asset_row.in_(erased))
+    for number, row in connection.execute(theirs).all():
+        data = msgspec.json.encode({"asset": {"id": erased[row]}, "erased": True})
+        connection.execute(update(event).where(event.c.number == number).values(data=data))
 
 
 def newest(connection: Connection) -> int:

@@ -42,7 +42,7 @@ def between(connection: Connection, low: str, high: str, size: int = _PAGE) -> I
     """Yield, a page at a time, the assets from location ``low`` up to ``high``, without those copied or vanished."""
     query = (
         select(asset.c.row, asset.c.location)
-        .where(asset.c.location < high, asset.c.vanished_at.is_(None), ~asset.c.copied)
+        .where(asset.c.location < high, asset.c.vanished_at.is_(None), asset.c.deleted_at.is_(None), ~asset.c.copied)
         .order_by(asset.c.location)
         .limit(size)
     )
@@ -56,9 +56,8 @@ def mark_vanished(connection: Connection, gone: Collection[Referenced]) -> list[
     """Mark these assets as vanished, unless they have moved meanwhile; return the rows that were marked."""
     at = now()
     here = assets.by_rows(connection, [each.row for each in gone])
-    rows = [
-        each.row for each in gone if here[each.row].location == each.location and here[each.row].vanished_at is None
-    ]
+    still = {(row.row, row.location) for row in here.values() if row.vanished_at is None}
+    rows = [each.row for each in gone if (each.row, each.location) in still]
     for row in rows:
         assets.change(connection, row, vanished_at=at)
     return rows

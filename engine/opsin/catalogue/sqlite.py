@@ -70,6 +70,7 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
         cursor = connection.cursor()
         if not readonly:
             cursor.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, also in free pages
         cursor.execute("PRAGMA synchronous = FULL")
         cursor.execute("PRAGMA foreign_keys = ON")
         cursor.execute("PRAGMA mmap_size = 268435456")
@@ -107,6 +108,14 @@ def last_number(connection: Connection, table: Table) -> int:
     """Return the highest number that a table with AUTOINCREMENT ever gave, 0 where there was none."""
     query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
     return int(connection.execute(query, {"name": table.name}).scalar() or 0)
+
+
+def cut_journal(engine: Engine) -> None:
+    """Bring the write-ahead log into the database and empty it, as far as readers let it."""
+    with engine.connect() as connection, closing(connection.connection.cursor()) as cursor:
+        cursor.execute("PRAGMA busy_timeout = 0")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        cursor.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000}")
 
 
 def backup(source: Path, target: Path) -> None:

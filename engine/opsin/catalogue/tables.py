@@ -15,6 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData(
@@ -52,7 +53,8 @@ content = Table(
 
 # One name for a content. `location` is the path or URL where it is (referenced) or was (copied). `change` is higher
 # than that of every asset before, each time one is written: what is above the highest that somebody saw is new to them.
-# Assets are never deleted.
+# `public_id` is a name of the caller's choosing, whose `version` counts the pictures that it stood for. What is deleted
+# stays, unseen, with `deleted_at` until it is erased; row numbers are never used again.
 asset = Table(
     "asset",
     metadata,
@@ -73,12 +75,31 @@ asset = Table(
     Column("added_at", String, nullable=False, index=True),
     Column("updated_at", String, nullable=False),
     Column("change", Integer, nullable=False, server_default="0", index=True),
+    Column("public_id", String),
+    Column("version", Integer, nullable=False, server_default="1"),
+    Column("deleted_at", String, index=True),
+    Index("ix_asset_public_id", "public_id", unique=True, sqlite_where=text("deleted_at IS NULL")),
     sqlite_autoincrement=True,
+)
+
+# Rows of assets and of vectors that were erased, for those who saw them; nothing else is left of these. `change` goes on
+# the count of `asset`.
+erased_asset = Table(
+    "erased_asset",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("change", Integer, nullable=False, index=True),
+)
+erased_vector = Table(
+    "erased_vector",
+    metadata,
+    Column("row", Integer, primary_key=True),
+    Column("change", Integer, nullable=False, index=True),
 )
 
 # One row a frame that was looked at; the row number is the id in the vector index. `frame` is the frame's number in the
 # file, from 0, here and in `feature` and in the matches of reports. `vector` holds little-endian float16. Rows are never
-# changed or deleted.
+# changed, and go only with their content, when nobody has it any more.
 embedding = Table(
     "embedding",
     metadata,

@@ -49,15 +49,21 @@ def put(
         meant[row >> _CHUNK_BITS].add(row)
     had: dict[int, set[str]] = {row: set() for row in tags}
     rows = []
+    emptied: list[tuple[str, int]] = []
     for label, chunk in sorted(found.keys() | given.keys()):
         bits = found.get((label, chunk), BitMap())
         for row in (mine := bits & meant[chunk]):
             had[row].add(label)
         wanted = given.get((label, chunk), BitMap())
         if mine != wanted:
-            bits = (bits - mine) | wanted
-            rows.append({"generation": current, "label": label, "chunk": chunk, "bits": bits.serialize()})
+            if bits := (bits - mine) | wanted:
+                rows.append({"generation": current, "label": label, "chunk": chunk, "bits": bits.serialize()})
+            else:
+                emptied.append((label, chunk))
     sqlite.upsert(connection, tag_bitmap, rows)
+    for start in range(0, len(emptied), _PAGE):
+        named = tuple_(tag_bitmap.c.label, tag_bitmap.c.chunk).in_(emptied[start : start + _PAGE])
+        connection.execute(delete(tag_bitmap).where(tag_bitmap.c.generation == current, named))
     return {row: frozenset(labels) for row, labels in had.items()}
 
 
@@ -97,7 +103,7 @@ def all_rows(connection: Connection) -> dict[str, BitMap]:
 
 
 def labels(connection: Connection) -> set[str]:
-    """Return every label that an asset has or had."""
+    """Return every label that an asset has."""
     query = select(tag_bitmap.c.label).where(tag_bitmap.c.generation == generation(connection))
     return set(connection.execute(query.distinct()).scalars())
 

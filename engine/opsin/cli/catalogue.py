@@ -1,4 +1,4 @@
-"""Commands about what is in the library: `opsin list`, `show`, `tags` and `label`."""
+"""Commands about what is in the library: `opsin list`, `show`, `tags`, `label`, `delete` and `undelete`."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def show(asset: str, root: Path | None, similar: int, as_json: bool) -> None:
         ("picture", view.name),
         ("where", view.location + ("  (copied)" if view.copied else "  (vanished)" if view.vanished_at else "")),
         ("id", view.id),
+        ("public id", f"{view.public_id}, version {view.version}" if view.public_id else None),
         (
             "size",
             f"{view.width}x{view.height}, {view.format}, {size(view.bytes)}"
@@ -123,4 +124,41 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
             click.echo(f"It did not carry the tag {absent}; no model will give it that tag from now on.", err=True)
 
 
-COMMANDS = (list_, show, tags, label)
+@click.command()
+@click.argument("assets", nargs=-1, required=True, metavar="ASSET...")
+@library_option
+@click.option("--now", "at_once", is_flag=True, help="Erase them at once, without a way back.")
+@json_option
+def delete(assets: tuple[str, ...], root: Path | None, at_once: bool, as_json: bool) -> None:
+    """Delete pictures from the library; files that it refers to are left alone.
+
+    They can be brought back for a week (the setting assets.undo); then they are erased.
+    """
+    with open_library(root) as library:
+        for asset in assets:
+            deleted = library.delete(asset, at_once=at_once)
+            if as_json:
+                emit(deleted)
+            elif deleted.restorable_until is None:
+                click.echo(f"{printable(deleted.name)}: erased")
+            else:
+                day = deleted.restorable_until[:16].replace("T", " ")
+                click.echo(f"{printable(deleted.name)}: deleted; until {day} UTC: opsin undelete {deleted.id}")
+
+
+@click.command()
+@click.argument("assets", nargs=-1, required=True, metavar="ASSET...")
+@library_option
+@json_option
+def undelete(assets: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+    """Bring deleted pictures back, with all that was known of them."""
+    with open_library(root) as library:
+        for asset in assets:
+            back = library.undelete(asset)
+            if as_json:
+                emit(back)
+            else:
+                click.echo(f"{printable(back.name)}: {tag_line(back.tags) or 'no tag'}")
+
+
+COMMANDS = (list_, show, tags, label, delete, undelete)

@@ -25,6 +25,8 @@ COMMANDS = {
     "show": ("catalogue", "Show one picture, its tags, and what looks like it."),
     "tags": ("catalogue", "Show every tag in use, most frequent first."),
     "label": ("catalogue", "Attach and remove tags by hand, for good."),
+    "delete": ("catalogue", "Delete pictures from the library; files stay."),
+    "undelete": ("catalogue", "Bring deleted pictures back."),
     "explain": ("explaining", "Show why a picture carries a tag, or does not."),
     "reanalyse": ("adding", "Ask the categorizers again."),
     "vocabulary": ("vocabularies", "Show and change the labels that this library tags with."),

@@ -32,15 +32,15 @@ def get(asset: str) -> Call[AssetView]:
 
 def list_assets(*, where: Sequence[str] = (), limit: int | None = None, after: str | None = None) -> Flow[AssetView]:
     """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
-    left = limit
+    left, cursor = limit, None
     while left is None or left > 0:
         params = {"where": list(where), "limit": _PAGE if left is None else min(left, _PAGE)}
-        params |= {} if after is None else {"cursor": after}
+        params |= {"cursor": cursor} if cursor is not None else {} if after is None else {"after": after}
         page = yield Call(method="GET", path="/v1/assets", params=params, read=as_kind(_AssetPage))
         yield from map(Item, page.assets)
         left = None if left is None else left - len(page.assets)
-        after = page.cursor
-        if after is None:
+        cursor = page.cursor
+        if cursor is None:
             return
 
 

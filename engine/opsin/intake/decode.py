@@ -14,7 +14,7 @@ from opsin.errors import LibraryError, LimitExceeded, Refused, UnreadablePicture
 from opsin.intake.decoded import Decoded, decoded
 from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
-from opsin.intake.wire import Answer, Setup, no_room
+from opsin.intake.wire import Answer, PreviewForm, Setup, no_room
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings, available_cores
 
@@ -27,6 +27,7 @@ class _Task:
     data: bytes
     kind: Format
     preview: int
+    form: PreviewForm
     future: Future[Any]
 
 
@@ -55,11 +56,11 @@ class Decoder:
         """Decode ``data``. The future fails with UnreadablePicture or LimitExceeded where the picture is refused."""
         return self._enqueue(data, 0)
 
-    def preview(self, data: bytes, width: int) -> Future[bytes]:
-        """Make a WebP preview that fits into ``width`` x ``width`` pixels, without metadata."""
+    def preview(self, data: bytes, width: int, form: PreviewForm = "webp") -> Future[bytes]:
+        """Make a preview that fits into ``width`` x ``width`` pixels, without metadata."""
         if width < 1:
             raise UsageError("A preview is at least 1 pixel wide.")
-        return self._enqueue(data, width)
+        return self._enqueue(data, width, form)
 
     def start(self) -> None:
         """Start one worker now, so that the first picture does not wait for it. Does not block."""
@@ -90,7 +91,7 @@ class Decoder:
     ) -> None:
         self.close()
 
-    def _enqueue(self, data: bytes, preview: int) -> Future[Any]:
+    def _enqueue(self, data: bytes, preview: int, form: PreviewForm = "webp") -> Future[Any]:
         future: Future[Any] = Future()
         try:
             if len(data) > self._settings.max_bytes:
@@ -103,7 +104,7 @@ class Decoder:
         with self._ready:
             if self._closed:
                 raise UsageError("The decoder is closed.")
-            self._tasks.append(_Task(data, kind, preview, future))
+            self._tasks.append(_Task(data, kind, preview, form, future))
             if self._idle >= len(self._tasks):
                 self._ready.notify()
             elif len(self._lanes) < self._most:
@@ -174,7 +175,7 @@ class _Lane:
 
     def _give(self, task: _Task) -> None:
         try:
-            self._living().give(task.data, task.kind, task.preview)
+            self._living().give(task.data, task.kind, task.preview, task.form)
             self._given.append(task)
         except OSError as error:
             task.future.set_exception(no_room(error))

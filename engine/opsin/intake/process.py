@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from opsin.intake.formats import Format
-from opsin.intake.wire import Answer, Job, Setup, send, unpack
+from opsin.intake.wire import Answer, Job, PreviewForm, Setup, send, unpack
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,7 +69,7 @@ class WorkerProcess:
         """Whether every slot is taken."""
         return self._given - self._taken >= SLOTS
 
-    def give(self, data: bytes, kind: Format, preview: int) -> None:
+    def give(self, data: bytes, kind: Format, preview: int, form: PreviewForm) -> None:
         """Hand a job over; jobs are done in this order. What goes wrong is told by ``take``.
 
         :raises OSError: where there is no room for the picture; then the worker is as it was.
@@ -80,7 +80,7 @@ class WorkerProcess:
         self._given += 1
         self._left -= 1
         with contextlib.suppress(BrokenPipeError):
-            send(self._stdin, Job(slot, len(data), kind.name, preview))
+            send(self._stdin, Job(slot, len(data), kind.name, preview, form))
 
     def take(self, timeout: float) -> Answer | str | None:
         """Wait for the oldest job: its answer, how the worker ended where it crashed, or None after ``timeout`` s."""

@@ -10,6 +10,9 @@ from opsin.errors import LibraryError
 from opsin.plugin.view import View
 from opsin.settings import DecodeSettings
 
+PreviewForm = Literal["webp", "jpeg", "avif"]
+"""What a preview is encoded as."""
+
 
 class Setup(msgspec.Struct, frozen=True):
     """The first message to a worker."""
@@ -20,12 +23,13 @@ class Setup(msgspec.Struct, frozen=True):
 
 
 class Job(msgspec.Struct, frozen=True):
-    """One picture, whose ``size`` bytes lie at the start of ``slot``. ``preview`` > 0 asks for a preview instead."""
+    """One picture, whose ``size`` bytes lie at the start of ``slot``. ``preview`` > 0 asks for a preview in ``form`` instead."""
 
     slot: int
     size: int
     format: str
     preview: int = 0
+    form: PreviewForm = "webp"
 
 
 class Plane(msgspec.Struct, frozen=True):

@@ -84,7 +84,7 @@ class Worker:
         kind = BY_NAME[job.format]
         try:
             limit_memory(self._settings.max_memory)
-            return self._preview(data, job.preview, slot) if job.preview else self._decode(data, kind, slot)
+            return self._preview(data, job, slot) if job.preview else self._decode(data, kind, slot)
         except LibraryError as error:
             return Answer(problem="room", message=str(error), last=True)
         except (LimitExceeded, UnreadablePicture, Image.DecompressionBombWarning, MemoryError, *BROKEN) as error:
@@ -134,8 +134,8 @@ class Worker:
         factor = min(shot.image.size) // self._min_side
         return shot.image.reduce(factor) if factor >= 2 else shot.image
 
-    def _preview(self, data: bytes, width: int, slot: int) -> Answer:
-        made = make_preview(data, width, settings=self._settings, converter=self._converter)
+    def _preview(self, data: bytes, job: Job, slot: int) -> Answer:
+        made = make_preview(data, job.preview, form=job.form, settings=self._settings, converter=self._converter)
         return Answer(size=_write(slot, made, 0))
 
 

@@ -31,15 +31,19 @@ from opsin.library.places import (
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.services.backup import BackedUp, Step
-from opsin.services.commit import Added
-from opsin.services.duplicates import Group
+from opsin.services.commit import Added, AddStatus
+from opsin.services.deleting import Deleted
+from opsin.services.duplicates import Alike, Group
+from opsin.services.editing import Edits
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported
+from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
 from opsin.services.keys import Key, Keys, NewKey, Scope
 from opsin.services.listing import TagCount
 from opsin.services.once import Told
+from opsin.services.paging import AssetPage, Order, Sort
 from opsin.services.people import Labelled
 from opsin.services.plugin_template import Project
 from opsin.services.plugins import PluginView
@@ -56,10 +60,16 @@ from opsin.services.watching import Watched
 from opsin.services.webhooks import Delivery, NewWebhook, Tried, Webhook
 
 __all__ = [
+    "AddStatus",
     "Added",
+    "Alike",
+    "AssetPage",
     "AssetView",
     "BackedUp",
+    "Colour",
+    "Deleted",
     "Delivery",
+    "Edits",
     "Evidence",
     "Explanation",
     "Exported",
@@ -80,6 +90,7 @@ __all__ = [
     "LibraryStatus",
     "NewKey",
     "NewWebhook",
+    "Order",
     "Page",
     "Part",
     "Plan",
@@ -92,6 +103,7 @@ __all__ = [
     "Scope",
     "Sidecar",
     "SidecarCounts",
+    "Sort",
     "Step",
     "TagCount",
     "Told",

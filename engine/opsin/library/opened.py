@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
@@ -11,17 +11,22 @@ from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 from opsin.library.index import LibraryIndex
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
+from opsin.model import Report
 from opsin.services import (
     asked,
     backup,
     checked,
+    deleting,
     doctor,
+    editing,
     explain,
     exporting,
+    facts,
     filters,
     importing,
     listing,
     once,
+    paging,
     people,
     reanalyse,
     relabel,
@@ -43,6 +48,7 @@ from opsin.settings import Settings
 
 if TYPE_CHECKING:
     from opsin.intake.sources import LeftOut
+    from opsin.intake.wire import PreviewForm
 
 Where = Sequence[str]
 Outcomes = list[Added]  # said here: in the class, `list` is a method
@@ -228,6 +234,19 @@ class Library:
         """Yield groups of assets that look nearly the same (cosine >= ``threshold``)."""
         return look_alikes.duplicates(self._workspace, threshold=threshold)
 
+    def duplicates_of(self, asset: str, *, threshold: float = 0.95, limit: int = 50) -> Sequence[look_alikes.Alike]:
+        """Return the assets that look nearly the same as ``asset`` (cosine >= ``threshold``), the nearest first."""
+        row = asked.asset_named(self._workspace, asset)
+        return look_alikes.duplicates_of(self._workspace, row, threshold=threshold, limit=limit)
+
+    def reports(self, asset: str) -> Sequence[Report]:
+        """Return what each categorizer said of an asset's content."""
+        return facts.reports(self._workspace, asked.asset_named(self._workspace, asset))
+
+    def palette(self, asset: str) -> Sequence[facts.Colour]:
+        """Return the colours that a picture is made of, the largest share first."""
+        return facts.palette(self._workspace, asked.asset_named(self._workspace, asset))
+
     def get(self, asset: str) -> views.AssetView:
         """Return one asset.
 
@@ -241,6 +260,31 @@ class Library:
         """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
         first = -1 if after is None else asked.asset_named(self._workspace, after).row
         return listing.list_assets(self._workspace, filters.read(self._workspace, where), limit, first)
+
+    def page(
+        self,
+        *,
+        where: Where = (),
+        sort: paging.Sort = "added",
+        order: paging.Order = "asc",
+        limit: int = 50,
+        after: str | None = None,
+        cursor: str | None = None,
+    ) -> paging.AssetPage:
+        """Return a page of assets: ``sort`` is added, updated, name or taken, ``order`` asc or desc.
+
+        ``cursor`` continues; ``after`` begins behind an asset.
+        """
+        chosen = filters.read(self._workspace, where)
+        begin = None if after is None else asked.asset_named(self._workspace, after)
+        return paging.page(self._workspace, chosen, sort=sort, order=order, limit=limit, after=begin, cursor=cursor)
+
+    def called(self, public_id: str) -> views.AssetView:
+        """Return the asset that has this public id.
+
+        :raises UnknownName: where there is none.
+        """
+        return views.view_assets(self._workspace, [asked.asset_called(self._workspace, public_id)])[0]
 
     def count(self, *, where: Where = ()) -> int:
         """Return how many assets meet the conditions."""
@@ -256,8 +300,51 @@ class Library:
 
     def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> people.Labelled:
         """Attach and remove tags as a person: this outlives every re-analysis."""
+        return self.edit(asset, add=add, remove=remove)
+
+    def edit(
+        self,
+        asset: str,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        expected: Collection[str] | None = None,
+        **edits: Unpack[editing.Edits],
+    ) -> people.Labelled:
+        """Change what is said of an asset, all at once; None takes a field away, what is left out stays.
+
+        ``add`` and ``remove`` are tags, as for :meth:`tag`. With ``expected`` it is done only where :meth:`etag` of the
+        asset is one of these.
+
+        :raises Outdated: where it is none of them.
+        :raises Taken: where another asset has the ``public_id``.
+        """
         row = asked.asset_named(self._workspace.writable, asset)
-        return people.tag_by_person(self._workspace, row, add=add, remove=remove)
+        return editing.edit(self._workspace, row, edits, add=add, remove=remove, expected=expected)
+
+    def etag(self, asset: views.AssetView) -> str:
+        """Return a short name of what is shown of an asset, which is another one as soon as anything of that is."""
+        return views.etag(asset)
+
+    def delete(self, asset: str, *, at_once: bool = False) -> deleting.Deleted:
+        """Delete an asset: nothing shows it any more, and after ``assets.undo`` seconds it is erased.
+
+        The file that it refers to is left alone. ``at_once``: it is erased now, and cannot be brought back.
+        """
+        row = asked.asset_named(self._workspace.writable, asset)
+        return deleting.delete(self._workspace, row, at_once=at_once)
+
+    def undelete(self, asset: str) -> views.AssetView:
+        """Bring a deleted asset back, by its id, public id, location or name; one that is there stays as it is.
+
+        :raises UnknownName: where there is none, or it was erased.
+        :raises Taken: where another asset has its public id by now.
+        """
+        return deleting.restore(self._workspace.writable, checked.text(asset, "asset"))
+
+    def erase_deleted(self) -> int:
+        """Erase what was deleted more than ``assets.undo`` seconds ago, and return how many assets these were."""
+        return deleting.erase_due(self._workspace.writable)
 
     def tag_of(self, text: str) -> str:
         """Return the tag that ``text`` stands for: the label of that id, name or synonym, else a tag of your own.
@@ -279,9 +366,9 @@ class Library:
         """
         return previews.original(self._workspace, asked.asset_named(self._workspace, asset))
 
-    def preview(self, asset: str, *, width: int = 512) -> bytes:
-        """Return a WebP preview at most ``width`` pixels wide, without any metadata; it is kept for the next time."""
-        return previews.preview(self._workspace, asked.asset_named(self._workspace, asset), width)
+    def preview(self, asset: str, *, width: int = 512, form: PreviewForm = "webp") -> bytes:
+        """Return a preview (webp, jpeg or avif) at most ``width`` pixels wide, without any metadata; it is kept for the next time."""
+        return previews.preview(self._workspace, asked.asset_named(self._workspace, asset), width, form)
 
     def plan_reanalysis(
         self, *, categorizers: Sequence[str] = (), missing: bool = False, stale: bool = False, where: Where = ()
@@ -385,8 +472,12 @@ class Library:
         return doctor.examine_library(self.path, quick=quick)
 
     def close(self) -> None:
-        """Give everything back."""
-        self._workspace.close()
+        """Erase what was deleted too long ago to be brought back, and give everything back."""
+        try:
+            if not self._workspace.readonly and not self._workspace.closed:
+                deleting.erase_due(self._workspace)
+        finally:
+            self._workspace.close()
 
     def __enter__(self) -> Self:
         return self

@@ -93,6 +93,7 @@ def _looks_unchanged(source: Source, known: AssetRow, options: AddOptions) -> bo
     """Whether the file looks as it did when it was added, so that it need not be read."""
     return (
         known.vanished_at is None
+        and known.deleted_at is None
         and (known.copied or not options.copy)
         and source.size is not None
         and (source.mtime_ns is not None or source.etag is not None)

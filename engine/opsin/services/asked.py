@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import LibraryError
+from opsin.errors import LibraryError, UnknownName
 from opsin.intake.source import path_location
 from opsin.services import checked
 from opsin.services.given import Address, Picture, Upload, existing_path, sources_of
@@ -25,6 +25,19 @@ def asset_named(workspace: Workspace, name: str) -> AssetRow:
         path = existing_path(name)
         here = assets.at_location(connection, path_location(path)) if path is not None else None
         return here or one_asset(assets.resolve(connection, name), name)
+
+
+def asset_called(workspace: Workspace, public_id: str) -> AssetRow:
+    """Return the asset that has this public id.
+
+    :raises UnknownName: where there is none.
+    """
+    with workspace.catalogue.read() as connection:
+        found = assets.by_public_id(connection, checked.text(public_id, "public_id"))
+    if found is None:
+        msg = f"no asset has the public_id {public_id!r}"
+        raise UnknownName(msg)
+    return found
 
 
 def parts(workspace: Workspace, text: str | None, like: Sequence[Example], without: Sequence[str]) -> tuple[Part, ...]:

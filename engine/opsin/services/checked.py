@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,10 @@ from typing import Any
 from opsin.errors import UsageError
 
 _SHOWN = 60
+_LONGEST_ID = 255
+_PUBLIC_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~-]*(/[A-Za-z0-9_][A-Za-z0-9_.~-]*)*")
+"""What RFC 3986 calls unreserved, in parts that are no relative ones; addresses need not escape it."""
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def text(value: object, what: str) -> str:
@@ -27,6 +32,21 @@ def text(value: object, what: str) -> str:
         msg = f"{what} {_shown(value)} is no whole text: its character {error.start + 1} is not Unicode; leave it out"
         raise UsageError(msg) from error
     return value
+
+
+def public_id(value: object) -> str:
+    """Return ``value`` where it can name an asset in addresses: see :data:`_PUBLIC_ID`; a UUID is an asset's own id.
+
+    :raises UsageError: where it cannot.
+    """
+    name = text(value, "public_id")
+    if len(name) > _LONGEST_ID or not _PUBLIC_ID.fullmatch(name) or _UUID.fullmatch(name):
+        msg = (
+            f"{_shown(name)} cannot be a public_id: write letters A-Z a-z, digits, - _ . and ~, in parts divided by single /, "
+            f"each beginning with a letter, a digit or _, up to {_LONGEST_ID} in all, and no UUID"
+        )
+        raise UsageError(msg)
+    return name
 
 
 def texts(values: object, what: str) -> tuple[str, ...]:

@@ -11,10 +11,10 @@ from sqlalchemy import Connection
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
-from opsin.errors import LimitExceeded, OpsinError, Refused
+from opsin.errors import LimitExceeded, OpsinError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
 from opsin.services import checked
-from opsin.services.analyse import Analysed, digest
+from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.events import Happened, change, of_labels, tell
 from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store
@@ -30,7 +30,11 @@ AddStatus = Literal[
 
 
 class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What is said of every picture of one call. ``auto_tag`` is the threshold of its tags, None = as set."""
+    """What is said of every picture of one call. ``auto_tag`` is the threshold of its tags, None = as set.
+
+    ``public_id`` is the name of the one picture that comes: what has it becomes this picture, unless ``overwrite`` is
+    False.
+    """
 
     owner: str | None = None
     tags: tuple[str, ...] = ()
@@ -38,6 +42,8 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     context: Mapping[str, Any] | None = None
     copy: bool = False
     auto_tag: float | None = None
+    public_id: str | None = None
+    overwrite: bool = True
 
     def __post_init__(self) -> None:
         """Check what callers gave.
@@ -51,11 +57,14 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
             checked.facts(self.context)
         if self.auto_tag is not None:
             checked.share(self.auto_tag, "auto_tag")
+        if self.public_id is not None:
+            checked.public_id(self.public_id)
 
     @property
     def say_something(self) -> bool:
         """Whether something is said of each picture that an unchanged one has to be told, too."""
-        return bool(self.owner or self.tags or self.caption or self.context) or self.auto_tag is not None
+        spoken = self.owner or self.tags or self.caption or self.context or self.public_id
+        return bool(spoken) or self.auto_tag is not None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -70,8 +79,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one source, or of one asset whose picture is not there any more.
 
-    ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name; ``moved``: its file was elsewhere before; ``changed``: other
-    bytes than before; ``returned``: it had vanished and is back; ``refused``: the picture's fault; ``failed``: a plugin's;
+    ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name; ``moved``: its
+    file was elsewhere before; ``changed``: other bytes than before; ``returned``: it had vanished, or was deleted, and is
+    back; ``refused``: the picture's fault; ``failed``: a plugin's;
     ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
     assets that are left as they are. ``replaced`` is the id of the asset whose picture was overwritten by this one.
     """
@@ -111,7 +121,7 @@ _EVENTS: Mapping[AddStatus, EventKind] = {
     "moved": "asset.moved",
     "returned": "asset.returned",
 }
-_SAID = frozenset({"owner", "caption", "context", "auto_tag"})
+_SAID = frozenset({"owner", "caption", "context", "auto_tag", "public_id"})
 
 
 def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
@@ -126,23 +136,23 @@ def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
             groups[-1].store()
         given = {row: tags for group in groups for row, tags in group.given.items()}
         tell(workspace, connection, [each for group in groups for each in group.happened], given)
+        rows = assets.by_rows(connection, given)
+        views = {number: asset_view(row, given[number]) for number, row in rows.items()}
+    for group in groups:
+        group.views = views
     return groups
 
 
 def answer(workspace: Workspace, groups: Sequence[Group]) -> list[list[Added]]:
     """Make what was stored searchable, and return what became of each picture of each group, in order."""
     workspace.upsert([vector for group in groups for vector in group.vectors])
-    found = {row: tags for group in groups for row, tags in group.given.items()}
-    with workspace.catalogue.read() as connection:
-        rows = assets.by_rows(connection, found)
-    views = {number: asset_view(row, found[number]) for number, row in rows.items()}
     return [
         [
             Added(
                 source=prepared.source.name,
                 status=status,
-                id=views[row].id,
-                asset=views[row],
+                id=group.views[row].id,
+                asset=group.views[row],
                 replaced=group.replaced.get(prepared.source.location),
             )
             for prepared, (status, row) in zip(group.batch.prepared, group.named, strict=True)
@@ -166,8 +176,11 @@ class Group:
         self.replaced: dict[str, str] = {}
         self._new: set[int] = set()
         self._changed: set[int] = set()
+        self._restored: set[int] = set()
         self.vectors: list[tuple[int, np.ndarray[Any, Any]]] = []
         self.given: dict[int, list[Tag]] = {}
+        self.views: Mapping[int, AssetView] = {}
+        """Every asset of the transaction, by row."""
         self.named: list[tuple[AddStatus, int]] = []
         """The status and the asset row of each picture."""
         self.happened: list[Happened] = []
@@ -175,6 +188,10 @@ class Group:
     def store(self) -> None:
         """Write the pictures."""
         connection, group = self._connection, self.batch.prepared
+        for prepared in group:
+            # An asset of the same content may have been erased since its copy was made durable, and the copy with it.
+            if prepared.data is not None and is_copied(prepared.source, self._options):
+                self._workspace.blobs.keep(prepared.sha256, prepared.data)
         self._ids = contents.find_all(connection, {prepared.sha256 for prepared in group})
         self._arriving = {prepared.source.location: prepared.sha256 for prepared in group}
         self._here = assets.at_locations(connection, set(self._arriving))
@@ -182,7 +199,11 @@ class Group:
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
         named = self._store_names(group, set(older))
-        self.happened += [Happened(_EVENTS[status], row) for status, row in named if status in _EVENTS]
+        self.happened += [
+            Happened("asset.restored" if row in self._restored else _EVENTS[status], row)
+            for status, row in named
+            if status in _EVENTS
+        ]
         self._store_tags(group, named, reports)
         self.named = named
 
@@ -201,7 +222,7 @@ class Group:
         concerned = rows if self._options.tags else rows & (self._new | self._changed)
         if concerned:
             had = store(self._connection, {row: self.given[row] for row in concerned}, new=self._new)
-            changes = {row: change(had[row], self.given[row]) for row in concerned - self._new}
+            changes = {row: change(had[row], self.given[row]) for row in concerned - self._new - self._restored}
             self.happened += of_labels("asset.tagged", changes)
 
     def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
@@ -211,9 +232,10 @@ class Group:
         for prepared in group:
             if prepared.analysed is not None:
                 new.setdefault(prepared.sha256, prepared.analysed)
-            elif prepared.sha256 not in self._ids:
-                message = f"{prepared.source.name} was known and is known no more: add it again"
-                raise LookupError(message)
+            elif prepared.sha256 not in self._ids and prepared.sha256 not in new:
+                # It was erased since it was found to be known.
+                data = prepared.data or prepared.source.read(self._workspace.settings.decode.max_bytes)
+                new[prepared.sha256] = analyse(self._workspace, data)
         new = {digest: analysed for digest, analysed in new.items() if digest not in self._ids}
         numbers = contents.add(connection, [analysed.content for analysed in new.values()])
         self._ids.update(zip(new, numbers, strict=True))
@@ -237,13 +259,17 @@ class Group:
         for prepared in group:
             source, number = prepared.source, self._ids[prepared.sha256]
             status: AddStatus = "known" if number in known else "added"
-            here = self._here.get(source.location)
-            if here is None or here.content_id != number:
-                status, here = self._follow(source, number, here, status)
-            elif here.vanished_at is not None:
-                status = "returned"
+            here = self._called(source, number)
+            same = here is not None and here.content_id == number
+            named = (
+                here is not None and here.deleted_at is None and here.public_id == self._options.public_id is not None
+            )
+            if here is not None and same:
+                status = "unchanged" if here.vanished_at is None and here.deleted_at is None else "returned"
+            elif named:
+                status = "changed"
             else:
-                status = "unchanged"
+                status, here = self._follow(source, number, here, status)
             if here is not None:
                 self._rename(here, number, self._asset(source), prepared.data)
             else:
@@ -254,6 +280,29 @@ class Group:
         self._new = set(rows.values())
         rows |= {location: here.row for location, here in self._here.items()}
         return [(status, rows[prepared.source.location]) for status, prepared in zip(statuses, group, strict=True)]
+
+    def _called(self, source: Source, number: int) -> AssetRow | None:
+        """Return the asset that is at the place of ``source``, or that has the public id that it comes with.
+
+        :raises Taken: where these are two, it has another public id, or a picture that is not to be overwritten.
+        """
+        here, name = self._here.get(source.location), self._options.public_id
+        if name is not None and here is not None and here.deleted_at is None and here.public_id not in {None, name}:
+            msg = f"{source.name} is the asset {here.id}, called {here.public_id!r}: change its public_id instead"
+            raise Taken(msg)
+        named = assets.by_public_id(self._connection, name) if name is not None else None
+        if named is None:
+            return here
+        if here is not None and here.row != named.row:
+            msg = (
+                f"{source.name} is the asset {here.id} already, and {name!r} is another one: change its public_id first"
+            )
+            raise Taken(msg)
+        if named.content_id != number and not self._options.overwrite:
+            msg = f"the asset {named.id} is called {name!r} and holds another picture: choose another public_id, or overwrite it"
+            raise Taken(msg)
+        self._here[source.location] = named
+        return named
 
     def _asset(self, source: Source) -> NewAsset:
         options = self._options
@@ -268,6 +317,7 @@ class Group:
             caption=options.caption,
             context=msgspec.json.encode(options.context).decode() if options.context else None,
             auto_tag=options.auto_tag,
+            public_id=options.public_id,
         )
 
     def _follow(
@@ -282,10 +332,11 @@ class Group:
         others = [other for other in others if here is None or other.row != here.row]
         lasting = source.kind in {"file", "object"}
         origin = self._following.moved_from(others, self._arriving) if lasting else None
-        if here is not None and (others or here.vanished_at is not None):
+        gone = here is not None and (here.vanished_at is not None or here.deleted_at is not None)
+        if here is not None and (others or gone):
             displace(self._connection, here)
             del self._here[source.location]
-            if here.vanished_at is None:
+            if not gone:
                 self.replaced[source.location] = here.id
                 self.happened += [] if here.copied else [Happened("asset.vanished", here.row)]
             here = None
@@ -305,13 +356,16 @@ class Group:
                 self._workspace.blobs.put(digest(data), data)
             new = msgspec.structs.replace(new, copied=True)
         said = {name: value for name, value in msgspec.structs.asdict(new).items() if value is not None}
-        said |= {"content_id": content_id, "vanished_at": None}
+        said |= {"content_id": content_id, "vanished_at": None, "deleted_at": None}
+        said["version"] = here.version + (here.content_id != content_id)
         changed = {name: value for name, value in said.items() if getattr(here, name) != value}
         if changed:
             assets.change(self._connection, here.row, **changed)
         if anew := sorted(changed.keys() & _SAID):
             self.happened.append(Happened("asset.updated", here.row, {"changed": anew}))
-        if changed.keys() & {"content_id", "auto_tag"}:
+        if here.deleted_at is not None:
+            self._restored.add(here.row)
+        if changed.keys() & {"content_id", "auto_tag", "deleted_at"}:
             self._changed.add(here.row)
 
 

@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 
 from opsin.catalogue import assets, contents
+from opsin.catalogue.assets import AssetRow
 from opsin.services import checked
+from opsin.services.ranking import nearest_assets
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -23,6 +25,36 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
     assets: tuple[AssetView, ...]
 
 
+class Alike(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset that looks nearly the same as another one: ``similarity`` is their cosine, 1.0 for the same bytes."""
+
+    asset: AssetView
+    similarity: float
+
+
+def duplicates_of(workspace: Workspace, row: AssetRow, *, threshold: float = 0.95, limit: int = 50) -> list[Alike]:
+    """Return the assets that look nearly the same as this one, the nearest first: those of its own bytes, then others.
+
+    :raises UsageError: for a threshold outside 0..1 or a limit outside 1..1000.
+    """
+    checked.share(threshold, "threshold")
+    checked.whole(limit, "limit", 1, 1000)
+    with workspace.catalogue.read() as connection:
+        rows, owners = contents.embedding_map(connection)
+        same = [each for each in assets.of_content(connection, row.content_id) if each.row != row.row]
+    mine = rows[owners == row.content_id][:1]
+    found = [(each, 1.0) for each in same if each.vanished_at is None]
+    if len(mine):
+        near = nearest_assets(workspace, workspace.index.vectors_of(mine)[0], limit + len(same) + 1)
+        others = ((each.asset, each.similarity) for each in near if each.asset.content_id != row.content_id)
+        found += [(each, similarity) for each, similarity in others if similarity >= threshold]
+    views = view_assets(workspace, [each for each, _ in found[:limit]])
+    return [
+        Alike(asset=view, similarity=round(min(similarity, 1.0), 4))
+        for view, (_, similarity) in zip(views, found, strict=False)
+    ]
+
+
 def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Group]:
     """Yield groups of two or more assets whose first frames have a cosine of at least ``threshold``, 0..1.
 
@@ -33,6 +65,9 @@ def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Gro
     checked.share(threshold, "threshold")
     with workspace.catalogue.read() as connection:
         rows, owners = contents.embedding_map(connection)
+        there = workspace.rows.contents_of(connection, workspace.rows.present(connection))
+        shown = np.isin(owners, there)  # what is only in assets that vanished or were deleted joins nothing
+        rows, owners = rows[shown], owners[shown]
         first = np.unique(owners, return_index=True)[1] if len(owners) else np.zeros(0, np.int64)
     owner_of = dict(zip(rows.tolist(), owners.tolist(), strict=True))
     parent: dict[int, int] = {}

@@ -32,6 +32,7 @@ _COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
 _NUMBERS = {"width": content.c.width, "height": content.c.height, "bytes": content.c.bytes, "frames": content.c.frames}
 _TIMES = {"added": asset.c.added_at, "taken": content.c.taken_at}
 _TEXTS = {"owner": asset.c.owner, "format": content.c.format, "name": asset.c.name, "location": asset.c.location}
+_TEXTS |= {"public_id": asset.c.public_id}
 _BY_TAG = frozenset({"tag", "color"})
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")

@@ -47,18 +47,20 @@ def sources_of(
     left_out: Callable[[LeftOut], None] | None = None,
     scopes: list[Scope] | None = None,
     owner: str | None = None,
+    public_id: str | None = None,
 ) -> Iterator[Source]:
     """Yield the sources that ``pictures`` name; ``listed`` holds the names that "-" stands for.
 
-    Uploads, and what is fetched for a caller of the service, are ``owner``'s.
+    Uploads, and what is fetched for a caller of the service, are ``owner``'s; an upload is at the place of its
+    ``public_id`` where it has one.
     """
     from opsin.intake.sources import expand
 
     for picture in pictures:
         if isinstance(picture, bytes):
-            yield from_bytes(picture)
+            yield from_bytes(picture) if public_id is None else from_upload(Upload(picture), owner, public_id)
         elif isinstance(picture, Upload):
-            yield from_upload(picture, owner)
+            yield from_upload(picture, owner, public_id)
         elif isinstance(picture, Address):
             yield from_address(picture, settings, owner)
         elif not isinstance(picture, str | Path):
@@ -74,13 +76,21 @@ def from_bytes(data: bytes) -> DataSource:
     return DataSource(kind="data", location=f"data:sha256,{name}", name=f"data-{name[:12]}", size=len(data), data=data)
 
 
-def from_upload(upload: Upload, owner: str | None) -> DataSource:
+def place_of(public_id: str) -> str:
+    """Return where the uploads with this public id are."""
+    return f"public:{public_id}"
+
+
+def from_upload(upload: Upload, owner: str | None, public_id: str | None = None) -> DataSource:
     """Return the source of an upload: the same bytes under the same name of the same owner are the same source.
 
     Two owners, or two names, make two assets of one content; an upload that is sent again changes nothing.
     """
     plain = from_bytes(upload.data)
     name = re.split(r"[/\\\\]", "".join(c for c in upload.name if c.isprintable()))[-1][:_LONGEST_NAME].strip()
+    if public_id is not None:
+        kept = name or public_id
+        return DataSource(kind="data", location=place_of(public_id), name=kept, size=plain.size, data=upload.data)
     if not name and owner is None:
         return plain
     kept = name or plain.name

@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
-from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
 from opsin.services import checked
-from opsin.services.events import tell_of_words
-from opsin.services.tagging import renew, tags_of
-from opsin.services.views import AssetView, view_assets
+from opsin.services.views import AssetView
 from opsin.services.workspace import Workspace
 
 _LONGEST = 200
@@ -24,10 +19,8 @@ class Labelled(AssetView, frozen=True, kw_only=True):
     absent: tuple[str, ...] = ()
 
 
-def tag_by_person(
-    workspace: Workspace, row: AssetRow, *, add: Sequence[str] = (), remove: Sequence[str] = ()
-) -> Labelled:
-    """Attach tags to an asset and remove tags from it, for good: what is removed and is not there will not come, either.
+def spoken(workspace: Workspace, add: Sequence[str], remove: Sequence[str]) -> dict[str, bool]:
+    """Return what a person says by adding and removing these tags: label -> present.
 
     :raises UsageError: for an empty tag, or one that is both added and removed.
     """
@@ -36,13 +29,7 @@ def tag_by_person(
     if both := added & removed:
         msg = f"{', '.join(sorted(both))}: either add it or remove it"
         raise UsageError(msg)
-    renew(workspace)
-    with workspace.catalogue.write() as connection:
-        had = {tag.label for tag in tags_of(workspace, connection, [row])[row.row]}
-        said = dict.fromkeys(added, True) | dict.fromkeys(removed, False)
-        tell_of_words(workspace, connection, {row.row: said})
-    (view,) = view_assets(workspace, [row])
-    return Labelled(**msgspec.structs.asdict(view), absent=tuple(sorted(removed - had)))
+    return dict.fromkeys(added, True) | dict.fromkeys(removed, False)
 
 
 def tag_of(workspace: Workspace, text: str) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import secrets
 from pathlib import Path
+from typing import get_args
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
+from opsin.errors import UsageError
+from opsin.intake.wire import PreviewForm
 from opsin.services import checked
 from opsin.services.reanalyse import read_again
 from opsin.services.workspace import Workspace
@@ -26,18 +29,21 @@ def original(workspace: Workspace, row: AssetRow) -> bytes:
     return read_again(workspace, named)
 
 
-def preview(workspace: Workspace, row: AssetRow, width: int) -> bytes:
-    """Return a WebP at most ``width`` pixels wide; where it cannot be kept, a warning says so.
+def preview(workspace: Workspace, row: AssetRow, width: int, form: PreviewForm = "webp") -> bytes:
+    """Return a picture of this form at most ``width`` pixels wide; where it cannot be kept, a warning says so.
 
-    :raises UsageError: for a width outside 16..4096.
+    :raises UsageError: for a width outside 16..4096, or another form.
     :raises SourceUnavailable: where the picture cannot be read any more and no preview of this width is kept.
     """
     checked.whole(width, "width", 16, _WIDEST)
+    if form not in get_args(PreviewForm):
+        msg = f"a preview comes as {', '.join(get_args(PreviewForm))}, not as {form!r}"
+        raise UsageError(msg)
     name = row.sha256.hex()
-    kept = workspace.layout.previews / name[:2] / f"{name}-{width}.webp"
+    kept = workspace.layout.previews / name[:2] / f"{name}-{width}.{form}"
     if kept.exists():
         return kept.read_bytes()
-    data = workspace.decoder.preview(original(workspace, row), width).result()
+    data = workspace.decoder.preview(original(workspace, row), width, form).result()
     if not workspace.readonly:
         _keep(kept, data)
     return data

@@ -83,8 +83,9 @@ def _assets_of(workspace: Workspace, rows: NDArray[np.uint32], similarities: NDA
     with workspace.catalogue.read() as connection:
         frames = contents.frames_of(connection, [int(row) for row in rows])
         for row, similarity in zip(rows, similarities, strict=True):
-            content_id, frame = frames[int(row)]
-            best.setdefault(content_id, (float(similarity), frame))
+            if int(row) in frames:  # else it was erased since the index was asked
+                content_id, frame = frames[int(row)]
+                best.setdefault(content_id, (float(similarity), frame))
         named = assets.of_contents(connection, list(best))
     return [
         Found(asset, similarity, frame)

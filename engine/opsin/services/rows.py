@@ -40,7 +40,7 @@ class Rows:
             return self._gone.copy()
 
     def everything(self, connection: Connection) -> BitMap:
-        """Return all assets."""
+        """Return all assets; what is deleted is none."""
         with self._lock:
             self._read_assets(connection)
             return self._all.copy()
@@ -58,18 +58,20 @@ class Rows:
             self._read_vectors(connection)
             wanted = np.zeros(max(int(self._owners.max()), int(owners.max(initial=0))) + 1, np.bool_)
             wanted[owners] = True
+            wanted[0] = False  # of an asset that was erased meanwhile
             return np.flatnonzero(wanted[self._owners]).astype(np.uint32)
 
     def _read_assets(self, connection: Connection) -> None:
         found = assets.changed_since(connection, self._change)
         if not len(found):
             return
-        rows, owners, gone, changes = found.T
+        rows, owners, state, changes = found.T
         self._contents = _grown(self._contents, int(rows.max()))
         self._contents[rows] = owners
-        self._all.update(rows.astype(np.uint32))
+        self._all -= BitMap(rows.astype(np.uint32))
+        self._all.update(rows[state < 2].astype(np.uint32))
         self._gone -= BitMap(rows.astype(np.uint32))
-        self._gone.update(rows[gone == 1].astype(np.uint32))
+        self._gone.update(rows[state == 1].astype(np.uint32))
         self._change = int(changes[-1])
 
     def _read_vectors(self, connection: Connection) -> None:

@@ -86,7 +86,7 @@ def search(workspace: Workspace, query: Query) -> Page:
         raise UsageError("say what to search for: words, --like a picture, or both")
     for part in query.parts:
         checked.number(part.weight, "a weight", -_HEAVIEST, _HEAVIEST)
-        if isinstance(part.value, str):
+        if part.kind != "picture":
             checked.text(part.value, "what is searched for")
         if part.kind == "text" and not str(part.value).strip():
             raise UsageError("these words are empty: say what to search for")

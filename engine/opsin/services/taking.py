@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypedDict
 
+from opsin.errors import UsageError
 from opsin.services import checked, once, people
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions
@@ -14,14 +16,15 @@ from opsin.services.vanished import Sweep
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
-    from opsin.intake.sources import LeftOut
+    from opsin.intake.sources import LeftOut, Source
 
 
 class Said(TypedDict, total=False):
     """What may be said of pictures that are added, besides tags.
 
     ``copy`` copies also what would be referenced where it is; ``auto_tag`` is the score (0..1) that a label must pass to
-    become a tag.
+    become a tag. ``public_id`` names the picture, of which there may be one: what has that name becomes the picture in its
+    next version, unless ``overwrite`` is False.
     """
 
     owner: str | None
@@ -29,6 +32,8 @@ class Said(TypedDict, total=False):
     context: Mapping[str, Any] | None
     copy: bool
     auto_tag: float | None
+    public_id: str | None
+    overwrite: bool
 
 
 def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions:
@@ -53,12 +58,29 @@ def add_each(
     """Add pictures and yield what became of each; then what they cover and was not found again: see :class:`Sweep`."""
     sweep = Sweep(workspace)
     named = sources_of(
-        pictures, workspace.settings, listed=listed, left_out=left_out, scopes=sweep.scopes, owner=said.owner
+        pictures,
+        workspace.settings,
+        listed=listed,
+        left_out=left_out,
+        scopes=sweep.scopes,
+        owner=said.owner,
+        public_id=said.public_id,
     )
-    sources = sweep.without_the_missing(named)
+    sources = sweep.without_the_missing(named if said.public_id is None else _alone(named))
     coming = promptly(sources) if "-" in pictures else sources
     yield from add(workspace, coming, said, sweep=sweep, views=views)
     yield from sweep.finish(confirmed=mark_vanished, views=views)
+
+
+def _alone(sources: Iterator[Source]) -> Iterator[Source]:
+    """Yield the one source that there may be where it gets a name.
+
+    :raises UsageError: where there are several.
+    """
+    first = list(islice(sources, 2))
+    if len(first) > 1:
+        raise UsageError("a public_id names one picture, and there are several: add them one by one")
+    return iter(first)
 
 
 def look_each(

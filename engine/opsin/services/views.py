@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,9 +15,14 @@ from opsin.services.workspace import Workspace
 
 
 class AssetView(msgspec.Struct, frozen=True, kw_only=True):
-    """One asset with its tags. ``bytes`` counts bytes, ``width`` and ``height`` pixels, upright."""
+    """One asset with its tags. ``bytes`` counts bytes, ``width`` and ``height`` pixels, upright.
+
+    ``public_id`` is a name of the caller's choosing; ``version`` counts the pictures that the asset has been, from 1.
+    """
 
     id: str
+    public_id: str | None
+    version: int
     name: str
     location: str
     format: str
@@ -40,6 +46,8 @@ def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:
     """Join an asset and its tags."""
     return AssetView(
         id=row.id,
+        public_id=row.public_id,
+        version=row.version,
         name=row.name,
         location=row.location,
         format=row.format,
@@ -58,6 +66,11 @@ def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:
         vanished_at=row.vanished_at,
         tags=found,
     )
+
+
+def etag(view: AssetView) -> str:
+    """Return a short name of what is shown of an asset, which is another one as soon as anything of that is."""
+    return hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:16]
 
 
 def view_assets(workspace: Workspace, rows: Sequence[AssetRow]) -> list[AssetView]:

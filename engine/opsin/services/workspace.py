@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from opsin.catalogue import CLOSED, Catalogue, contents, get_meta, set_meta
+from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
 from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError
@@ -53,6 +53,7 @@ class Workspace:
         self._index: Index | None = None
         self._ingest: Ingest | None = None
         self._newest = 0
+        self._erased = 0
         self._agreed: str | None = None
         self._closed = False
         try:
@@ -225,16 +226,19 @@ class Workspace:
             except OSError as error:
                 msg = f"cannot write the index {path} ({error.strerror or error}): free some space, then do it again"
                 raise LibraryError(msg) from error
-        self._newest = index.mark
+        self._newest, self._erased = index.mark, 0
         self._take_up(index)
         return index
 
     def _take_up(self, index: Index) -> None:
-        """Add the vectors that were committed since; beside an owner, these are the owner's."""
+        """Follow what was committed since, also by the owner that this process works beside: vectors came and went."""
         with self.catalogue.read() as connection:
             for rows, vectors in contents.vectors_after(connection, self._newest):
                 index.upsert(rows, vectors)
                 self._newest = int(rows[-1])
+            gone, self._erased = erasing.vectors_since(connection, self._erased)
+        if len(gone):
+            index.remove(gone)
 
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
@@ -260,6 +264,12 @@ class Workspace:
         if vectors:
             rows = np.array([row for row, _ in vectors], np.uint32)
             self.index.upsert(rows, np.stack([vector for _, vector in vectors]).astype(np.float32))
+
+    def drop(self, vectors: Sequence[int]) -> None:
+        """Take erased vectors out of the index, and of its snapshot."""
+        if vectors and (self._index is not None or self.layout.index.exists()):
+            self.index.remove(np.array(vectors, np.uint32))
+            self.snapshot()
 
     def snapshot(self) -> int:
         """Write the index to disk and return the last embedding row up to which it is complete.
@@ -312,6 +322,11 @@ class Workspace:
         finally:
             self._closed = True
             self._release()
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._closed
 
     def _require_open(self) -> None:
         if self._closed:

@@ -21,8 +21,10 @@ from opsin.library import Library
 from opsin.version import VERSION
 from opsin.web.access import OPEN, Door, key_guard
 from opsin.web.analysis import AnalysisController
+from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
+from opsin.web.duplicates import DuplicatesController
 from opsin.web.health import HealthController
 from opsin.web.keys import KeysController
 from opsin.web.logs import log_request
@@ -53,6 +55,8 @@ def create_app(library: Library) -> Reception:
             HealthController,
             AnalysisController,
             AssetsController,
+            AssetController,
+            DuplicatesController,
             SearchController,
             TagsController,
             KeysController,

@@ -1,4 +1,4 @@
-"""/v1/assets: adding pictures, listing them, and what is known of one."""
+"""/v1/assets: adding pictures, and listing them."""
 
 from __future__ import annotations
 
@@ -8,27 +8,22 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, Request, Response, get, patch, post
+from litestar import Controller, Request, Response, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, QueryParameter
 
-from opsin.services.commit import Added, AddStatus
-from opsin.services.explain import Explanation
-from opsin.services.people import Labelled
-from opsin.services.search import Hit
-from opsin.services.views import AssetView
+from opsin.library import Added, AddStatus, AssetPage, AssetView, Order, Sort
 from opsin.web.access import READ, WRITE
 from opsin.web.bodies import PicturesOperation, read_pictures
+from opsin.web.caching import known_or
 from opsin.web.problems import ProblemDetails, of_picture, problem_responses, raise_alone
 from opsin.web.service import Service
 
 Limit = FromQuery[Annotated[int, QueryParameter(ge=1, le=1000)]]
 Where = FromQuery[list[str] | None]
-_TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
-_TYPES |= {"bmp": "image/bmp", "avif": "image/avif", "heif": "image/heif"}
 _NEW = frozenset({"added", "known"})
 _PROBLEMS = problem_responses(400, 401, 403, 404)
 
@@ -41,6 +36,8 @@ class AddFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption: str | None = None
     context: dict[str, Any] | None = None
     auto_tag: float | None = None
+    public_id: str | None = None
+    overwrite: bool = True
 
 
 @dataclass
@@ -54,6 +51,8 @@ class AddOperation(PicturesOperation):
             "owner": text,
             "caption": text,
             "tags": Schema(type=OpenAPIType.ARRAY, items=text),
+            "public_id": text,
+            "overwrite": Schema(type=OpenAPIType.BOOLEAN, description="Whether what has this public_id becomes this"),
             "context": Schema(type=OpenAPIType.OBJECT, description="Anything of yours; in a form, as JSON"),
         }
 
@@ -76,26 +75,6 @@ class StoredPictures(msgspec.Struct, frozen=True):
 _NOTHING_NEW = {200: ResponseSpec(StoredPictures, description="Nothing was new", generate_examples=False)}
 
 
-class AssetPage(msgspec.Struct, frozen=True):
-    """Assets in the order in which they were added; ``cursor`` continues, null at the end."""
-
-    assets: list[AssetView]
-    cursor: str | None
-
-
-class TagChanges(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Tags that a person attaches and takes away, for good."""
-
-    add: list[str] = []
-    remove: list[str] = []
-
-
-class Similar(msgspec.Struct, frozen=True):
-    """What looks alike, best first."""
-
-    hits: tuple[Hit, ...]
-
-
 class AssetsController(Controller):
     """Assets."""
 
@@ -106,7 +85,7 @@ class AssetsController(Controller):
     @post(
         opt=WRITE,
         operation_class=AddOperation,
-        responses=_NOTHING_NEW | problem_responses(400, 401, 403, 413, 415, 422, 503),
+        responses=_NOTHING_NEW | problem_responses(400, 401, 403, 409, 413, 415, 422, 503),
     )
     async def add(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[StoredPictures]:
         """Add pictures: each is durable and searchable when this answers; 200 where nothing was new.
@@ -123,6 +102,8 @@ class AssetsController(Controller):
                     caption=said.caption,
                     context=said.context,
                     auto_tag=said.auto_tag,
+                    public_id=said.public_id,
+                    overwrite=said.overwrite,
                 )
             )
         raise_alone([each.problem for each in added])
@@ -135,74 +116,37 @@ class AssetsController(Controller):
         self,
         service: NamedDependency[Service],
         where: Where = None,
+        sort: FromQuery[Sort] = "added",
+        order: FromQuery[Order] = "asc",
         limit: Limit = 50,
-        cursor: FromQuery[UUID | None] = None,
+        after: FromQuery[UUID | None] = None,
+        cursor: FromQuery[str | None] = None,
     ) -> AssetPage:
-        """List assets that meet all conditions, such as `tag=dog|cat`, `owner=ann` or `width>=800`."""
-        after = None if cursor is None else str(cursor)
-        found = await service.run(lambda: [*service.library.list(where=where or (), limit=limit + 1, after=after)])
-        return AssetPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
+        """List assets that meet all conditions, such as `tag=dog|cat`, `owner=ann` or `width>=800`.
 
-    @get("/{asset_id:uuid}", responses=_PROBLEMS)
-    async def show(self, service: NamedDependency[Service], asset_id: FromPath[UUID]) -> AssetView:
-        """Show one asset."""
-        return await service.run(lambda: service.library.get(str(asset_id)))
-
-    @get("/{asset_id:uuid}/original", media_type="application/octet-stream", responses=_PROBLEMS)
-    async def original(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service], asset_id: FromPath[UUID]
-    ) -> Response[bytes]:
-        """Return the picture's own bytes, with all that its file says of itself."""
-        asset = await service.run(lambda: service.library.get(str(asset_id)))
-        return await _picture(
-            request,
-            service,
-            tag=asset.sha256,
-            media=_TYPES.get(asset.format, "application/octet-stream"),
-            read=lambda: service.library.original(asset.id),
+        `cursor` continues a list with the same conditions and order; `after` begins behind an asset.
+        """
+        begin = None if after is None else str(after)
+        return await service.run(
+            lambda: service.library.page(
+                where=where or (), sort=sort, order=order, limit=limit, after=begin, cursor=cursor
+            )
         )
 
-    @get("/{asset_id:uuid}/preview", media_type="image/webp", responses=_PROBLEMS)
-    async def preview(
-        self,
-        request: Request[Any, Any, Any],
-        service: NamedDependency[Service],
-        asset_id: FromPath[UUID],
-        width: FromQuery[Annotated[int, QueryParameter(ge=16, le=4096)]] = 512,
-    ) -> Response[bytes]:
-        """Return a WebP at most ``width`` pixels wide, without any metadata."""
-        asset = await service.run(lambda: service.library.get(str(asset_id)))
-        return await _picture(
-            request,
-            service,
-            tag=f"{asset.sha256}-{width}",
-            media="image/webp",
-            read=lambda: service.library.preview(asset.id, width=width),
-        )
+    @get("/by-public-id/{public_id:path}", responses=_PROBLEMS)
+    async def named(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], public_id: FromPath[str]
+    ) -> Response[AssetView]:
+        """Show the asset of a public id."""
+        return await shown(request, service, lambda: service.library.called(public_id.removeprefix("/")))
 
-    @get("/{asset_id:uuid}/explain", responses=_PROBLEMS)
-    async def explain(
-        self, service: NamedDependency[Service], asset_id: FromPath[UUID], label: FromQuery[str]
-    ) -> Explanation:
-        """Say why the asset carries the tag ``label``, or does not."""
-        return await service.run(lambda: service.library.explain(str(asset_id), label))
 
-    @get("/{asset_id:uuid}/similar", responses=_PROBLEMS)
-    async def similar(
-        self,
-        service: NamedDependency[Service],
-        asset_id: FromPath[UUID],
-        limit: FromQuery[Annotated[int, QueryParameter(ge=1, le=999)]] = 10,
-    ) -> Similar:
-        """Return what looks most like the asset."""
-        return Similar(await service.run(lambda: service.library.similar(str(asset_id), limit=limit)))
-
-    @patch("/{asset_id:uuid}/tags", opt=WRITE, responses=_PROBLEMS)
-    async def tag(
-        self, service: NamedDependency[Service], asset_id: FromPath[UUID], data: JSONBody[TagChanges]
-    ) -> Labelled:
-        """Attach and remove tags as a person: this outlives every re-analysis."""
-        return await service.run(lambda: service.library.tag(str(asset_id), add=data.add, remove=data.remove))
+async def shown(
+    request: Request[Any, Any, Any], service: Service, find: Callable[[], AssetView]
+) -> Response[AssetView]:
+    """Answer with an asset, or that the caller has it as it is."""
+    asset = await service.run(find)
+    return known_or(request, service.library.etag(asset), asset)
 
 
 def _stored(added: Added) -> Stored:
@@ -212,13 +156,3 @@ def _stored(added: Added) -> Stored:
         asset=added.asset,
         problem=None if added.problem is None else of_picture(added.problem),
     )
-
-
-async def _picture(
-    request: Request[Any, Any, Any], service: Service, *, tag: str, media: str, read: Callable[[], bytes]
-) -> Response[bytes]:
-    """Answer with the bytes of a picture, or that the caller has them: they are named by their content."""
-    headers = {"ETag": f'"{tag}"', "Cache-Control": "private, max-age=3600", "Content-Security-Policy": "sandbox"}
-    if headers["ETag"] in request.headers.get("if-none-match", ""):
-        return Response(b"", status_code=304, headers=headers, media_type=media)
-    return Response(await service.run_pictures(read), headers=headers, media_type=media)

@@ -46,6 +46,8 @@ BY_STATUS: Mapping[int, type[OpsinError]] = {
     404: errors.UnknownName,
     405: errors.WrongMethod,
     408: errors.BodyTooSlow,
+    409: errors.LibraryError,
+    412: errors.Outdated,
     413: errors.LimitExceeded,
     415: errors.WrongMediaType,
     429: errors.TooManyRequests,

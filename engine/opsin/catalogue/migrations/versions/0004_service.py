@@ -1,4 +1,4 @@
-"""Features say who gave them; what the service keeps: events on their way out, webhooks and saved searches."""
+"""What the service needs: who gave features; public ids, deleting and erasing; events on their way out, webhooks, saved searches."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,6 +10,7 @@ down_revision = "0003"
 def upgrade() -> None:
     """Add the columns and the tables."""
     _features()
+    _assets()
     _events()
 
 
@@ -67,3 +68,20 @@ def _events() -> None:
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
     )
+
+
+def _assets() -> None:
+    op.add_column("asset", sa.Column("public_id", sa.String()))
+    op.add_column("asset", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
+    op.add_column("asset", sa.Column("deleted_at", sa.String()))
+    op.create_index("ix_asset_deleted_at", "asset", ["deleted_at"])
+    op.create_index(
+        "ix_asset_public_id", "asset", ["public_id"], unique=True, sqlite_where=sa.text("deleted_at IS NULL")
+    )
+    for name in ("erased_asset", "erased_vector"):
+        op.create_table(
+            name,
+            sa.Column("row", sa.Integer(), primary_key=True),
+            sa.Column("change", sa.Integer(), nullable=False),
+        )
+        op.create_index(f"ix_{name}_change", name, ["change"])

@@ -1,0 +1,103 @@
+"""Deleting assets: unseen at once, undone within ``assets.undo``, and then erased with all that only they had."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from opsin.catalogue import assets, erasing
+from opsin.catalogue.assets import AssetRow
+from opsin.catalogue.ids import as_text, now
+from opsin.errors import Taken
+from opsin.services.events import Happened, tell
+from opsin.services.search import one_asset
+from opsin.services.tagging import renew, store, tags_of
+from opsin.services.views import AssetView, asset_view
+from opsin.services.workspace import Workspace
+
+_PAGE = 100
+_LONG_AGO = "0001-01-01T00:00:00.000Z"
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """An asset that was deleted. ``restorable_until`` is when it is erased, None where that was done at once."""
+
+    id: str
+    public_id: str | None
+    name: str
+    restorable_until: str | None
+
+
+def delete(workspace: Workspace, row: AssetRow, *, at_once: bool = False) -> Deleted:
+    """Delete an asset; a file that it refers to is left alone. ``at_once``: erase it, without a way back."""
+    at = now()
+    with workspace.catalogue.write() as connection:
+        tell(workspace, connection, [Happened("asset.deleted", row.row)])
+        erasing.hide(connection, row.row, _LONG_AGO if at_once else at)
+    erase_due(workspace)
+    undo = _undo(workspace)
+    until = as_text(datetime.fromisoformat(at) + undo) if undo and not at_once else None
+    return Deleted(id=row.id, public_id=row.public_id, name=row.name, restorable_until=until)
+
+
+def restore(workspace: Workspace, name: str) -> AssetView:
+    """Undo the deletion of the asset of this id, public id, location or name; one that is there is returned as it is.
+
+    :raises UnknownName: where there is none, or the time to undo it is over.
+    :raises Taken: where another asset has its public id by now.
+    """
+    renew(workspace)
+    with workspace.catalogue.write() as connection:
+        oldest = as_text(datetime.now(UTC) - _undo(workspace))
+        found = [row for row in erasing.hidden(connection, name) if (row.deleted_at or "") > oldest]
+        if not found:
+            here = one_asset(assets.resolve(connection, name), name)
+            return asset_view(here, tags_of(workspace, connection, [here])[here.row])
+        row = found[0]
+        if row.public_id is not None and (other := assets.by_public_id(connection, row.public_id)) is not None:
+            msg = f"the asset {other.id} is called {row.public_id!r} by now: give that another public_id, then restore this one"
+            raise Taken(msg)
+        erasing.show(connection, row.row)
+        (back,) = assets.by_rows(connection, [row.row]).values()
+        tags = tags_of(workspace, connection, [back])
+        store(connection, tags)
+        tell(workspace, connection, [Happened("asset.restored", row.row)], tags)
+        return asset_view(back, tags[back.row])
+
+
+def erase_due(workspace: Workspace) -> int:
+    """Erase what was deleted longer ago than can be undone, and return how many assets these were.
+
+    Erased are the asset, what events tell of it that have not arrived yet, and what no other asset has of its content:
+    features, vectors, reports, the copy, previews. Files go before the rows that name them: what ends in between is done again, and nothing is left that nobody knows of.
+    """
+    count, vectors = 0, list[int]()
+    while True:
+        oldest = as_text(datetime.now(UTC) - _undo(workspace))
+        with workspace.catalogue.read() as connection:
+            if not erasing.hidden_until(connection, oldest, 1):
+                break
+        with workspace.catalogue.write() as connection:
+            due = erasing.hidden_until(connection, oldest, _PAGE)
+            erased = erasing.erase(connection, due)
+            for digest in erased.copies:
+                workspace.blobs.remove(digest)
+            for digest in erased.contents:
+                _drop_previews(workspace, digest)
+        count += len(due)
+        vectors += erased.vectors
+    if count:
+        workspace.drop(vectors)
+        workspace.catalogue.forget_journal()
+    return count
+
+
+def _undo(workspace: Workspace) -> timedelta:
+    return timedelta(seconds=workspace.settings.assets.undo)
+
+
+def _drop_previews(workspace: Workspace, digest: bytes) -> None:
+    name = digest.hex()
+    for path in (workspace.layout.previews / name[:2]).glob(f"*{name}-*"):
+        path.unlink(missing_ok=True)
