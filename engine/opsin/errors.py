@@ -12,6 +12,7 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── HeadTooLarge      address and headers are too long       431  exit 2
     │   ├── TooManyRequests   this key asks too often                429  exit 2
     │   ├── StillUnderWay     the same request is being answered     409  exit 2
+    │   ├── AlreadyAnswered   done before, with a secret             409  exit 2
     │   └── AnotherRequest    its Idempotency-Key was another's      422  exit 2
     ├── AccessRefused         who asks may not do this               403  exit 4
     │   ├── KeyRefused        no key, or none that counts            401  exit 4
@@ -106,6 +107,12 @@ class TooManyRequests(UsageError):
 class StillUnderWay(UsageError):
     code = "still-under-way"
     title = "The same request is being answered"
+    http_status = 409
+
+
+class AlreadyAnswered(UsageError):
+    code = "already-answered"
+    title = "This was done already"
     http_status = 409
 
 

@@ -70,10 +70,14 @@ class Served:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=self.url, headers=headers, timeout=PATIENCE)
 
+    def connected(self) -> socket.socket:
+        """Return a connection to it, for what an HTTP client would not send."""
+        host, port = self.url.partition("://")[2].split(":")
+        return socket.create_connection((host, int(port)), timeout=PATIENCE)
+
     def raw(self, request: bytes) -> bytes:
         """Send these bytes and return the answer."""
-        host, port = self.url.partition("://")[2].split(":")
-        with socket.create_connection((host, int(port)), timeout=PATIENCE) as line:
+        with self.connected() as line:
             line.sendall(request)
             answer = b""
             while more := line.recv(65536):

@@ -39,6 +39,10 @@ def test_an_answer_that_stays_the_same_is_not_asked_for_again(status: int) -> No
     assert pause(0, 5, answered(status)) is None
 
 
+def test_a_request_that_is_still_being_answered_is_asked_for_again() -> None:
+    assert pause(0, 5, answered(409, **{"Retry-After": "2"})) == 2
+
+
 def test_after_so_many_tries_no_more() -> None:
     assert pause(5, 5, answered(503)) is None
 

@@ -223,3 +223,17 @@ saved_search = Table(
     Column("vector", LargeBinary, nullable=False),
     Column("created_at", String, nullable=False),
 )
+
+# What the service answered to requests with an Idempotency-Key, for a day. `holder` is the id of the key that asked, `name`
+# what it called the request, `fingerprint` the SHA-256 of the request, `headers` JSON.
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("holder", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("at", String, nullable=False, index=True),
+)

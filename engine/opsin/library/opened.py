@@ -40,6 +40,7 @@ from opsin.services import duplicates as look_alikes
 from opsin.services import preview as previews
 from opsin.services import records as all_records
 from opsin.services import search as searching
+from opsin.services.answers import Answers
 from opsin.services.commit import Added
 from opsin.services.given import Picture
 from opsin.services.records import Record
@@ -93,6 +94,11 @@ class Library:
     def index(self) -> LibraryIndex:
         """The vector index."""
         return LibraryIndex(self._workspace)
+
+    @property
+    def answers(self) -> Answers:
+        """The answers of the service that are kept for requests which are sent again."""
+        return Answers(self._workspace.catalogue)
 
     def status(self) -> standing.LibraryStatus:
         """Return how much is under way in this process."""

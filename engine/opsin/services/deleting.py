@@ -10,6 +10,7 @@ from opsin.catalogue import assets, erasing
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.ids import as_text, now
 from opsin.errors import Taken
+from opsin.services import answers
 from opsin.services.events import Happened, tell
 from opsin.services.search import one_asset
 from opsin.services.tagging import renew, store, tags_of
@@ -69,7 +70,7 @@ def restore(workspace: Workspace, name: str) -> AssetView:
 def erase_due(workspace: Workspace) -> int:
     """Erase what was deleted longer ago than can be undone, and return how many assets these were.
 
-    Erased are the asset, what events tell of it that have not arrived yet, and what no other asset has of its content:
+    Erased are the asset, what events tell of it that have not arrived yet, answers kept for repeats, and what no other asset has of its content:
     features, vectors, reports, the copy, previews. Files go before the rows that name them: what ends in between is done again, and nothing is left that nobody knows of.
     """
     count, vectors = 0, list[int]()
@@ -81,6 +82,7 @@ def erase_due(workspace: Workspace) -> int:
         with workspace.catalogue.write() as connection:
             due = erasing.hidden_until(connection, oldest, _PAGE)
             erased = erasing.erase(connection, due)
+            answers.forget(connection, [row.id for row in due])
             for digest in erased.copies:
                 workspace.blobs.remove(digest)
             for digest in erased.contents:

@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
-from litestar.handlers import BaseRouteHandler
+from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from opsin.errors import HeadTooLarge, OriginRefused, UsageError
 from opsin.services.keys import SCOPES
 from opsin.web.asked import asked_of
 from opsin.web.problems import describe, send_problem
+from opsin.web.query import KnownParameters
 from opsin.web.service import Service
 
 OPEN = {"needs": None}
@@ -28,15 +29,32 @@ MOST_HEAD = 64 * 1024
 """Bytes of an address with its headers."""
 
 
-async def key_guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
+class Gate(ASGIMiddleware):
+    """Lets in who may ask, with what there is to ask for: a middleware, as what repeats a request comes after it."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._parameters = KnownParameters()
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        """Check key and parameters."""
+        connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
+        if scope.get("method") != "OPTIONS":
+            check_key(connection, self._service)
+            self._parameters.check(connection)
+        await next_app(scope, receive, send)
+
+
+def check_key(connection: ASGIConnection[Any, Any, Any, Any], service: Service) -> None:
     """Refuse a request whose key does not allow what the handler needs, or which asks too often.
 
     :raises AccessRefused: saying why; :class:`TooManyRequests` with the seconds to wait.
     """
-    needs = handler.opt.get("needs", SCOPES[-1])
-    if needs is None or connection.scope.get("method") == "OPTIONS":
+    needs = connection.route_handler.opt.get("needs", SCOPES[-1])
+    if needs is None:
         return
-    service: Service = connection.app.state.service
     scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key")
     key = service.keys.check(secret)

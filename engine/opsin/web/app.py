@@ -19,7 +19,7 @@ from litestar.types import Message, Scope
 
 from opsin.library import Library
 from opsin.version import VERSION
-from opsin.web.access import OPEN, Door, key_guard
+from opsin.web.access import OPEN, Door, Gate
 from opsin.web.analysis import AnalysisController
 from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
@@ -29,8 +29,8 @@ from opsin.web.health import HealthController
 from opsin.web.keys import KeysController
 from opsin.web.logs import log_request
 from opsin.web.problems import answer
-from opsin.web.query import KnownParameters
 from opsin.web.reception import Reception
+from opsin.web.repeats import Repeats
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
@@ -66,7 +66,7 @@ def create_app(library: Library) -> Reception:
         before_send=[_say_all_methods],
         cors_config=_cors(serve.origins) if serve.origins else None,
         dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
-        guards=[key_guard, KnownParameters()],
+        middleware=[Gate(service), Repeats(service)],
         exception_handlers={Exception: answer},
         lifespan=[serving],
         logging_config=None,

@@ -14,7 +14,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Send
 
 from opsin import errors
-from opsin.errors import LimitExceeded, OpsinError, TooManyRequests
+from opsin.errors import LimitExceeded, OpsinError, StillUnderWay, TooManyRequests
 from opsin.services.commit import Problem
 from opsin.web.asked import asked_of
 
@@ -104,6 +104,8 @@ def _described(error: Exception, request_id: str) -> ProblemDetails:
 def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[str, str]:
     """Return the headers that belong to an answer."""
     headers = dict(_HEADERS.get(found.status, {}))
+    if isinstance(error, StillUnderWay):
+        headers["Retry-After"] = str(RETRY_AFTER)
     if isinstance(error, TooManyRequests):
         headers["Retry-After"] = str(error.after)
     if isinstance(error, MethodNotAllowedException):
@@ -117,6 +119,13 @@ def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]
     found = describe(error, asked_of(request.scope).id)
     body, headers = msgspec.json.encode(found), headers_of(found, error)
     return Response(body, status_code=found.status, media_type=PROBLEM, headers=headers)
+
+
+def problem_body(error: OpsinError) -> tuple[int, dict[str, str], bytes]:
+    """Return status, headers and body of an answer that is sent outside the framework."""
+    found = details(type(error), str(error))
+    body = msgspec.json.encode(found)
+    return found.status, {"content-type": PROBLEM, "content-length": str(len(body))}, body
 
 
 async def send_problem(found: ProblemDetails, send: Send) -> None:

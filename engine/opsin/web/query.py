@@ -7,19 +7,18 @@ from typing import Any
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
-from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Parameter
 
 from opsin.errors import UsageError
 
 
 class KnownParameters:
-    """A guard that refuses parameters which an address does not know: a mistyped one is told and not ignored."""
+    """Refuses parameters which an address does not know: a mistyped one is told and not ignored."""
 
     def __init__(self) -> None:
         self._app: Litestar | None = None
 
-    async def __call__(self, connection: ASGIConnection[Any, Any, Any, Any], _handler: BaseRouteHandler) -> None:
+    def check(self, connection: ASGIConnection[Any, Any, Any, Any]) -> None:
         """Check the parameters of a request.
 
         :raises UsageError: naming those that there are.

@@ -1,4 +1,4 @@
-"""What the service needs: who gave features; public ids, deleting and erasing; events on their way out, webhooks, saved searches."""
+"""What the service needs: who gave features; public ids, deleting and erasing; events, webhooks, saved searches; answers."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -12,6 +12,7 @@ def upgrade() -> None:
     _features()
     _assets()
     _events()
+    _answers()
 
 
 def _features() -> None:
@@ -85,3 +86,19 @@ def _assets() -> None:
             sa.Column("change", sa.Integer(), nullable=False),
         )
         op.create_index(f"ix_{name}_change", name, ["change"])
+
+
+def _answers() -> None:
+    """Add the answers to requests that may be sent again."""
+    op.create_table(
+        "idempotency",
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("headers", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("at", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("holder", "name", name="pk_idempotency"),
+    )
+    op.create_index("ix_idempotency_at", "idempotency", ["at"])
