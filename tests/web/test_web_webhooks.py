@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +120,52 @@ def test_only_admins_may_see_webhooks(site: Served) -> None:
         assert client.post("/v1/webhooks", json={"url": "https://a.example"}).status_code == 403
 
 
+def test_a_saved_search_tells_of_new_pictures_that_match(site: Served) -> None:
+    with receiving() as receiver:
+        webhook = create(site, receiver.url, "search.matched")
+        fields = {"parts": [{"text": "green"}], "where": ["owner=ann"], "cutoff": 0.6, "name": "greens"}
+        made = site.client.post("/v1/searches", json=fields)
+        assert (made.status_code, made.json()["parts"]) == (201, [{"text": "green", "weight": 1.0}])
+        place = f"/v1/searches/{made.json()['id']}"
+        for colour, owner in (("green", "ben"), ("blue", "ann"), ("green", "ann")):
+            file = {"file": (f"{owner}.jpg", jpeg_bytes(make_picture(colour, "circle", 96)))}
+            assert site.client.post("/v1/assets", files=file, data={"owner": owner}).status_code == 201
+        (event,) = receiver.wait_for(1)
+        assert event["data"]["asset"]["owner"] == "ann"
+        assert [each["name"] for each in event["data"]["searches"]] == ["greens"]
+        hits = site.client.get(f"{place}/hits").json()["hits"]
+        assert [hit["asset"]["id"] for hit in hits] == [event["data"]["asset"]["id"]]
+        assert site.client.delete(f"/v1/webhooks/{webhook['id']}").status_code == 204
+        assert site.client.delete(place).status_code == 204
+
+
+def test_saved_searches_are_listed_changed_and_deleted(site: Served) -> None:
+    ids = [site.client.post("/v1/searches", json={"parts": [{"text": word}]}).json()["id"] for word in ("red", "blue")]
+    first = site.client.get("/v1/searches", params={"limit": 1}).json()
+    assert ([each["name"] for each in first["searches"]], first["cursor"]) == (["red"], ids[0])
+    second = site.client.get("/v1/searches", params={"limit": 1, "cursor": first["cursor"]}).json()
+    assert ([each["id"] for each in second["searches"]], second["cursor"]) == ([ids[1]], None)
+    place = f"/v1/searches/{ids[0]}"
+    changed = site.client.patch(place, json={"cutoff": 0.9, "where": ["width>5"]}).json()
+    assert (changed["name"], changed["cutoff"], changed["where"]) == ("red", 0.9, ["width>5"])
+    assert site.client.get(place).json() == changed
+    reader = opsin.keys(site.home).create("reader", "read").key
+    with site.client_with(reader) as client:
+        assert client.get(place).status_code == 200
+        assert client.delete(place).status_code == 403
+        assert client.post("/v1/searches", json={"parts": [{"text": "red"}]}).status_code == 403
+    wrong: list[dict[str, Any]] = [
+        {},
+        {"parts": []},
+        {"parts": [{"text": "red"}], "cutoff": 2},
+        {"parts": [{"text": "a", "asset": "b"}]},
+    ]
+    for fields in wrong:
+        assert site.client.post("/v1/searches", json=fields).status_code == 400
+    assert [site.client.delete(f"/v1/searches/{each}").status_code for each in ids] == [204, 204]
+    assert site.client.get(place).json()["code"] == "unknown-name"
+
+
 def test_what_was_answered_before_a_kill_is_told_after_the_restart(site: Served, serve: Serve) -> None:
     with receiving() as receiver:
         port = receiver.server_address[1]
@@ -134,27 +179,3 @@ def test_what_was_answered_before_a_kill_is_told_after_the_restart(site: Served,
         serve(site.home)
         (event, *_) = receiver.wait_for(1)
         assert event["data"]["asset"]["id"] == added.json()["results"][0]["asset"]["id"]
-
-
-def test_the_commands_make_show_and_delete_webhooks(site: Served, serve: Serve, tmp_path: Path) -> None:
-    (tmp_path / "opsin.toml").write_bytes((site.home / "opsin.toml").read_bytes())
-    opsin.init(tmp_path, encoder="fake", vocabularies=()).close()
-
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        code = (
-            f"import sys; sys.argv = ['opsin', *{words!r}, '-l', {str(tmp_path)!r}]; from opsin.cli import main; main()"
-        )
-        return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-
-    with receiving() as receiver:
-        made = msgspec.json.decode(run("webhooks", "create", receiver.url, "--event", "asset.*", "--json").stdout)
-        assert made["secret"].startswith("whsec_")
-        assert run("webhooks", "test", made["id"]).returncode == 0
-        receiver.answer = lambda _: 500
-        assert run("webhooks", "test", made["id"]).returncode == 1
-    assert receiver.url in run("webhooks", "list").stdout
-    assert "is off" in run("webhooks", "set", made["id"], "--switch", "off").stdout
-    assert run("webhooks", "deliveries", made["id"], "--json").stdout == ""
-    assert "0 to be sent again" in run("webhooks", "redeliver", made["id"]).stdout
-    assert "Deleted" in run("webhooks", "delete", made["id"]).stdout
-    assert run("webhooks", "delete", made["id"]).returncode == 2

@@ -16,6 +16,12 @@ from opsin.catalogue.tables import content, embedding, report
 from opsin.model import Match, Report
 
 _PAGE = 500
+# A query that each upload asks is made once: making it costs more than asking it.
+_VECTORS = (
+    select(embedding.c.content_id, embedding.c.vector)
+    .where(embedding.c.content_id.in_(bindparam("ids", expanding=True)))
+    .order_by(embedding.c.row)
+)
 
 
 class NewContent(msgspec.Struct, frozen=True, kw_only=True):
@@ -170,6 +176,16 @@ def behind(
             for (number,) in connection.execute(query):
                 wanted.setdefault(int(number), set()).add(categorizer)
     return {number: frozenset(names) for number, names in wanted.items()}
+
+
+def vectors_of(connection: Connection, ids: Collection[int]) -> dict[int, NDArray[np.float32]]:
+    """Return the embeddings of the frames of each content: content id -> float32 (frames, dim)."""
+    found: dict[int, list[NDArray[Any]]] = {}
+    wanted = sorted(set(ids))
+    for start in range(0, len(wanted), _PAGE):
+        for number, vector in connection.execute(_VECTORS, {"ids": wanted[start : start + _PAGE]}):
+            found.setdefault(int(number), []).append(np.frombuffer(vector, "<f2"))
+    return {number: np.stack(each).astype(np.float32) for number, each in found.items()}
 
 
 def vectors_after(

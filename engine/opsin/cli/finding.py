@@ -66,11 +66,12 @@ def search(
         if page.cursor:
             click.echo(f'{{"cursor":"{page.cursor}"}}')
     else:
-        _show(page)
+        show_page(page)
     return 0 if page.hits else 1
 
 
-def _show(page: Page) -> None:
+def show_page(page: Page) -> None:
+    """Show hits, or how near the nearest was."""
     if not page.hits:
         near = "" if page.nearest is None else f" (the nearest scores {page.nearest:.2f}, a match 0.50; --all shows it)"
         click.echo(f"Nothing matches{near}.", err=True)

@@ -41,6 +41,7 @@ COMMANDS = {
     "plugin": ("plugins", "Write a plugin."),
     "serve": ("serving", "Serve the library over HTTP."),
     "webhooks": ("webhooks", "Tell other programs of what happens."),
+    "searches": ("searches", "Keep searches that new pictures are compared with."),
     "keys": ("serving", "Make, list and revoke the keys of the service."),
     "completion": ("making", "Print the completion script of a shell."),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -27,6 +27,44 @@ BEST = 2
 _LEAST_SPREAD = 1e-3
 
 
+class Scale(msgspec.Struct, frozen=True):
+    """How similarities with n queries become scores: ``middle`` (n,) scores 0.5, and ``spread`` (n,) says how steeply.
+
+    Without a background nothing is known of what does not match (``bare``): then every score is at least 0.5.
+    """
+
+    middle: NDArray[np.float32]
+    spread: NDArray[np.float32]
+    bare: bool
+
+    def scores(self, similarities: Vector) -> Vector:
+        """Return a score 0..1 for each query's similarity, float32 (n,); below 0.5 nothing matches."""
+        if self.bare:
+            return np.asarray(0.5 + np.clip(similarities, 0, 1) / 2, np.float32)
+        height = SLOPE * (similarities - self.middle) / self.spread
+        return np.asarray(1 / (1 + np.exp(-np.clip(height, -60, 60))), np.float32)
+
+    def least(self, scores: Vector) -> Vector:
+        """Return the similarity from which on each query scores as ``scores`` (n,): -inf where all do, inf where none does."""
+        wanted = np.asarray(scores, np.float32)
+        if self.bare:
+            return np.where(wanted > 0.5, 2 * wanted - 1, np.float32(-np.inf))
+        with np.errstate(divide="ignore"):
+            height = np.log(wanted) - np.log1p(-wanted)
+        return np.asarray(self.middle + self.spread * height / SLOPE, np.float32)
+
+    @classmethod
+    def joined(cls, scales: Sequence[Scale]) -> Scale:
+        """Return the scale of the queries of all of these."""
+        middle = [each.middle for each in scales] or [np.zeros(0, np.float32)]
+        spread = [each.spread for each in scales] or [np.zeros(0, np.float32)]
+        return cls(np.concatenate(middle), np.concatenate(spread), bare=any(each.bare for each in scales))
+
+    def at(self, places: NDArray[np.intp]) -> Scale:
+        """Return the scale of some of the queries."""
+        return Scale(self.middle[places], self.spread[places], self.bare)
+
+
 class Background(msgspec.Struct, frozen=True):
     """Unit rows, float32 (m, dim), that stand for any picture; m may be 0, then nothing is cut off."""
 
@@ -39,7 +77,7 @@ class Background(msgspec.Struct, frozen=True):
 
     def spread(self, query: Vector) -> float:
         """Return the standard deviation of the background's similarities with ``query`` (dim,); 1 without background."""
-        return self._statistics(query)[1]
+        return float(self._statistics(query[None])[1][0])
 
     def margins(self, query: Vector, similarities: Vector) -> Vector:
         """Return by how much each similarity (n,) is more than what this query asks of a match, float32 (n,).
@@ -48,25 +86,28 @@ class Background(msgspec.Struct, frozen=True):
         the mean of the ``BEST`` highest similarities of the background. A query that some background pictures fit
         exactly ("zebra") asks more of a match than one that none fits well ("gazelle").
         """
-        middle, spread, reach = self._statistics(query)
+        middle, spread, reach = self._statistics(query[None])
         return np.asarray((similarities - middle - REACH * (reach - middle)) / spread, np.float32)
 
-    def scores(self, query: Vector, similarities: Vector, kinds: Collection[str]) -> Vector:
-        """Return a score 0..1 for each similarity, float32 (n,): 0.5 at the cut-off, below it nothing matches.
+    def scale(self, queries: NDArray[np.float32], kinds: Sequence[Collection[str]]) -> Scale:
+        """Return how similarities with ``queries``, unit rows (n, dim), become scores.
 
-        ``kinds`` says what the query was made of: "text", "picture" or both. Without a background nothing is known of
-        what does not match: then every score is at least 0.5.
+        ``kinds`` says what each query was made of: "text", "picture" or both. Where the margin (:meth:`margins`) is the
+        cut of that kind, the score is 0.5.
         """
-        if not len(self.rows):
-            return np.asarray(0.5 + np.clip(similarities, 0, 1) / 2, np.float32)
-        cut = PICTURE_CUT if "picture" in kinds else TEXT_CUT
-        height = SLOPE * (self.margins(query, similarities) - cut)
-        return np.asarray(1 / (1 + np.exp(-np.clip(height, -60, 60))), np.float32)
+        middle, spread, reach = self._statistics(queries)
+        cuts = np.array([PICTURE_CUT if "picture" in each else TEXT_CUT for each in kinds], np.float32)
+        return Scale(middle + REACH * (reach - middle) + cuts * spread, spread, bare=not len(self.rows))
 
-    def _statistics(self, query: Vector) -> tuple[float, float, float]:
-        """Return mean, standard deviation and reach of the background's similarities with ``query``."""
+    def scores(self, query: Vector, similarities: Vector, kinds: Collection[str]) -> Vector:
+        """Return a score 0..1 for each similarity with one query, float32 (n,): 0.5 at the cut-off, below it nothing matches."""
+        return self.scale(query[None], [kinds]).scores(similarities)
+
+    def _statistics(self, queries: NDArray[np.float32]) -> tuple[Vector, Vector, Vector]:
+        """Return mean, standard deviation and reach of the background's similarities with each query, float32 (n,)."""
         if not len(self.rows):
-            return 0.0, 1.0, 0.0
-        near = product(query[None, :], self.rows.T)[0]
-        best = np.sort(near)[-BEST:]
-        return float(near.mean()), max(float(near.std()), _LEAST_SPREAD), float(best.mean())
+            nothing = np.zeros(len(queries), np.float32)
+            return nothing, nothing + 1, nothing
+        near = product(queries, self.rows.T)
+        best = np.partition(near, max(0, len(self.rows) - BEST), axis=1)[:, -BEST:]
+        return near.mean(axis=1), np.maximum(near.std(axis=1), np.float32(_LEAST_SPREAD)), best.mean(axis=1)

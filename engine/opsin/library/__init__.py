@@ -28,6 +28,7 @@ from opsin.library.places import (
     restore,
     show_plugin,
 )
+from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.services.backup import BackedUp, Step
@@ -51,6 +52,7 @@ from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
 from opsin.services.records import Record
 from opsin.services.relabel import Forgotten, LabelChanges
 from opsin.services.search import Hit, Page, Part
+from opsin.services.searches import SavedPart, SavedSearch
 from opsin.services.sidecars import Sidecar, SidecarCounts
 from opsin.services.standing import LibraryStatus
 from opsin.services.taking import Said
@@ -100,7 +102,10 @@ __all__ = [
     "Reanalysis",
     "Record",
     "Said",
+    "SavedPart",
+    "SavedSearch",
     "Scope",
+    "Searches",
     "Sidecar",
     "SidecarCounts",
     "Sort",

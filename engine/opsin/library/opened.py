@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
 from opsin.library.index import LibraryIndex
+from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.model import Report
@@ -89,6 +90,11 @@ class Library:
     def webhooks(self) -> Webhooks:
         """Who is told of what happens."""
         return Webhooks(self._workspace)
+
+    @property
+    def searches(self) -> Searches:
+        """Queries that are kept, and that each new picture is compared with."""
+        return Searches(self._workspace)
 
     @property
     def index(self) -> LibraryIndex:

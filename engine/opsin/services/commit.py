@@ -15,7 +15,7 @@ from opsin.errors import LimitExceeded, OpsinError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
 from opsin.services import checked
 from opsin.services.analyse import Analysed, analyse, digest
-from opsin.services.events import Happened, change, of_labels, tell
+from opsin.services.events import Happened, change, of_labels, of_searches, tell
 from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store
 from opsin.services.views import AssetView, asset_view
@@ -130,12 +130,17 @@ def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
     :raises LibraryError: where the catalogue cannot be written; then nothing of them is stored.
     """
     groups: list[Group] = []
+    # read before the transaction begins: it may load the encoder
+    searches = workspace.matcher.table() if workspace.outbox.wants("search.matched") else None
     with workspace.catalogue.write() as connection:
         for batch in batches:
             groups.append(Group(workspace, connection, batch))
             groups[-1].store()
         given = {row: tags for group in groups for row, tags in group.given.items()}
-        tell(workspace, connection, [each for group in groups for each in group.happened], given)
+        happened = [each for group in groups for each in group.happened]
+        if searches is not None:
+            happened += of_searches(searches, connection, happened, given)
+        tell(workspace, connection, happened, given)
         rows = assets.by_rows(connection, given)
         views = {number: asset_view(row, given[number]) for number, row in rows.items()}
     for group in groups:

@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection
 
-from opsin.catalogue import assets, outbox
+from opsin.catalogue import assets, contents, outbox
 from opsin.catalogue.outbox import NewEvent
 from opsin.model import EventKind, Tag
+from opsin.services.comparing import Table
 from opsin.services.tagging import say, tags_of
 from opsin.services.views import asset_view
 from opsin.services.workspace import Workspace
@@ -60,6 +61,19 @@ def of_labels(kind: EventKind, changes: Mapping[int, LabelChange]) -> list[Happe
         for row, (added, removed) in changes.items()
         if added or removed
     ]
+
+
+def of_searches(
+    searches: Table, connection: Connection, happened: Sequence[Happened], tags: Mapping[int, Sequence[Tag]]
+) -> list[Happened]:
+    """Return the events of assets with new bytes that match saved searches: one an asset, with all that it matches."""
+    new = {each.asset_row for each in happened if each.kind in {"asset.added", "asset.replaced"}}
+    if not new or not searches.known:
+        return []
+    rows = assets.by_rows(connection, new)
+    vectors = contents.vectors_of(connection, {row.content_id for row in rows.values()})
+    found = searches.matches(vectors, rows.values(), tags)
+    return [Happened("search.matched", row, {"searches": each}) for row, each in found.items()]
 
 
 def tell_of_words(workspace: Workspace, connection: Connection, said: Mapping[int, Mapping[str, bool]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from pyroaring import BitMap
 from sqlalchemy import Column, ColumnElement, false, func, not_, or_
 
 from opsin.catalogue import assets, tags
+from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import asset, content
 from opsin.errors import UnknownName, UsageError
 from opsin.plugin.vocabulary import label_id
@@ -22,7 +23,7 @@ from opsin.services.workspace import Workspace
 
 _CONDITION = re.compile(r"\s*([a-z_]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
 _SIZES = {"": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3}
-_COMPARE: dict[str, Callable[[Any, Any], ColumnElement[bool]]] = {
+_COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda column, value: column == value,
     ">": lambda column, value: column > value,
     ">=": lambda column, value: column >= value,
@@ -37,6 +38,10 @@ _BY_TAG = frozenset({"tag", "color"})
 _FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
 FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")
 """What a condition may ask about."""
+
+
+Check = Callable[[AssetRow, Collection[str]], bool]
+"""Given an asset and its labels, whether it meets a condition."""
 
 
 class Condition(msgspec.Struct, frozen=True):
@@ -129,6 +134,52 @@ def rows_matching(workspace: Workspace, conditions: Sequence[Condition]) -> BitM
     return rows
 
 
+def check_of(condition: Condition) -> Check:
+    """Return what says whether one asset with these labels meets a condition, as :func:`rows_matching` has it of all."""
+    field, operator, values = condition.field, condition.operator, condition.values
+    if field == "vanished":
+        wanted = {None, _vanished(condition)} if _vanished(condition) is not None else {True, False}
+        return lambda row, _: (row.vanished_at is not None) in wanted
+    if operator == "!=":
+        met = check_of(Condition(field, "=", values))
+        return lambda row, labels: not met(row, labels)
+    if field in _BY_TAG:
+        names = {name for value in values for name in _names(condition, value)}
+        return lambda _, labels: not names.isdisjoint(labels)
+    column = str((_NUMBERS | _TIMES | _TEXTS)[field].key)
+    tests = [_test_of(field, operator, value) for value in values]
+
+    def check(row: AssetRow, _labels: Collection[str]) -> bool:
+        found = getattr(row, column)
+        return found is not None and any(test(found) for test in tests)
+
+    return check
+
+
+def _test_of(field: str, operator: str, value: str) -> Callable[[Any], bool]:
+    if field in _NUMBERS:
+        compare, number = _COMPARE[operator], _number(value)
+        return lambda found: bool(compare(found, number))
+    if field in _TIMES:
+        moment = _moment(value)
+        return lambda found: bool(_in_time(operator, found, moment))
+    return (lambda found: _fits(found, value)) if "*" in value else (lambda found: bool(found == value))
+
+
+def _fits(text: str, pattern: str) -> bool:
+    """Whether a text is like a pattern with ``*``, each of which stands for anything."""
+    first, *rest = pattern.split("*")
+    if not text.startswith(first):
+        return False
+    place = len(first)
+    for part in rest[:-1]:
+        found = text.find(part, place)
+        if found < 0:
+            return False
+        place = found + len(part)
+    return len(text) - len(rest[-1]) >= place and text.endswith(rest[-1])
+
+
 def _names(condition: Condition, value: str) -> set[str]:
     """Return the labels that stand for a value of a condition."""
     name = label_id(value)
@@ -158,7 +209,7 @@ def _clause(condition: Condition) -> ColumnElement[bool]:
 
 def _text(column: Column[Any], value: str) -> ColumnElement[bool]:
     """Compare exactly, unless there is a ``*``, which stands for anything."""
-    return column.op("GLOB")(value.replace("[", "[[]").replace("?", "[?]")) if "*" in value else column == value
+    return column.bool_op("GLOB")(value.replace("[", "[[]").replace("?", "[?]")) if "*" in value else column == value
 
 
 def _number(text: str) -> int:
@@ -174,7 +225,16 @@ def _number(text: str) -> int:
 
 
 def _time(field: str, operator: str, text: str) -> ColumnElement[bool]:
-    """Compare a column of ISO 8601 texts with a year, month, day or moment; a day means all of it."""
+    """Compare a column of ISO 8601 texts with a year, month, day or moment."""
+    clause: ColumnElement[bool] = _in_time(operator, _TIMES[field], _moment(text))
+    return clause
+
+
+def _moment(text: str) -> str:
+    """Return a year, month, day or moment as ISO 8601.
+
+    :raises UsageError: where it is none.
+    """
     if not re.fullmatch(r"\d{4}(-\d{2}(-\d{2}([T ]\d{2}:\d{2}(:\d{2})?Z?)?)?)?", text):
         msg = f"{text!r} is no date: write 2026, 2026-11, 2026-11-23 or 2026-11-23T14:05"
         raise UsageError(msg)
@@ -183,14 +243,12 @@ def _time(field: str, operator: str, text: str) -> ColumnElement[bool]:
     except ValueError as error:
         msg = f"{text!r} is no date: {error}"
         raise UsageError(msg) from error
-    text = text.replace(" ", "T").removesuffix("Z")
-    column = _TIMES[field]
-    last = text + "\x7f"  # sorts behind every text that begins with the date
-    clauses = {
-        "=": column.between(text, last),
-        ">": column > last,
-        ">=": column >= text,
-        "<": column < text,
-        "<=": column <= last,
-    }
-    return clauses[operator]
+    return text.replace(" ", "T").removesuffix("Z")
+
+
+def _in_time(operator: str, found: Any, moment: str) -> Any:
+    """Compare a time, or a column of times, with a moment; a day means all of it."""
+    last = moment + "\x7f"  # sorts behind every text that begins with the date
+    if operator == "=":
+        return (found >= moment) & (found <= last)
+    return _COMPARE[operator](found, last if operator in {">", "<="} else moment)

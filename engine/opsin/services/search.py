@@ -45,13 +45,14 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What to search for. ``everything`` shows also what the cut-off holds for no match."""
+    """What to search for. ``least`` is the score of the cut-off; ``everything`` shows also what it holds for no match."""
 
     parts: tuple[Part, ...]
     where: tuple[Condition, ...] = ()
     limit: int = 20
     cursor: str | None = None
     everything: bool = False
+    least: float = LEAST
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,29 +83,41 @@ def search(workspace: Workspace, query: Query) -> Page:
 
     :raises UsageError: for an empty query, a limit outside 1..1000 or a cursor of another query.
     """
-    if not query.parts:
+    check(query.parts)
+    checked.whole(query.limit, "limit", 1, MOST)
+    if query.cursor is not None:
+        checked.text(query.cursor, "cursor")
+    return search_by(workspace, query, query_vector(workspace, query.parts))
+
+
+def check(parts: Sequence[Part]) -> None:
+    """Check that there is something to search for.
+
+    :raises UsageError: saying what is wrong.
+    """
+    if not parts:
         raise UsageError("say what to search for: words, --like a picture, or both")
-    for part in query.parts:
+    for part in parts:
         checked.number(part.weight, "a weight", -_HEAVIEST, _HEAVIEST)
         if part.kind != "picture":
             checked.text(part.value, "what is searched for")
         if part.kind == "text" and not str(part.value).strip():
             raise UsageError("these words are empty: say what to search for")
-    checked.whole(query.limit, "limit", 1, MOST)
-    if query.cursor is not None:
-        checked.text(query.cursor, "cursor")
+
+
+def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
+    """Return the page of assets that fit ``query`` best, whose unit vector (dim,) is known already."""
     background = Background.of(workspace.ready().encoder.background())
-    vector = _query_vector(workspace, query.parts, background)
-    kinds = {"text" if part.kind == "text" else "picture" for part in query.parts}
+    kinds = kinds_of(query.parts)
     seen = _read_cursor(query)
     end = seen + query.limit
     chosen = rows_matching(workspace, query.where) if query.where else None
-    names = workspace.meaning.named_by(str(query.parts[0].value)) if _is_words(query.parts) else frozenset()
+    names = labels_named(workspace, query.parts)
     tagged = tagged_rows(workspace, names, chosen) if names else BitMap()
     named = nearest_assets(workspace, vector, _window(end) + 1, within=tagged) if tagged else []
     found = [*named, *nearest_assets(workspace, vector, end + 1 - len(named), within=chosen, without=tagged)]
     scores = background.scores(vector, np.array([each.similarity for each in found], np.float32), kinds)
-    keep = len(found) if query.everything else len(named) + int((scores[len(named) :] >= LEAST).sum())
+    keep = len(found) if query.everything else len(named) + int((scores[len(named) :] >= query.least).sum())
     # what carries the tag is put in order by whole windows, so that the order is the same for every size of a page
     first = seen // _WINDOW * _WINDOW if seen < len(named) else seen
     last = min(keep, _window(end) if end < len(named) else end)
@@ -131,9 +144,15 @@ def _window(place: int) -> int:
     return -(-place // _WINDOW) * _WINDOW
 
 
-def _is_words(parts: Sequence[Part]) -> bool:
-    """Whether a query is nothing but words that are looked for."""
-    return len(parts) == 1 and parts[0].kind == "text" and parts[0].weight > 0
+def labels_named(workspace: Workspace, parts: Sequence[Part]) -> frozenset[str]:
+    """Return the labels that a query names, where it is nothing but words that are looked for."""
+    alone = len(parts) == 1 and parts[0].kind == "text" and parts[0].weight > 0
+    return workspace.meaning.named_by(str(parts[0].value)) if alone else frozenset()
+
+
+def kinds_of(parts: Sequence[Part]) -> set[str]:
+    """Return what a query is made of, "text", "picture" or both, as the cut-off depends on it."""
+    return {"text" if part.kind == "text" else "picture" for part in parts}
 
 
 def _hit(found: Found, score: float, view: AssetView, names: Collection[str]) -> Hit:
@@ -155,12 +174,13 @@ def similar(workspace: Workspace, row: AssetRow, limit: int) -> tuple[Hit, ...]:
     return tuple(hit for hit in search(workspace, query).hits if hit.asset.id != row.id)[:limit]
 
 
-def _query_vector(workspace: Workspace, parts: Sequence[Part], background: Background) -> Vector:
+def query_vector(workspace: Workspace, parts: Sequence[Part]) -> Vector:
     """Return the unit vector (dim,) of the weighted parts.
 
     Each of several parts is divided by the spread of its similarities over the background: words and pictures differ in
     how far their similarities reach (Liang et al. 2022, "Mind the Gap"), and a weight of 1 has to mean the same for both.
     """
+    background = Background.of(workspace.ready().encoder.background())
     texts = [str(part.value) for part in parts if part.kind == "text"]
     encoded = iter(workspace.ready().encoder.encode_texts(texts)) if texts else iter(())
     total: Vector | None = None

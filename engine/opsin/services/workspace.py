@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
     from opsin.intake.decode import Decoder
     from opsin.services.ingest import Ingest
+    from opsin.services.matching import Matcher
     from opsin_index import Index
 
 _log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class Workspace:
         self._decoder: Decoder | None = None
         self._index: Index | None = None
         self._ingest: Ingest | None = None
+        self._matcher: Matcher | None = None
         self._newest = 0
         self._erased = 0
         self._agreed: str | None = None
@@ -187,6 +189,16 @@ class Workspace:
             return self._ingest
 
     @property
+    def matcher(self) -> Matcher:
+        """What compares new pictures with the saved searches."""
+        with self._lock:
+            if self._matcher is None:
+                from opsin.services.matching import Matcher
+
+                self._matcher = Matcher(self)
+            return self._matcher
+
+    @property
     def index(self) -> Index:
         """The vector index, brought up to what the catalogue holds."""
         with self._lock:
@@ -250,6 +262,7 @@ class Workspace:
             if self._host is not None:
                 self._host.set_vocabularies(known)
         self.meaning.forget()
+        self.matcher.forget()
 
     @property
     def feature_kinds(self) -> Kinds:

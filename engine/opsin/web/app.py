@@ -31,6 +31,7 @@ from opsin.web.logs import log_request
 from opsin.web.problems import answer
 from opsin.web.reception import Reception
 from opsin.web.repeats import Repeats
+from opsin.web.searches import SearchesController
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
@@ -58,6 +59,7 @@ def create_app(library: Library) -> Reception:
             AssetController,
             DuplicatesController,
             SearchController,
+            SearchesController,
             TagsController,
             KeysController,
             WebhooksController,

@@ -1,0 +1,95 @@
+"""How much 10,000 saved searches cost per upload, beside the bare product of the picture's vector with theirs.
+
+    python -m benchmarks.saved_searches
+
+Target: 1 ms an upload. The vectors are made: unit rows of 512 dimensions, with a background of 500, so that about one search
+in 100 passes the cut-off; each asks for one of 1,000 owners. Figures are medians of
+wall and CPU milliseconds an upload, for uploads that come alone and for those that are committed 16 at once.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opsin.catalogue.assets import AssetRow
+from opsin.fusion.cutoff import Background
+from opsin.model import Tag
+from opsin.plugin.product import product
+from opsin.services.comparing import Known, Matched, Table
+from opsin.services.filters import check_of, parse
+
+SEARCHES = 10_000
+DIM = 512
+UPLOADS = 320
+OWNERS = 1000
+
+
+def unit_rows(count: int, seed: int) -> NDArray[np.float32]:
+    rows = np.random.default_rng(seed).standard_normal((count, DIM), np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+
+def asset(number: int) -> AssetRow:
+    """Return an asset that is stored nowhere."""
+    known: dict[str, Any] = {"row": number, "content_id": number, "owner": f"owner-{number % OWNERS}"}
+    others: dict[str, Any] = dict.fromkeys(AssetRow.__struct_fields__)
+    return AssetRow(**{**others, **known})
+
+
+def median_ms(work: Callable[[list[int]], object], together: int) -> tuple[float, float]:
+    """Return the medians of wall and CPU time an upload, in milliseconds."""
+    wall, cpu = [], []
+    for start in range(0, UPLOADS, together):
+        numbers = list(range(start, start + together))
+        begun, used = time.perf_counter(), time.process_time()
+        work(numbers)
+        wall.append((time.perf_counter() - begun) / together * 1000)
+        cpu.append((time.process_time() - used) / together * 1000)
+    return statistics.median(wall), statistics.median(cpu)
+
+
+def main() -> None:
+    queries, pictures = unit_rows(SEARCHES, 1), unit_rows(UPLOADS, 2)
+    scale = Background.of(unit_rows(500, 3)).scale(queries, [{"text"}] * SEARCHES)
+    near = product(pictures[:64], queries.T)
+    least = float(np.quantile((near - scale.middle) / scale.spread, 0.99))
+    known = tuple(
+        Known(
+            id=str(place),
+            name=f"search {place}",
+            conditions=f"owner=owner-{place % OWNERS}",
+            checks=(check_of(parse(f"owner=owner-{place % OWNERS}")),),
+            names=frozenset(),
+            query=queries[place],
+            scale=scale.at(np.array([place])),
+            least=float(scale.middle[place] + least * scale.spread[place]),
+        )
+        for place in range(SEARCHES)
+    )
+    made, tags = Table.of(known), [Tag(label="made", score=1.0, by="model")]
+
+    rows = [asset(number) for number in range(UPLOADS)]
+
+    def match(numbers: list[int]) -> dict[int, list[Matched]]:
+        vectors = {number: pictures[number : number + 1] for number in numbers}
+        return made.matches(vectors, [rows[number] for number in numbers], dict.fromkeys(numbers, tags))
+
+    matches = sum(len(each) for each in match(list(range(UPLOADS))).values())
+    print(f"{SEARCHES:,} saved searches of {DIM} dimensions, {matches / UPLOADS:.1f} matches an upload")
+    for together in (1, 16):
+        floor = median_ms(lambda numbers: product(pictures[numbers], queries.T), together)
+        found = median_ms(match, together)
+        print(
+            f"{together:3} at once: {found[0]:.3f} ms an upload ({found[1]:.3f} CPU), "
+            f"bare product {floor[0]:.3f} ms ({floor[1]:.3f} CPU), ratio {found[0] / floor[0]:.2f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,83 @@
+"""The saved searches of an open library in memory, kept in step with those that are stored."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from opsin.catalogue import saved
+from opsin.catalogue.saved import SavedRow
+from opsin.fusion.cutoff import Background
+from opsin.services.comparing import Known, Table
+from opsin.services.filters import check_of, parse
+from opsin.services.search import kinds_of, labels_named
+from opsin.services.searches import parts_of, texts_of
+from opsin.services.workspace import Workspace
+
+
+class Matcher:
+    """Compares new pictures with the saved searches of one library, which are read when they are first needed."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+        self.changing = threading.Lock()
+        """Held by who stores a change of one and then says so, so that two changes come in their order."""
+        self._lock = threading.Lock()
+        self._known: dict[str, Known] | None = None
+        self._table: Table | None = None
+
+    def forget(self) -> None:
+        """Read them anew when they are needed: what their words mean may have changed."""
+        with self._lock:
+            self._known = self._table = None
+
+    def put(self, row: SavedRow) -> None:
+        """Take a saved search that was stored; it takes the place of the former of its id."""
+        with self._lock:
+            if self._known is not None:
+                self._known |= self._read([row])
+                self._table = None
+
+    def drop(self, identity: str) -> None:
+        """Leave out a saved search that was deleted."""
+        with self._lock:
+            if self._known is not None:
+                self._known.pop(identity, None)
+                self._table = None
+
+    def table(self) -> Table:
+        """Return all saved searches, ready to be compared with. What is not read yet is read, which may load the encoder."""
+        with self._lock:
+            if self._known is None:
+                with self._workspace.catalogue.read() as connection:
+                    rows = saved.every(connection)
+                self._known = self._read(rows)
+            if self._table is None:
+                self._table = Table.of(list(self._known.values()))
+            return self._table
+
+    def _read(self, rows: Sequence[SavedRow]) -> dict[str, Known]:
+        """Work out how pictures are compared with these."""
+        if not rows:
+            return {}
+        queries = [np.frombuffer(row.vector, "<f4") for row in rows]
+        parts = [parts_of(row) for row in rows]
+        background = Background.of(self._workspace.ready().encoder.background())
+        scale = background.scale(np.stack(queries), [kinds_of(each) for each in parts])
+        least = scale.least(np.array([row.cutoff for row in rows], np.float32))
+        label_of = self._workspace.meaning.label_of
+        return {
+            row.id: Known(
+                id=row.id,
+                name=row.name,
+                conditions=row.conditions,
+                checks=tuple(check_of(parse(each, label_of)) for each in texts_of(row)),
+                names=labels_named(self._workspace, parts[place]),
+                query=queries[place],
+                scale=scale.at(np.array([place])),
+                least=float(least[place]),
+            )
+            for place, row in enumerate(rows)
+        }
