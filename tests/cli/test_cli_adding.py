@@ -16,7 +16,7 @@ import pytest
 
 from opsin.cli import adding
 from opsin.library import Added
-from opsin.testing import jpeg_bytes, make_picture
+from opsin.testing import jpeg_bytes, make_picture, png_bytes
 
 OPSIN = [sys.executable, "-c", "from opsin.cli import main; main()"]
 Run = Callable[..., Any]
@@ -181,3 +181,30 @@ def test_a_limit_on_the_size_of_files_is_one_line_and_status_4(home: Path, photo
     assert ran.status == 4
     assert "ulimit -a" in ran.err
     assert len(ran.err.strip().splitlines()) == 1
+
+
+def test_after_the_first_twenty_pictures_it_says_once_that_there_are_more(home: Path, tmp_path: Path, run: Run) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for number in range(23):
+        (folder / f"{number:02}.png").write_bytes(png_bytes(make_picture("red", "square", 16 + number)))
+    lines = run("add", folder).out.splitlines()
+    assert len(lines) == 22
+    assert [line for line in lines if "-v names all" in line] == [lines[20]]
+    assert lines[21].startswith("23 pictures in")
+    assert len(run("add", folder, "-v").out.splitlines()) == 24
+    assert run("add", folder, "-q").out.startswith("23 pictures in")
+
+
+@pytest.mark.parametrize("command", ["add", "tag"])
+def test_a_folder_without_a_picture_prints_nothing_but_json_where_json_is_wanted(
+    command: str, home: Path, tmp_path: Path, run: Run
+) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    assert run(command, folder) == (1, "", "No picture was found there.\n")
+    assert run(command, folder, "--json") == (1, "", "")
+    (folder / "notes.txt").write_text("no picture", "utf-8")
+    ran = run(command, folder, "--json")
+    assert (ran.status, ran.err) == (1, "")
+    assert [entry["status"] for entry in ran.lines] == ["left_out"]

@@ -81,3 +81,16 @@ def test_an_import_that_is_killed_keeps_whole_pages_and_goes_on_when_done_again(
         assert len({tag.label for asset in library.list() for tag in asset.tags if tag.by == "person"}) == 1100
         assert library.get(names[1099 % 6]).caption == "line 1099"
         assert not library.index.verify()
+
+
+def test_a_file_of_something_else_is_told_of_in_a_few_lines(
+    home: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"\xff\xd8\xff\n" * 300)
+    ran = run("import", tmp_path / "photo.jpg")
+    assert (ran.status, ran.out) == (1, "300 records: 300 broken.\n")
+    assert len(ran.err.splitlines()) == 21
+    assert "--json tells of each" in ran.err.splitlines()[-1]
+    assert len(run("import", tmp_path / "photo.jpg", "--json").lines) == 300
+    (tmp_path / "empty").touch()
+    assert run("import", tmp_path / "empty").out == "No record.\n"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from opsin.cli.listed import listed
-from opsin.cli.output import counted, emit, printable, progress, tag_changes, tag_line
+from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_changes, tag_line
 from opsin.cli.shared import json_option, library_option, open_library, say_meanings, where_option
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ def add(
         counts = follow(library, pictures, show, options)
     show.end(counts)
     if not counts:
-        click.echo(_NOTHING, err=True)
+        if not as_json:
+            click.echo(_NOTHING, err=True)
         return 1
     if counts["failed"]:
         return 5
@@ -119,20 +120,16 @@ class Lines:
     def __init__(self, *, quiet: bool, verbose: bool) -> None:
         self.begun = 0.0
         self._verbose = verbose
-        self._left = 0 if quiet else _SHOWN
+        self._quiet = quiet and not verbose
+        self._few = Few(_SHOWN, "... and more; -v names all, and problems are always told.", every=verbose)
         self._skipped = _Skipped()
 
     def one(self, added: Added) -> None:
         if added.problem is not None:
             click.secho(f"{printable(added.source)}: {added.problem.message}", fg="yellow", err=True)
-        elif (added.asset is not None or added.status != "unchanged" or self._verbose) and self._line():
+        elif not self._quiet and (added.asset is not None or added.status != "unchanged" or self._verbose):
             said = added.status if added.asset is None else tag_line(added.asset.tags) or "no tag"
-            click.echo(f"{printable(added.source)}: {said}")
-
-    def _line(self) -> bool:
-        """Whether one more line is wanted."""
-        self._left -= 1
-        return self._verbose or self._left >= 0
+            self._few.line(f"{printable(added.source)}: {said}")
 
     def left_out(self, found: LeftOut) -> None:
         self._skipped.add(found)
@@ -147,7 +144,7 @@ class Lines:
             if counts["unreachable"]:
                 parts.append(f"{counted(counts['unreachable'], 'folder')} out of reach")
             rate = f" ({done / seconds:.0f}/s)" if done > _SHOWN else ""
-            click.echo(f"{counted(done, 'picture')} in {seconds:.1f} s{rate}: {', '.join(parts)}.")
+            say(f"{counted(done, 'picture')} in {seconds:.1f} s{rate}: {', '.join(parts)}.")
         if self._skipped.counts:
             more = "; -v names all" if self._skipped.more and not self._verbose else ""
             click.echo(f"Left out: {self._skipped}{more}.")
@@ -192,7 +189,12 @@ def tag(
 
     status, skipped, seen = 0, _Skipped(), False
     outcomes = opsin.analyse(
-        *pictures, path=root, encoder=encoder, auto_tag=auto_tag, listed=listed(), left_out=skipped.add
+        *pictures,
+        path=root,
+        encoder=encoder,
+        auto_tag=auto_tag,
+        listed=listed(),
+        left_out=JsonLines().left_out if as_json else skipped.add,
     )
     for told in outcomes:
         seen = True
@@ -204,10 +206,9 @@ def tag(
             click.echo(f"{printable(told.source)}: {tag_line(told.tags) or 'no tag'}")
         if told.problem is not None:
             status = max(status, 5 if told.status == "failed" else 3)
-    if not seen:
+    if not seen and not as_json:
         click.echo(_NOTHING + (f" Left out: {skipped}." if skipped.counts else ""), err=True)
-        return 1
-    return status
+    return status if seen else 1
 
 
 @click.command()
@@ -238,7 +239,7 @@ def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
         done = library.reanalyse(plan, progress=show)
     if not as_json:
         asked = f"{counted(done.contents, 'picture')} asked about again ({done.opened or 'none'} opened)"
-        click.echo(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
+        say(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
     return 3 if done.problems else 0
 
 

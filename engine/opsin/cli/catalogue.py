@@ -38,7 +38,7 @@ def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json:
     if not rows:
         click.echo("No picture fits.", err=True)
         return 1
-    table(("picture", "size", "format", "tags", "id"), rows, right=("size",))
+    table(("picture", "size", "format", "tags", "id"), rows, right=("size",), whole=("size", "format", "id"))
     return 0
 
 
@@ -92,7 +92,7 @@ def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
         for entry in found:
             emit(entry)
         return
-    table(("tag", "name", "pictures"), [(t.label, t.name, t.count) for t in found], right=("pictures",))
+    table(("tag", "name", "pictures"), [(t.label, t.name, t.count) for t in found], right=("pictures",), whole=("tag",))
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from opsin.cli.output import counted, emit, printable
+from opsin.cli.output import counted, emit, printable, say
 from opsin.cli.shared import json_option, library_option
 
 _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("PROBLEM", "red")}
@@ -36,7 +36,7 @@ def doctor(root: Path | None, quick: bool, as_json: bool) -> int:
         if finding.remedy:
             click.echo(f"{'':<21} to do: {printable(finding.remedy)}")
     if not as_json:
-        click.echo(f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
+        say(f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}.")
     return 1 if problems else 0
 
 

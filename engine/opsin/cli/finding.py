@@ -80,7 +80,7 @@ def show_page(page: Page) -> None:
         (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:18])
         for hit in page.hits
     ]
-    table(("score", "picture", "tags", "id"), rows, right=("score",))
+    table(("score", "picture", "tags", "id"), rows, right=("score",), whole=("score", "id"))
     if page.cursor:
         click.echo(f"More: --cursor {page.cursor}")
 

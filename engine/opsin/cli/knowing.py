@@ -52,7 +52,7 @@ def _list(root: Path | None, *, as_json: bool) -> None:
         ("encoder", "here", "size", "speed here", "licence", "languages", "summary"),
         rows,
         right=("size", "speed here"),
-        whole=("encoder", "size", "speed here"),
+        whole=("encoder", "here", "size", "speed here"),
     )
     if unmeasured := [card.name for card in cards if card.installed and card.speed is None]:
         click.echo(f"`opsin encoders measure {unmeasured[0]}` measures how fast that is here.")

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from opsin.cli.output import counted, emit, printable, progress
+from opsin.cli.output import Few, counted, emit, printable, progress, say
 from opsin.cli.shared import json_option, library_option, open_library, where_option
 
 if TYPE_CHECKING:
     from opsin.library import ImportCounts, Imported, Sidecar, SidecarCounts
 
+_SHOWN = 20
 _SIDECARS = {
     "written": "written",
     "merged": "merged",
@@ -115,21 +116,19 @@ def import_(file: BinaryIO, root: Path | None, as_json: bool) -> int:
     """
     with open_library(root) as library, progress(show=not as_json) as bar:
         task = bar.add_task("Importing", total=None, rate="")
+        few = Few(_SHOWN, "... and more lines like these; --json tells of each.")
 
         def show(entry: Imported) -> None:
             bar.advance(task)
             if as_json:
                 emit(entry)
             elif entry.reason:
-                click.secho(
-                    f"line {entry.line}: {printable(entry.location)}{': ' if entry.location else ''}{entry.reason}",
-                    fg="yellow",
-                    err=True,
-                )
+                where = f"line {entry.line}: {printable(entry.location)}{': ' if entry.location else ''}"
+                few.line(where + entry.reason, problem=True)
 
         counts = library.import_records(file, progress=show)
     if not as_json:
-        click.echo(f"{counted(counts.total, 'record')}{': ' if counts.total else ''}{_counted(counts, _IMPORTED)}.")
+        say(f"{counted(counts.total, 'record')}{': ' if counts.total else ''}{_counted(counts, _IMPORTED)}.")
     return 1 if counts.unmatched or counts.broken else 0
 
 

@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from opsin.model import Tag
 
 
+_READABLE = 16
+"""Cells: narrower columns of words cannot be read."""
+_ENDLESS = 1_000_000
+
+
 def emit(value: Any) -> None:
     """Print a value as one line of JSON."""
     click.echo(msgspec.json.encode(value).decode())
@@ -27,18 +32,45 @@ def table(
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
 ) -> None:
-    """Print rows under a heading; columns named in ``right`` are aligned right, those in ``whole`` are never broken."""
+    """Print rows under a heading; columns named in ``right`` are aligned right, those in ``whole`` are never broken.
+
+    A terminal too narrow for that shows one field a line instead, so that nothing is cut off. What is no terminal gets
+    one line a row, however long.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
+    cells = [[printable(str(cell)) for cell in row] for row in rows]
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
+    needed = 2 * (len(columns) - 1)
+    for place, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        made.add_row(*(Text(printable(str(cell))) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(made)
+        longest = max(map(cell_len, [column, *(row[place] for row in cells)]))
+        needed += longest if column in whole else min(longest, _READABLE)
+    if needed > console.width:
+        _fields(columns, cells)
+        return
+    for row in cells:
+        made.add_row(*map(Text, row))
+    with console.capture() as shown:
+        console.print(made)
+    for line in shown.get().splitlines():
+        click.echo(line.rstrip())
+
+
+def _fields(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print each row as lines of a heading and a value, and an empty line between two rows."""
+    width = max(map(len, columns))
+    for number, row in enumerate(rows):
+        if number:
+            click.echo()
+        for column, cell in zip(columns, row, strict=True):
+            if cell:
+                click.echo(f"{column:<{width}}  {cell}")
 
 
 def tag_line(tags: Iterable[Tag]) -> str:
@@ -55,6 +87,26 @@ def printable(text: str) -> str:
 def counted(count: int, noun: str) -> str:
     """Return a number with its noun: ``1 problem``, ``2 problems``, ``no tag``."""
     return f"{count:,} {noun}s" if count > 1 else f"{'1' if count else 'no'} {noun}"
+
+
+def say(sentence: str) -> None:
+    """Print a sentence that may begin with a number in words: it begins with a capital."""
+    click.echo(sentence[:1].upper() + sentence[1:])
+
+
+class Few:
+    """Lets the first of many lines through, and says once that there are more."""
+
+    def __init__(self, most: int, more: str, *, every: bool = False) -> None:
+        self._left, self._more, self._every = most, more, every
+
+    def line(self, text: str, *, problem: bool = False) -> None:
+        """Print a line, on standard error where it tells of a ``problem``, unless there were enough."""
+        self._left -= 1
+        if self._every or self._left >= 0:
+            click.secho(text, fg="yellow" if problem else None, err=problem)
+        elif self._left == -1:
+            click.echo(self._more, err=problem)
 
 
 def tag_changes(came: int, went: int) -> str:

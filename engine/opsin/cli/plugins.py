@@ -44,7 +44,7 @@ def _list(root: Path | None, *, as_json: bool) -> None:
         (plugin.name, plugin.state, f"{plugin.distribution} {plugin.version}".strip(), plugin.reason or plugin.summary)
         for plugin in found
     ]
-    table(("plugin", "state", "from", "summary"), rows)
+    table(("plugin", "state", "from", "summary"), rows, whole=("plugin", "state"))
 
 
 @plugins.command()

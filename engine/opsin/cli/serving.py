@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import emit, table
-from opsin.cli.shared import json_option, library_option, open_library
+from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
 
 if TYPE_CHECKING:
     from opsin.library import Library, Scope
@@ -103,6 +103,7 @@ def _opened(root: Path | None, *, make: bool) -> Library:
 
 
 @click.group()
+@options_before_a_command
 def keys() -> None:
     """Make, list and revoke the keys of the service."""
 

@@ -66,7 +66,7 @@ def list_(root: Path | None, shipped: bool, as_json: bool) -> None:
         (each.name + ("" if used else "  (not in use)"), len(each.labels), each.revision, each.summary)
         for each, used in found
     ]
-    table(("vocabulary", "labels", "revision", "summary"), rows, right=("labels",))
+    table(("vocabulary", "labels", "revision", "summary"), rows, right=("labels",), whole=("vocabulary", "revision"))
 
 
 @vocabulary.command()
@@ -87,7 +87,7 @@ def show(name: str, label: str | None, root: Path | None, as_json: bool) -> None
             return
         click.echo(f"{found.name}, revision {found.revision}, {len(found.labels)} labels. {found.summary}".rstrip())
         rows = [(each.id, each.text, ", ".join(each.parents), ", ".join(each.synonyms)) for each in found.labels]
-        table(("label", "name", "parents", "synonyms"), rows)
+        table(("label", "name", "parents", "synonyms"), rows, whole=("label",))
         return
     entry = found.by_id.get(label_id(label))
     if entry is None:

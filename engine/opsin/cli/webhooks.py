@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from opsin.cli.output import emit, table
-from opsin.cli.shared import json_option, library_option, open_library
+from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
 
 if TYPE_CHECKING:
     from opsin.library import Webhook
@@ -23,6 +23,7 @@ _events_option = click.option(
 
 
 @click.group()
+@options_before_a_command
 def webhooks() -> None:
     """Make, list and change webhooks: addresses that are told of what happens while `opsin serve` runs."""
 
