@@ -160,3 +160,30 @@ def test_a_reader_finds_tags_by_the_rules_of_now_and_works_them_out_only_for_wor
         assert not caplog.records
         assert all(hit.tag is None for hit in reader.search("red", everything=True).hits)
         assert caplog.records
+
+
+def test_a_reader_works_outdated_tags_out_once_until_somebody_writes(make_library: MakeLibrary, photos: Path) -> None:
+    library = make_library()
+    library.add(photos)
+    path = library.path
+    library.close()
+    settings = path / "opsin.toml"
+    settings.write_text(settings.read_text("utf-8") + "\n[tags.labels]\ngreen = 1.0\n", "utf-8")
+
+    def asked_for_all(reader: opsin.Library) -> tuple[bool, list[str]]:
+        with Counted(reader) as counted:
+            hits = [hit.asset.name for hit in reader.search("red").hits if hit.tag == "red"]
+        return any("FROM asset" in statement and "LIMIT" in statement for statement in counted.statements), hits
+
+    with opsin.open(path, readonly=True) as reader:
+        worked_out, before = asked_for_all(reader)
+        assert worked_out
+        assert before
+        assert asked_for_all(reader) == (False, before)
+        settings.write_text(settings.read_text("utf-8").replace("green = 1.0", "green = 0.9"), "utf-8")
+        with opsin.open(path) as owner:
+            owner.tag("blue-circle.jpg", add=["red"])
+        worked_out, after = asked_for_all(reader)
+        assert worked_out
+        assert sorted(after) == sorted([*before, "blue-circle.jpg"])
+        assert asked_for_all(reader) == (False, after)

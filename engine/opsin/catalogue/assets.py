@@ -101,7 +101,7 @@ def select_assets(*, deleted: bool = False) -> Select[Any]:
 
 def asset_of(row: Row[Any]) -> AssetRow:
     """Return an asset as :func:`select_assets` finds it."""
-    return AssetRow(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+    return AssetRow(**dict(zip(AssetRow.__struct_fields__, row, strict=True)))
 
 
 def add(connection: Connection, new: Sequence[tuple[int, NewAsset]]) -> list[int]:

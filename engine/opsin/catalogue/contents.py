@@ -125,6 +125,11 @@ _REPORTS = (
 """Made once, as making it costs more than asking it."""
 
 
+_FRAMES = select(embedding.c.row, embedding.c.content_id, embedding.c.frame).where(
+    embedding.c.row.in_(bindparam("rows", expanding=True))
+)
+
+
 def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[Report]]:
     """Return the reports of each content, ordered by categorizer."""
     found: dict[int, list[Report]] = {number: [] for number in ids}
@@ -207,8 +212,9 @@ def frames_of(connection: Connection, rows: Collection[int]) -> dict[int, tuple[
     """Return for embedding rows their content id and the number of the frame in the file."""
     found: dict[int, tuple[int, int]] = {}
     for page in pages(sorted(rows)):
-        query = select(embedding.c.row, embedding.c.content_id, embedding.c.frame).where(embedding.c.row.in_(page))
-        found.update((row, (content_id, frame)) for row, content_id, frame in connection.execute(query))
+        found.update(
+            (row, (content_id, frame)) for row, content_id, frame in connection.execute(_FRAMES, {"rows": page})
+        )
     return found
 
 

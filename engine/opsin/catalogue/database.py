@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy import Connection, Engine, bindparam, inspect, select, text
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.tables import meta
@@ -37,6 +37,7 @@ class Catalogue:
         self._closed = False
         self._engine: Engine = sqlite.connect(path, readonly=readonly)
         self._reader = self._engine.execution_options(opsin_reads_only=True)
+        self._watch = sqlite.Watch(self._engine)
         try:
             self._prepare()
         except BaseException:
@@ -86,9 +87,19 @@ class Catalogue:
         with sqlite.failures(self.path):
             sqlite.cut_journal(self._reader)
 
+    def version(self) -> int:
+        """Return a number that changes with every commit, of this process or of another; it counts from no fixed start.
+
+        :raises LibraryError: where the disk does not answer.
+        """
+        self._require_open()
+        with sqlite.failures(self.path):
+            return self._watch.version()
+
     def close(self) -> None:
         """Give the connections back; whoever comes later is told so."""
         self._closed = True
+        self._watch.close()
         self._engine.dispose()
 
     def _require_open(self) -> None:
@@ -116,9 +127,12 @@ def migrate(engine: Engine, path: Path) -> None:
             raise LibraryError(msg) from error
 
 
+_META = select(meta.c.value).where(meta.c.key == bindparam("key"))
+
+
 def get_meta(connection: Connection, key: str) -> str | None:
     """Return the value stored under ``key``, else None."""
-    return connection.execute(select(meta.c.value).where(meta.c.key == key)).scalar()
+    return connection.execute(_META, {"key": key}).scalar()
 
 
 def set_meta(connection: Connection, key: str, value: str) -> None:

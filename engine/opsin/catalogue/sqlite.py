@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, QueuePool, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, Table, create_engine, event, text
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
@@ -87,6 +88,34 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
 
 def _reads_only(connection: Connection) -> bool:
     return bool(connection.get_execution_options().get("opsin_reads_only"))
+
+
+class Watch:
+    """Tells whether another connection committed since it was last asked; safe to ask from several threads."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._connection: PoolProxiedConnection | None = None
+
+    def version(self) -> int:
+        """Return a number that changes with every commit of another connection, of this process or of another.
+
+        It means something only beside other answers of this object (https://sqlite.org/pragma.html#pragma_data_version).
+        """
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._engine.raw_connection()
+            with closing(self._connection.cursor()) as cursor:
+                cursor.execute("PRAGMA data_version")
+                (number,) = cursor.fetchall()[0]
+                return int(number)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
 
 
 def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 
 from pyroaring import BitMap
-from sqlalchemy import Connection, delete, select, tuple_
+from sqlalchemy import Connection, Integer, bindparam, delete, func, select, tuple_
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.database import get_meta, set_meta
-from opsin.catalogue.tables import tag_bitmap
+from opsin.catalogue.tables import meta, tag_bitmap
 
 _CHUNK_BITS = 16
 _GENERATION = "tag_generation"
@@ -18,6 +18,12 @@ _RULES = "tag_rules"
 _PAGE = 300
 
 _Chunks = dict[tuple[str, int], BitMap]
+
+_IN_FORCE = select(meta.c.value.cast(Integer)).where(meta.c.key == _GENERATION).scalar_subquery()
+_ROWS_WITH = select(tag_bitmap.c.label, tag_bitmap.c.bits).where(
+    tag_bitmap.c.generation == func.coalesce(_IN_FORCE, 0), tag_bitmap.c.label.in_(bindparam("labels", expanding=True))
+)
+"""Made once, as making it costs more than asking it."""
 
 
 def generation(connection: Connection) -> int:
@@ -85,10 +91,7 @@ def replace(connection: Connection, tags: Mapping[str, BitMap], rules: str) -> N
 def rows_with(connection: Connection, labels: Collection[str]) -> dict[str, BitMap]:
     """Return for each of these labels the rows of the assets that have it."""
     found = {label: BitMap() for label in labels}
-    query = select(tag_bitmap.c.label, tag_bitmap.c.bits).where(
-        tag_bitmap.c.generation == generation(connection), tag_bitmap.c.label.in_(sorted(found))
-    )
-    for label, bits in connection.execute(query):
+    for label, bits in connection.execute(_ROWS_WITH, {"labels": sorted(found)}):
         found[label] |= BitMap.deserialize(bits)
     return found
 

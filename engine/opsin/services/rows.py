@@ -1,8 +1,10 @@
-"""Which assets there are, and the rows of their contents' vectors: kept in memory, brought up to date before each use."""
+"""Which assets there are, the rows of their contents' vectors, and of tags that nobody could store: kept in memory."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,14 @@ from pyroaring import BitMap
 from sqlalchemy import Connection
 
 from opsin.catalogue import assets, contents
+
+
+class WorkedOut(NamedTuple):
+    """The rows of every tag, where a library that is only read has stored outdated ones, for one state of it."""
+
+    version: int
+    rules: str
+    rows: Mapping[str, BitMap]
 
 
 class Rows:

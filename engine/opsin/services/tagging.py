@@ -19,6 +19,7 @@ from opsin.catalogue.assets import AssetRow
 from opsin.fusion import fuse
 from opsin.fusion import tags as tags_from
 from opsin.model import Report, Tag
+from opsin.services.rows import WorkedOut
 from opsin.services.workspace import Workspace
 
 _log = logging.getLogger(__name__)
@@ -68,7 +69,7 @@ def rows_with(workspace: Workspace, labels: Collection[str]) -> dict[str, BitMap
         return tags.rows_with(connection, labels)
 
 
-def all_rows(workspace: Workspace) -> dict[str, BitMap]:
+def all_rows(workspace: Workspace) -> Mapping[str, BitMap]:
     """Return every label that an asset has, with the rows of those that have it."""
     if (fresh := renew(workspace)) is not None:
         return fresh
@@ -76,24 +77,30 @@ def all_rows(workspace: Workspace) -> dict[str, BitMap]:
         return tags.all_rows(connection)
 
 
-def renew(workspace: Workspace) -> dict[str, BitMap] | None:
+def renew(workspace: Workspace) -> Mapping[str, BitMap] | None:
     """Make the stored tags again where they follow from other rules than the present ones.
 
-    Where the library is open for reading only, they are returned instead of stored; otherwise None.
+    Where the library is open for reading only, they are returned instead of stored, and kept until somebody writes;
+    otherwise None.
     """
+    rules = workspace.meaning.rules
     with workspace.catalogue.read() as connection:
-        if tags.rules(connection) == workspace.meaning.rules:
+        if tags.rules(connection) == rules:
             return None
-        if workspace.readonly:
-            found = computed(workspace, connection)
-            if found:
-                _log.warning(
-                    "settings or vocabularies changed since the tags were stored: they were worked out for this call "
-                    "alone, `opsin index rebuild` stores them"
-                )
-            return found
-    rebuild_tags(workspace)
-    return None
+    if not workspace.readonly:
+        rebuild_tags(workspace)
+        return None
+    version = workspace.catalogue.version()  # before anything is read: what is committed meanwhile is read again
+    kept = workspace.worked_out
+    if kept is None or (kept.version, kept.rules) != (version, rules):
+        with workspace.catalogue.read() as connection:
+            kept = workspace.worked_out = WorkedOut(version, rules, computed(workspace, connection))
+        if kept.rows:
+            _log.warning(
+                "settings or vocabularies changed since the tags were stored: they were worked out for this process "
+                "alone, `opsin index rebuild` stores them"
+            )
+    return kept.rows
 
 
 def rebuild_tags(workspace: Workspace) -> None:

@@ -19,7 +19,7 @@ from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
 from opsin.services.outbox import Outbox
-from opsin.services.rows import Rows
+from opsin.services.rows import Rows, WorkedOut
 from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Workspace:
         self.blobs = Blobs(self.layout.blobs)
         self.rows = Rows()
         self.outbox = Outbox(self.catalogue)
+        self.worked_out: WorkedOut | None = None
         self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)
 
     @property
