@@ -5,21 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
 
-from litestar import Litestar, Request, Router
+from litestar import Litestar
 from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders, State
 from litestar.di import Provide
-from litestar.exceptions import NotFoundException
-from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import Message, Scope
 
 from opsin.library import Library
-from opsin.version import VERSION
-from opsin.web.access import OPEN, Door, Gate
+from opsin.web.access import Door, Gate
 from opsin.web.analysis import AnalysisController
 from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
@@ -28,6 +22,7 @@ from opsin.web.duplicates import DuplicatesController
 from opsin.web.health import HealthController
 from opsin.web.keys import KeysController
 from opsin.web.logs import log_request
+from opsin.web.openapi import openapi
 from opsin.web.problems import answer
 from opsin.web.reception import Reception
 from opsin.web.repeats import Repeats
@@ -72,7 +67,7 @@ def create_app(library: Library) -> Reception:
         exception_handlers={Exception: answer},
         lifespan=[serving],
         logging_config=None,
-        openapi_config=_openapi(),
+        openapi_config=openapi(),
         request_max_body_size=serve.max_body,
         state=State({"service": service}),
     )
@@ -97,12 +92,6 @@ def _cors(origins: Sequence[str]) -> CORSConfig:
     )
 
 
-def _only_the_schema(request: Request[Any, Any, Any]) -> None:
-    """Litestar answers what lies below the schema's address with a page of HTML of its own."""
-    if request.path_params:
-        raise NotFoundException
-
-
 async def _say_all_methods(message: Message, scope: Scope) -> None:
     """Litestar 2.25 answers OPTIONS with the methods of the handler that it met first."""
     if message["type"] == "http.response.start" and scope.get("method") == "OPTIONS" and "path_template" in scope:
@@ -111,23 +100,3 @@ async def _say_all_methods(message: Message, scope: Scope) -> None:
         MutableScopeHeaders.from_message(message)["Allow"] = ", ".join(
             sorted(methods | {"HEAD"} if "GET" in methods else methods)
         )
-
-
-def _openapi() -> OpenAPIConfig:
-    return OpenAPIConfig(
-        title="Opsin",
-        version=VERSION,
-        description="Tags pictures and finds them again by what they show.",
-        components=Components(
-            security_schemes={
-                "bearer": SecurityScheme(type="http", scheme="bearer", description="A key of `opsin keys create`"),
-                "key": SecurityScheme(type="apiKey", name="X-Api-Key", security_scheme_in="header"),
-            }
-        ),
-        security=[{"bearer": []}, {"key": []}],
-        openapi_router=Router(
-            "/v1/openapi.json", route_handlers=[], opt=OPEN, before_request=_only_the_schema, include_in_schema=False
-        ),
-        render_plugins=[JsonRenderPlugin(path="/")],
-        use_handler_docstrings=True,
-    )

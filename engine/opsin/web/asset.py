@@ -124,14 +124,14 @@ class AssetController(Controller):
         """Attach and remove tags as a person: this outlives every re-analysis."""
         return await service.run(lambda: service.library.tag(str(asset_id), add=data.add, remove=data.remove))
 
-    @get("/original", media_type="application/octet-stream", responses=_PROBLEMS)
+    @get("/original", media_type="image/*", responses=_PROBLEMS)
     async def original(self, request: AnyRequest, service: NamedDependency[Service], asset_id: Id) -> Response[bytes]:
         """Return the picture's own bytes, with all that its file says of itself."""
         asset = await service.run(lambda: service.library.get(str(asset_id)))
         media = _TYPES.get(asset.format, "application/octet-stream")
         return await _picture(request, service, asset.sha256, media, lambda: service.library.original(asset.id))
 
-    @get("/preview", media_type="image/webp", responses=_PROBLEMS)
+    @get("/preview", media_type="image/*", responses=_PROBLEMS)
     async def preview(
         self,
         request: AnyRequest,

@@ -208,12 +208,8 @@ class PicturesOperation(Operation):
             description="One picture or several: as a form, as the bytes themselves, as data URIs or as addresses",
             required=True,
             content={
-                "multipart/form-data": OpenAPIMediaType(
-                    schema=Schema(type=OpenAPIType.OBJECT, properties={**files, **named, **said})
-                ),
-                "application/json": OpenAPIMediaType(
-                    schema=Schema(type=OpenAPIType.OBJECT, properties={**some, **named, **said})
-                ),
+                "multipart/form-data": OpenAPIMediaType(schema=_one_at_least({**files, **some, **named}, said)),
+                "application/json": OpenAPIMediaType(schema=_one_at_least({**some, **named}, said)),
                 "image/*": OpenAPIMediaType(schema=binary),
             },
         )
@@ -224,3 +220,11 @@ class PicturesOperation(Operation):
             type=OpenAPIType.NUMBER, minimum=0, maximum=1, description="The score a label must pass to be a tag"
         )
         return {"auto_tag": share}
+
+
+def _one_at_least(pictures: Mapping[str, Schema], said: Mapping[str, Schema]) -> Schema:
+    return Schema(
+        type=OpenAPIType.OBJECT,
+        properties={**pictures, **said},
+        any_of=[Schema(required=[name]) for name in pictures],
+    )

@@ -41,6 +41,7 @@ class HealthController(Controller):
     path = "/v1"
     tags = ["health"]  # noqa: RUF012  Litestar's way to say it
     opt = OPEN
+    security = [{}]  # noqa: RUF012
 
     @get("/health/live", sync_to_thread=False)
     def live(self) -> Live:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 from litestar import Controller, Response, delete, get, post
 from litestar.di import NamedDependency
@@ -16,7 +18,7 @@ from opsin.web.service import Service
 class NewKeyRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whom the key is for, and what it allows."""
 
-    name: str
+    name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     scope: Scope = "read"
 
 

@@ -21,6 +21,8 @@ from opsin.web.asked import asked_of
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 2
 """Seconds after which it makes sense to ask again where a plugin or the service is busy."""
+_LONGEST = 1000
+"""Characters of a detail: what was asked is quoted in it, and may be a megabyte; the advice stands at the end."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,7 +78,7 @@ def details(kind: type[OpsinError], message: str, *, limit: str | None = None) -
         title=kind.title,
         status=kind.http_status,
         code=kind.code,
-        detail=message,
+        detail=message if len(message) <= _LONGEST else f"{message[:300]} [...] {message[-600:]}",
         limit=limit,
     )
 
