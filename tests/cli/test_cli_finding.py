@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from opsin.cli.finding import weighted
 from opsin.errors import UsageError
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Run
 
 
 @pytest.mark.parametrize(
@@ -43,3 +47,15 @@ def test_a_file_whose_name_has_a_colon_is_meant_where_it_is_there(
     for name in ("x.jpg:abc", "x.jpg:2"):
         Path(name).write_bytes(b"")
         assert weighted(name) == (name, 1.0)
+
+
+def test_nothing_matches_by_a_rule_that_was_not_measured_for_the_encoder_says_so(
+    run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsin.services.unmeasured.LEAST", 5)
+    found = run("search", "something so red")
+    assert (found.status, found.err) == (0, "")
+    missing = run("search", "something so purple")
+    assert (missing.status, missing.out) == (1, "")
+    assert missing.err.startswith("Nothing matches (the nearest scores 0.")
+    assert "not measured for this encoder" in missing.err

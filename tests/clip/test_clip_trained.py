@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import opsin
 from opsin import Encoder, Frame
 from opsin.errors import PluginUnavailable
+from opsin.fusion.rare import RARE, Bar
 from opsin.host.context import HostContext
 from opsin.settings import HostSettings
 from opsin.testing import EncoderContract
@@ -91,6 +92,24 @@ def test_opsin_finds_what_was_never_seen_together_by_text_and_by_example(tiny: P
             image.save(data, "PNG")
             by_example += [found == (colour, shape) for found in best(2, like=(data.getvalue(),))]
         assert np.mean(by_example) >= 0.75
+
+
+def test_in_libraries_of_any_kind_what_is_shown_is_found_and_much_of_what_is_not_is_refused(encoder: Encoder) -> None:
+    """The bar of a search by words, for which this model has seen no rare thing either: it answers rather than refuses."""
+    shown = tiny_clip.pictures(tiny_clip.COMBINATIONS, EACH, seed=900)
+    vectors = embed(encoder, [image for image, _, _ in shown]).reshape(len(tiny_clip.COMBINATIONS), EACH, -1)
+    texts = encoder.encode_texts([tiny_clip.caption(*pair) for pair in tiny_clip.COMBINATIONS])
+    rare = encoder.encode_texts(RARE)
+    random = np.random.default_rng(0)
+    refused, answered = [], []
+    for size in (1, 2, 8, 32, 60) * 4:
+        order = random.permutation(len(texts))
+        library = vectors[order[:size]].reshape(size * EACH, -1)
+        found = (texts @ library.T).max(axis=1) >= Bar.of(rare, library).height
+        refused.append(np.mean(~found[order[:size]]))
+        answered.append(np.mean(found[order[size:]]))
+    assert np.mean(refused) < 0.05
+    assert np.mean(answered) < 0.65
 
 
 def test_a_named_architecture_with_a_checkpoint_file_is_the_same_model(

@@ -227,7 +227,7 @@ def test_the_scale_of_many_queries_says_what_each_search_says(rows: int) -> None
     background, queries = Background.of(vectors[:rows]), vectors[rows:]
     kinds: Sequence[set[str]] = [{"text"}, {"picture"}] * 10
     scale, near = background.scale(queries, kinds), random.uniform(-1, 1, 20).astype(np.float32)
-    alone = [background.scores(each, near[at : at + 1], kinds[at])[0] for at, each in enumerate(queries)]
+    alone = [background.scale(each[None], [kinds[at]]).scores(near[at : at + 1])[0] for at, each in enumerate(queries)]
     assert np.allclose(scale.scores(near), alone, atol=1e-5)
     least = scale.least(np.full(20, 0.7, np.float32))
     assert np.allclose(scale.scores(least), 0.7, atol=1e-3)

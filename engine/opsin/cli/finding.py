@@ -75,6 +75,8 @@ def show_page(page: Page) -> None:
     if not page.hits:
         near = "" if page.nearest is None else f" (the nearest scores {page.nearest:.2f}, a match 0.50; --all shows it)"
         click.echo(f"Nothing matches{near}.", err=True)
+        if page.cutoff == "rare things":
+            click.echo("That is a general rule, which was not measured for this encoder (docs/search.md).", err=True)
         return
     rows = [
         (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:18])

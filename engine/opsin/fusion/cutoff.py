@@ -13,6 +13,8 @@ from opsin.plugin.product import product
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from opsin.fusion.rare import Bar
+
     Vector = NDArray[np.float32]
 
 # From which margin on something matches, by the kind of query.
@@ -30,39 +32,43 @@ _LEAST_SPREAD = 1e-3
 class Scale(msgspec.Struct, frozen=True):
     """How similarities with n queries become scores: ``middle`` (n,) scores 0.5, and ``spread`` (n,) says how steeply.
 
-    Without a background nothing is known of what does not match (``bare``): then every score is at least 0.5.
+    Without a background nothing is known of what does not match: then ``bare`` (n,) is true and every score at least 0.5.
     """
 
     middle: NDArray[np.float32]
     spread: NDArray[np.float32]
-    bare: bool
+    bare: NDArray[np.bool_]
 
     def scores(self, similarities: Vector) -> Vector:
         """Return a score 0..1 for each query's similarity, float32 (n,); below 0.5 nothing matches."""
-        if self.bare:
-            return np.asarray(0.5 + np.clip(similarities, 0, 1) / 2, np.float32)
         height = SLOPE * (similarities - self.middle) / self.spread
-        return np.asarray(1 / (1 + np.exp(-np.clip(height, -60, 60))), np.float32)
+        above = 1 / (1 + np.exp(-np.clip(height, -60, 60)))
+        return np.asarray(np.where(self.bare, 0.5 + np.clip(similarities, 0, 1) / 2, above), np.float32)
 
     def least(self, scores: Vector) -> Vector:
         """Return the similarity from which on each query scores as ``scores`` (n,): -inf where all do, inf where none does."""
         wanted = np.asarray(scores, np.float32)
-        if self.bare:
-            return np.where(wanted > 0.5, 2 * wanted - 1, np.float32(-np.inf))
         with np.errstate(divide="ignore"):
             height = np.log(wanted) - np.log1p(-wanted)
-        return np.asarray(self.middle + self.spread * height / SLOPE, np.float32)
+        bare = np.where(wanted > 0.5, 2 * wanted - 1, -np.inf)
+        return np.asarray(np.where(self.bare, bare, self.middle + self.spread * height / SLOPE), np.float32)
 
     @classmethod
     def joined(cls, scales: Sequence[Scale]) -> Scale:
         """Return the scale of the queries of all of these."""
         middle = [each.middle for each in scales] or [np.zeros(0, np.float32)]
         spread = [each.spread for each in scales] or [np.zeros(0, np.float32)]
-        return cls(np.concatenate(middle), np.concatenate(spread), bare=any(each.bare for each in scales))
+        bare = [each.bare for each in scales] or [np.zeros(0, np.bool_)]
+        return cls(np.concatenate(middle), np.concatenate(spread), np.concatenate(bare))
 
     def at(self, places: NDArray[np.intp]) -> Scale:
         """Return the scale of some of the queries."""
-        return Scale(self.middle[places], self.spread[places], self.bare)
+        return Scale(self.middle[places], self.spread[places], self.bare[places])
+
+    def barred(self, bar: Bar, words: NDArray[np.bool_]) -> Scale:
+        """Return the scale in which ``bar`` is the cut-off of the queries that are ``words`` (n,)."""
+        middle, spread = np.float32(bar.height), np.float32(bar.spread * SLOPE)
+        return Scale(np.where(words, middle, self.middle), np.where(words, spread, self.spread), self.bare & ~words)
 
 
 class Background(msgspec.Struct, frozen=True):
@@ -97,11 +103,8 @@ class Background(msgspec.Struct, frozen=True):
         """
         middle, spread, reach = self._statistics(queries)
         cuts = np.array([PICTURE_CUT if "picture" in each else TEXT_CUT for each in kinds], np.float32)
-        return Scale(middle + REACH * (reach - middle) + cuts * spread, spread, bare=not len(self.rows))
-
-    def scores(self, query: Vector, similarities: Vector, kinds: Collection[str]) -> Vector:
-        """Return a score 0..1 for each similarity with one query, float32 (n,): 0.5 at the cut-off, below it nothing matches."""
-        return self.scale(query[None], [kinds]).scores(similarities)
+        bare = np.full(len(queries), not len(self.rows))
+        return Scale(middle + REACH * (reach - middle) + cuts * spread, spread, bare)
 
     def _statistics(self, queries: NDArray[np.float32]) -> tuple[Vector, Vector, Vector]:
         """Return mean, standard deviation and reach of the background's similarities with each query, float32 (n,)."""

@@ -9,10 +9,10 @@ import numpy as np
 
 from opsin.catalogue import saved
 from opsin.catalogue.saved import SavedRow
-from opsin.fusion.cutoff import Background
+from opsin.fusion.rare import Bar
 from opsin.services.comparing import Known, Table
 from opsin.services.filters import check_of, parse
-from opsin.services.search import kinds_of, labels_named
+from opsin.services.search import labels_named, scale_of
 from opsin.services.searches import parts_of, texts_of
 from opsin.services.workspace import Workspace
 
@@ -27,6 +27,7 @@ class Matcher:
         self._lock = threading.Lock()
         self._known: dict[str, Known] | None = None
         self._table: Table | None = None
+        self._bar: Bar | None = None
 
     def forget(self) -> None:
         """Read them anew when they are needed: what their words mean may have changed."""
@@ -50,13 +51,18 @@ class Matcher:
     def table(self) -> Table:
         """Return all saved searches, ready to be compared with. What is not read yet is read, which may load the encoder."""
         with self._lock:
-            if self._known is None:
+            if self._known is None or (self._known and self._bar is not self._latest_bar()):
                 with self._workspace.catalogue.read() as connection:
                     rows = saved.every(connection)
-                self._known = self._read(rows)
+                self._bar = self._latest_bar() if rows else None
+                self._known, self._table = self._read(rows), None
             if self._table is None:
                 self._table = Table.of(list(self._known.values()))
             return self._table
+
+    def _latest_bar(self) -> Bar | None:
+        """Return the library's own cut-off, which moves as the library grows, where its encoder brings none."""
+        return self._workspace.unmeasured.bar(self._workspace.ready().encoder, self._workspace.index)
 
     def _read(self, rows: Sequence[SavedRow]) -> dict[str, Known]:
         """Work out how pictures are compared with these."""
@@ -64,8 +70,7 @@ class Matcher:
             return {}
         queries = [np.frombuffer(row.vector, "<f4") for row in rows]
         parts = [parts_of(row) for row in rows]
-        background = Background.of(self._workspace.ready().encoder.background())
-        scale = background.scale(np.stack(queries), [kinds_of(each) for each in parts])
+        scale = scale_of(self._workspace, np.stack(queries), parts)
         least = scale.least(np.array([row.cutoff for row in rows], np.float32))
         label_of = self._workspace.meaning.label_of
         return {

@@ -17,7 +17,7 @@ from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import embedding
 from opsin.errors import UnknownName, UsageError
-from opsin.fusion.cutoff import Background
+from opsin.fusion.cutoff import Background, Scale
 from opsin.services import checked
 from opsin.services.analyse import analyse
 from opsin.services.filters import Condition, rows_matching
@@ -71,11 +71,16 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
-    """Hits, best first. ``cursor`` continues, None at the end. ``nearest`` is the best score, also of what was cut off."""
+    """Hits, best first. ``cursor`` continues, None at the end. ``nearest`` is the best score, also of what was cut off.
+
+    ``cutoff`` says what the scores, and what was cut off, go by: the encoder's measured "background"; "rare things", a
+    rule for encoders that bring none, which nobody measured for this one; None where nothing was cut off.
+    """
 
     hits: tuple[Hit, ...]
     cursor: str | None
     nearest: float | None
+    cutoff: Literal["background", "rare things"] | None = None
 
 
 def search(workspace: Workspace, query: Query) -> Page:
@@ -107,8 +112,7 @@ def check(parts: Sequence[Part]) -> None:
 
 def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
     """Return the page of assets that fit ``query`` best, whose unit vector (dim,) is known already."""
-    background = Background.of(workspace.ready().encoder.background())
-    kinds = kinds_of(query.parts)
+    scale = scale_of(workspace, vector[None], [query.parts])
     seen = _read_cursor(query)
     end = seen + query.limit
     chosen = rows_matching(workspace, query.where) if query.where else None
@@ -116,7 +120,8 @@ def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
     tagged = tagged_rows(workspace, names, chosen) if names else BitMap()
     named = nearest_assets(workspace, vector, _window(end) + 1, within=tagged) if tagged else []
     found = [*named, *nearest_assets(workspace, vector, end + 1 - len(named), within=chosen, without=tagged)]
-    scores = background.scores(vector, np.array([each.similarity for each in found], np.float32), kinds)
+    similarities = np.array([each.similarity for each in found], np.float32)
+    scores = scale.scores(similarities)
     keep = len(found) if query.everything else len(named) + int((scores[len(named) :] >= query.least).sum())
     # what carries the tag is put in order by whole windows, so that the order is the same for every size of a page
     first = seen // _WINDOW * _WINDOW if seen < len(named) else seen
@@ -131,7 +136,21 @@ def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
         hits=tuple(hit for _, hit in placed[seen - first : end - first]),
         cursor=_write_cursor(query, end) if keep > end else None,
         nearest=max([float(scores.max()), *(hit.score for hit in hits)]) if found else None,
+        cutoff=None
+        if scale.bare.all()
+        else "background"
+        if len(workspace.ready().encoder.background())
+        else "rare things",
     )
+
+
+def scale_of(workspace: Workspace, queries: NDArray[np.float32], parts: Sequence[Sequence[Part]]) -> Scale:
+    """Return how similarities with ``queries``, unit rows (n, dim) made of these ``parts``, become scores."""
+    encoder = workspace.ready().encoder
+    scale = Background.of(encoder.background()).scale(queries, [_kinds(each) for each in parts])
+    bar = workspace.unmeasured.bar(encoder, workspace.index)
+    # where the rare things stand is known for plain words only: examples and what is taken away lie elsewhere
+    return scale if bar is None else scale.barred(bar, np.array([_is_words(each) for each in parts]))
 
 
 def _rank(place: int, hit: Hit, named: int) -> tuple[int, float]:
@@ -146,11 +165,15 @@ def _window(place: int) -> int:
 
 def labels_named(workspace: Workspace, parts: Sequence[Part]) -> frozenset[str]:
     """Return the labels that a query names, where it is nothing but words that are looked for."""
-    alone = len(parts) == 1 and parts[0].kind == "text" and parts[0].weight > 0
-    return workspace.meaning.named_by(str(parts[0].value)) if alone else frozenset()
+    return workspace.meaning.named_by(str(parts[0].value)) if _is_words(parts) else frozenset()
 
 
-def kinds_of(parts: Sequence[Part]) -> set[str]:
+def _is_words(parts: Sequence[Part]) -> bool:
+    """Whether a query is nothing but words that are looked for."""
+    return len(parts) == 1 and parts[0].kind == "text" and parts[0].weight > 0
+
+
+def _kinds(parts: Sequence[Part]) -> set[str]:
     """Return what a query is made of, "text", "picture" or both, as the cut-off depends on it."""
     return {"text" if part.kind == "text" else "picture" for part in parts}
 
