@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from tests.conftest import Lacking
     from tests.web.conftest import Served
 
-PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "api.md").read_text("utf-8")
+EXAMPLES = PAGE + "".join((DOCS / f"{name}.md").read_text("utf-8") for name in ("saved-searches", "vocabularies"))
 
 
 def test_the_examples_run_as_they_stand(served: Served, tmp_path: Path, lacking: Lacking) -> None:
     if shutil.which("curl") is None:
         lacking("curl is not installed")
     (tmp_path / "photo.jpg").write_bytes(jpeg_bytes(make_picture("red", "square", 96)))
-    examples = [block for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) if "curl" in block]
+    examples = [block for block in re.findall(r"```sh\n(.*?)```", EXAMPLES, re.DOTALL) if "curl" in block]
     # \n after each answer, so that each stands on a line
     script = "set -eu\n" + "\n".join(examples).replace("curl --fail", "curl -w '\\n' --fail")
     environment = {"PATH": os.environ["PATH"], "URL": served.url, "KEY": served.key, "HOME": str(tmp_path)}
@@ -35,7 +37,7 @@ def test_the_examples_run_as_they_stand(served: Served, tmp_path: Path, lacking:
     )
     assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr
     answers = [msgspec.json.decode(line) for line in ran.stdout.splitlines() if line.startswith(("{", "["))]
-    assert len(answers) >= sum(example.count("curl") for example in examples) - 4  # what goes to files
+    assert len(answers) >= sum(example.count("curl") for example in examples) - 5  # what goes to files
     assert (tmp_path / "original.jpg").read_bytes().startswith((tmp_path / "photo.jpg").read_bytes())
 
 

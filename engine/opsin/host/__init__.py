@@ -4,6 +4,7 @@ from opsin.host.discovery import Plugin, discover, encoder_cards, shipped_vocabu
 from opsin.host.host import Host
 from opsin.host.messages import EncoderFacts
 from opsin.host.roster import name_encoder
+from opsin.host.trial import Trial
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
 __all__ = [
@@ -13,6 +14,7 @@ __all__ = [
     "ObjectStatus",
     "Plugin",
     "PluginStatus",
+    "Trial",
     "discover",
     "encoder_cards",
     "name_encoder",

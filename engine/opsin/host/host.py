@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +24,7 @@ from opsin.host.recipe import Recipe
 from opsin.host.room import Room
 from opsin.host.roster import Roster, build_categorizers, build_extractors, find_encoder
 from opsin.host.status import plugin_status
+from opsin.host.trial import Trial
 from opsin.host.values import Analysis, Given, PluginStatus
 from opsin.model import Label, Report, Vocabulary
 from opsin.plugin import Categorizer, Extractor, Frame, Frames, View
@@ -200,6 +203,23 @@ class Host:
             self._retired.append((old, [lane for lane in old.lanes if lane not in fresh.lanes]))
         self._leave(old)
 
+    @contextmanager
+    def trial(self, vocabularies: Sequence[Vocabulary]) -> Iterator[Trial]:
+        """Lend the categorizers that there would be with these ``vocabularies``; those in use stay the ones in use."""
+        with self._lock:
+            base = self._roster
+            base.users += 1  # its lanes stay open as long as the trial, which shares them
+        roster = Roster(self._build_categorizers(vocabularies, {(lane.plugin, lane.name): lane for lane in base.lanes}))
+        fresh = [lane for lane in roster.lanes if lane not in base.lanes]
+        roster.users += 1
+        try:
+            yield Trial(roster, base, functools.partial(self._pass, None, wait=True, roster=roster))
+        finally:
+            with self._lock:
+                self._retired.append((roster, fresh))
+            self._leave(roster)
+            self._leave(base)
+
     @property
     def categorizers(self) -> Mapping[str, frozenset[str]]:
         """Every categorizer, with the features that it needs: none where it looks at pixels."""
@@ -227,8 +247,7 @@ class Host:
     @property
     def vocabularies(self) -> Mapping[str, Vocabulary]:
         """The labels that each categorizer may answer with; those that may answer with any are left out."""
-        known = {lane.name: lane.target.vocabulary for lane in self._roster.lanes}
-        return {name: vocabulary for name, vocabulary in known.items() if vocabulary is not None}
+        return self._roster.vocabularies
 
     @property
     def labels(self) -> Mapping[str, Label]:
@@ -249,10 +268,11 @@ class Host:
         categorizers: Collection[str] | None,
         *,
         wait: bool,
+        roster: Roster | None = None,
     ) -> Future[Analysis]:
-        """Begin a pass of ``frames``, or of stored ``features`` alone, with the categorizers of this moment."""
+        """Begin a pass of ``frames``, or of stored ``features`` alone, with the categorizers of this moment or ``roster``."""
         with self._lock:
-            roster = self._roster
+            roster = roster or self._roster
             roster.users += 1
         try:
             chosen = roster.choose(categorizers, pixels=frames is not None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from opsin.errors import ContractBroken, PluginError, PluginUnavailable, UnknownName, UsageError
@@ -129,6 +129,12 @@ class Roster:
     def __init__(self, lanes: Sequence[Lane]) -> None:
         self.lanes = tuple(lanes)
         self.users = 0
+
+    @property
+    def vocabularies(self) -> Mapping[str, Vocabulary]:
+        """The labels that each categorizer may answer with; those that may answer with any are left out."""
+        known = {lane.name: lane.target.vocabulary for lane in self.lanes}
+        return {name: vocabulary for name, vocabulary in known.items() if vocabulary is not None}
 
     def by_id(self, name: str) -> Lane:
         """Return one categorizer's lane.

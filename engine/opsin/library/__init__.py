@@ -56,6 +56,7 @@ from opsin.services.searches import SavedPart, SavedSearch
 from opsin.services.sidecars import Sidecar, SidecarCounts
 from opsin.services.standing import LibraryStatus
 from opsin.services.taking import Said
+from opsin.services.trying import Effect, LabelEffect
 from opsin.services.upkeep import IndexStatus
 from opsin.services.views import AssetView
 from opsin.services.watching import Watched
@@ -72,6 +73,7 @@ __all__ = [
     "Deleted",
     "Delivery",
     "Edits",
+    "Effect",
     "Evidence",
     "Explanation",
     "Exported",
@@ -85,6 +87,7 @@ __all__ = [
     "Key",
     "Keys",
     "LabelChanges",
+    "LabelEffect",
     "Labelled",
     "LeftOut",
     "Library",

@@ -29,6 +29,7 @@ from opsin.services import (
     once,
     paging,
     people,
+    plugins,
     reanalyse,
     relabel,
     sidecars,
@@ -44,6 +45,7 @@ from opsin.services import search as searching
 from opsin.services.answers import Answers
 from opsin.services.commit import Added
 from opsin.services.given import Picture
+from opsin.services.plugins import PluginView
 from opsin.services.records import Record
 from opsin.services.workspace import Workspace
 from opsin.settings import Settings
@@ -109,6 +111,10 @@ class Library:
     def status(self) -> standing.LibraryStatus:
         """Return how much is under way in this process."""
         return standing.status(self._workspace)
+
+    def plugins(self) -> Sequence[PluginView]:
+        """Return every plugin, by name, and how its objects are by now. Loads nothing."""
+        return plugins.standing(self._workspace)
 
     def load(self) -> None:
         """Load the models and start the decoders now, instead of when they are first needed.

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Unpack
 
-from opsin.model import Vocabulary
-from opsin.services import reanalyse, relabel, vocabulary
+from opsin.model import Label, Vocabulary
+from opsin.services import reanalyse, relabel, trying, vocabulary
 from opsin.services.relabel import LabelChanges
+from opsin.services.trying import Effect
 from opsin.services.workspace import Workspace
 
 
@@ -53,12 +54,21 @@ class Vocabularies:
         """
         return relabel.add_vocabulary(self._workspace.writable, source)
 
-    def create(self, name: str) -> Vocabulary:
-        """Begin a vocabulary without labels.
+    def add_shipped(self, name: str) -> Vocabulary:
+        """Take in a vocabulary that a plugin ships; ``name`` is never taken for a file's.
 
+        :raises UnknownName: where there is none.
         :raises UsageError: where there is a vocabulary of that name.
         """
-        return relabel.create_vocabulary(self._workspace.writable, name)
+        return relabel.add_vocabulary(self._workspace.writable, name, files=False)
+
+    def create(self, name: str, labels: Sequence[Label] = ()) -> Vocabulary:
+        """Make a vocabulary, without labels unless some are given.
+
+        :raises UsageError: where there is a vocabulary of that name.
+        :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
+        """
+        return relabel.create_vocabulary(self._workspace.writable, name, labels)
 
     def remove(self, name: str) -> None:
         """Take a vocabulary away, with the tags that rest on it alone.
@@ -84,6 +94,27 @@ class Vocabularies:
         :raises SettingError: where other labels name it as their parent.
         """
         return relabel.remove_label(self._workspace.writable, vocabulary, label)
+
+    def try_add(self, name: str, labels: Sequence[Label] | None = None, *, most: int = trying.MOST) -> Effect:
+        """Return what :meth:`create`, or :meth:`add` of what a plugin ships, would do to the tags; nothing is changed.
+
+        At most ``most`` contents are looked at, evenly spread.
+        """
+        return trying.add(self._workspace, name, labels, most)
+
+    def try_remove(self, name: str, *, most: int = trying.MOST) -> Effect:
+        """Return what :meth:`remove` would do to the tags; nothing is changed."""
+        return trying.remove(self._workspace, name, most)
+
+    def try_edit_label(
+        self, vocabulary: str, label: str, /, *, most: int = trying.MOST, **changes: Unpack[LabelChanges]
+    ) -> Effect:
+        """Return what :meth:`edit_label`, and scoring again, would do to the tags; nothing is changed."""
+        return trying.edit_label(self._workspace, vocabulary, label, changes, most)
+
+    def try_remove_label(self, vocabulary: str, label: str, *, most: int = trying.MOST) -> Effect:
+        """Return what :meth:`remove_label`, and scoring again, would do to the tags; nothing is changed."""
+        return trying.remove_label(self._workspace, vocabulary, label, most)
 
     def plan_rescore(self, name: str) -> reanalyse.Plan:
         """Return what :meth:`rescore` would score again."""

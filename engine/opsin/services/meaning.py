@@ -16,7 +16,7 @@ from opsin.fusion import ALGORITHM, synonyms_of
 from opsin.plugin.vocabulary import label_id
 
 if TYPE_CHECKING:
-    from opsin.host import Host
+    from opsin.host import Host, Trial
     from opsin.model import Label
     from opsin.settings import TagSettings
 
@@ -30,7 +30,7 @@ _PLURALS = (("ies", "y"), ("ves", "fe"), ("es", ""), ("s", ""))
 class Meaning:
     """The labels of one library. What follows from the vocabularies is worked out once, until :meth:`forget`."""
 
-    def __init__(self, host: Callable[[], Host], catalogue: Catalogue, settings: TagSettings) -> None:
+    def __init__(self, host: Callable[[], Host | Trial], catalogue: Catalogue, settings: TagSettings) -> None:
         self._host = host
         self._catalogue = catalogue
         self._settings = settings
@@ -93,14 +93,14 @@ class Meaning:
                 self._declines = msgspec.json.decode(stored or "{}", type=dict[str, dict[str, str]])
             return self._declines
 
-    def note_declines(self, loaded: Declines, *, among: Collection[str]) -> None:
+    def note_declines(self, loaded: Declines, *, among: Collection[str], store: bool = True) -> None:
         """Take what the categorizers that are loaded say by now; what the others ``among`` them said before stays.
 
-        It is stored unless the library is open for reading only.
+        It is stored, unless ``store`` is False or the library is open for reading only.
         """
         known = {name: labels for name, labels in self.declines.items() if name in among}
         found = {name: dict(labels) for name, labels in {**known, **loaded}.items() if labels}
-        if found != self.declines and not self._catalogue.readonly:
+        if store and found != self.declines and not self._catalogue.readonly:
             with self._catalogue.write() as connection:
                 set_meta(connection, _DECLINES, msgspec.json.encode(found).decode())
         with self._lock:

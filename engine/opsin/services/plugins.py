@@ -63,6 +63,12 @@ def show_plugin(root: Path, name: str) -> PluginView:
     raise UnknownName(msg)
 
 
+def standing(workspace: Workspace) -> list[PluginView]:
+    """Return every plugin of an open library, sorted by name, and how its objects are by now. Loads nothing."""
+    found = {plugin.name: plugin for plugin in discover(workspace.settings)}
+    return [_view(found[status.name], status) for status in workspace.host.statuses() if status.name in found]
+
+
 def examine_plugins(root: Path) -> list[PluginView]:
     """Load every object that the library at ``root`` uses, or a new one would use, and return how each plugin is.
 

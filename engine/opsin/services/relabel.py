@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,7 +13,7 @@ from opsin.catalogue import contents, features
 from opsin.errors import SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
-from opsin.services import vocabulary
+from opsin.services import checked, vocabulary
 from opsin.services.reanalyse import Plan, plan
 from opsin.services.tagging import rebuild_tags
 from opsin.services.workspace import Workspace
@@ -41,29 +42,29 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     contents: int
 
 
-def add_vocabulary(workspace: Workspace, source: str | Path) -> Vocabulary:
-    """Take in a vocabulary that a plugin ships, by name, or a TOML file, by path.
+def add_vocabulary(workspace: Workspace, source: str | Path, *, files: bool = True, write: bool = True) -> Vocabulary:
+    """Take in a vocabulary that a plugin ships, by name, or, where ``files``, a TOML file, by path.
+
+    Without ``write`` it is only checked, here and below.
 
     :raises UnknownName: where ``source`` is neither.
     :raises UsageError: where there is a vocabulary of that name.
     :raises SettingError: where the file cannot be used.
     """
-    _require_sound(workspace)
-    added = vocabulary.add(workspace.layout.vocabularies, source, workspace.settings)
-    workspace.set_vocabularies()
-    return added
+    with _changing(workspace, write=write):
+        return vocabulary.add(workspace.layout.vocabularies, source, workspace.settings, files=files, write=write)
 
 
-def create_vocabulary(workspace: Workspace, name: str) -> Vocabulary:
-    """Begin a vocabulary without labels.
+def create_vocabulary(
+    workspace: Workspace, name: str, labels: Sequence[Label] = (), *, write: bool = True
+) -> Vocabulary:
+    """Make a vocabulary.
 
     :raises UsageError: where there is a vocabulary of that name.
-    :raises SettingError: where the name is not lower_snake_case.
+    :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
-    _require_sound(workspace)
-    made = vocabulary.create(workspace.layout.vocabularies, name)
-    workspace.set_vocabularies()
-    return made
+    with _changing(workspace, write=write):
+        return vocabulary.create(workspace.layout.vocabularies, checked.text(name, "name"), labels, write=write)
 
 
 def remove_vocabulary(workspace: Workspace, name: str) -> None:
@@ -71,9 +72,8 @@ def remove_vocabulary(workspace: Workspace, name: str) -> None:
 
     :raises UnknownName: naming the vocabularies that there are.
     """
-    _require_sound(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name))
-    vocabulary.remove(workspace.layout.vocabularies, name)
-    workspace.set_vocabularies()
+    with _changing(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name)):
+        vocabulary.remove(workspace.layout.vocabularies, name)
     _drop(workspace, [each for each in out_of_use(workspace) if each.rpartition("/")[2] == name])
 
 
@@ -136,42 +136,38 @@ def _drop(workspace: Workspace, categorizers: Sequence[str]) -> int:
     return count
 
 
-def edit_label(workspace: Workspace, name: str, label: str, changes: LabelChanges) -> tuple[Vocabulary, bool]:
+def edit_label(
+    workspace: Workspace, name: str, label: str, changes: LabelChanges, *, write: bool = True
+) -> tuple[Vocabulary, bool]:
     """Set fields of a label (None takes a field away); one that is not there is made. Return whether it was made too.
 
-    ``changes`` maps the names of :class:`opsin.Label`'s fields to values.
+    ``changes`` maps the names of :class:`opsin.Label`'s fields to values. Without ``write`` it is only checked.
 
     :raises UnknownName: where there is no such vocabulary or field.
     :raises SettingError: where the result cannot be used; nothing is written then.
     """
-    _require_sound(workspace)
     folder = workspace.layout.vocabularies
-    identity = label_id(label)
-    new = identity not in vocabulary.show(folder, name).by_id
-    if new:
+    identity = label_id(checked.text(label, "a label"))
+    with _changing(workspace, write=write):
+        if identity in vocabulary.show(folder, name).by_id:
+            return vocabulary.edit_label(folder, name, identity, changes, write=write), False
         given = {field: value for field, value in changes.items() if value is not None}
         try:
             made = msgspec.convert({**given, "id": identity}, Label)
         except msgspec.ValidationError as error:
             msg = f"the label {identity!r}: {error}"
             raise SettingError(msg) from error
-        changed = vocabulary.add_label(folder, name, made)
-    else:
-        changed = vocabulary.edit_label(folder, name, identity, changes)
-    workspace.set_vocabularies()
-    return changed, new
+        return vocabulary.add_label(folder, name, made, write=write), True
 
 
-def remove_label(workspace: Workspace, name: str, label: str) -> Vocabulary:
-    """Take a label out of a vocabulary.
+def remove_label(workspace: Workspace, name: str, label: str, *, write: bool = True) -> Vocabulary:
+    """Take a label out of a vocabulary; without ``write`` it is only checked.
 
     :raises UnknownName: where there is no such vocabulary or label.
     :raises SettingError: where other labels name it as their parent; nothing is written then.
     """
-    _require_sound(workspace)
-    changed = vocabulary.remove_label(workspace.layout.vocabularies, name, label_id(label))
-    workspace.set_vocabularies()
-    return changed
+    with _changing(workspace, write=write):
+        return vocabulary.remove_label(workspace.layout.vocabularies, name, label_id(label), write=write)
 
 
 def plan_rescore(workspace: Workspace, name: str) -> Plan:
@@ -182,11 +178,18 @@ def plan_rescore(workspace: Workspace, name: str) -> Plan:
     return plan(workspace, categorizers=users, missing=True, stale=True)
 
 
-def _require_sound(workspace: Workspace, *, but: Path | None = None) -> None:
-    """Check that every vocabulary of the library can be used, ``but`` one: otherwise nothing could be scored afterwards.
+@contextmanager
+def _changing(workspace: Workspace, *, but: Path | None = None, write: bool = True) -> Iterator[None]:
+    """Let one change of vocabularies at a time happen, and take what came of it.
+
+    Every vocabulary of the library, ``but`` one, has to be usable: otherwise nothing could be scored afterwards.
 
     :raises SettingError: naming the file, the line and the label of what is wrong.
     """
-    for path in sorted(workspace.layout.vocabularies.glob("*.toml")):
-        if path != but and not path.name.startswith("."):
-            read_vocabulary(path)
+    with workspace.changing_vocabularies:
+        for path in sorted(workspace.layout.vocabularies.glob("*.toml")):
+            if path != but and not path.name.startswith("."):
+                read_vocabulary(path)
+        yield
+        if write:
+            workspace.set_vocabularies()

@@ -19,8 +19,10 @@ from opsin.catalogue.assets import AssetRow
 from opsin.fusion import fuse
 from opsin.fusion import tags as tags_from
 from opsin.model import Report, Tag
+from opsin.services.meaning import Meaning
 from opsin.services.rows import WorkedOut
 from opsin.services.workspace import Workspace
+from opsin.settings import TagSettings
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +31,17 @@ def joined(
     workspace: Workspace, reports: Sequence[Report], auto_tag: float | None, said: Mapping[str, bool] | None = None
 ) -> list[Tag]:
     """Return the tags that follow from the reports and from what people said (label -> present), sorted by label."""
-    limits, meaning = workspace.settings.tags, workspace.meaning
+    return follow(workspace.meaning, workspace.settings.tags, reports, auto_tag, said)
+
+
+def follow(
+    meaning: Meaning,
+    limits: TagSettings,
+    reports: Sequence[Report],
+    auto_tag: float | None,
+    said: Mapping[str, bool] | None,
+) -> list[Tag]:
+    """Return the tags that follow as labels mean by ``meaning``; see :func:`joined`."""
     lowest = auto_tag if auto_tag is not None else min(limits.threshold, *limits.labels.values(), 1.0)
     return tags_from(fuse(reports, scopes=meaning.scopes, above=lowest), meaning.labels, limits, auto_tag, said)
 

@@ -1,7 +1,7 @@
 """The vocabularies of a library: one TOML file each in its folder, shown, checked and changed.
 
-A change is checked before it is written, and written aside, so that a file is always whole. Who changes a vocabulary
-scores the library again afterwards.
+A change is checked before it is written, and written aside, so that a file is always whole; without ``write`` it is only
+checked. Who changes a vocabulary scores the library again afterwards.
 """
 
 from __future__ import annotations
@@ -92,41 +92,46 @@ def shipped(settings: Settings | None = None) -> dict[str, Vocabulary]:
     }
 
 
-def add(folder: Path, source: str | Path, settings: Settings | None = None) -> Vocabulary:
-    """Copy a vocabulary into ``folder`` and return it: one that a plugin ships, by name, or a TOML file, by path.
+def add(
+    folder: Path, source: str | Path, settings: Settings | None = None, *, files: bool = True, write: bool = True
+) -> Vocabulary:
+    """Copy a vocabulary into ``folder`` and return it: one that a plugin ships, by name, or, where ``files``, a TOML file.
 
     :raises UnknownName: where ``source`` is neither.
     :raises UsageError: where the library has a vocabulary of that name.
     :raises SettingError: where the file cannot be used.
     """
     path = Path(source)
-    if isinstance(source, Path) or path.suffix == ".toml":
+    if files and (isinstance(source, Path) or path.suffix == ".toml"):
         if not path.is_file():
             msg = f"there is no file {path}"
             raise UnknownName(msg)
         vocabulary, text = read_vocabulary(path), path.read_text("utf-8")
     else:
         offered = shipped(settings)
-        if source not in offered:
-            msg = f"there is no vocabulary {source!r}; there are {', '.join(sorted(offered))}, or name a .toml file"
+        if str(source) not in offered:
+            there_are = ", ".join(sorted(offered)) + (", or name a .toml file" if files else "")
+            msg = f"there is no vocabulary {str(source)[:_LONGEST]!r}; there are {there_are}"
             raise UnknownName(msg)
-        vocabulary = offered[source]
+        vocabulary = offered[str(source)]
         text = render_vocabulary(vocabulary)
     _require_free(folder, vocabulary.name)
-    _write(folder / f"{vocabulary.name}.toml", text)
+    if write:
+        _write(folder / f"{vocabulary.name}.toml", text)
     return vocabulary
 
 
-def create(folder: Path, name: str) -> Vocabulary:
-    """Begin a vocabulary without labels.
+def create(folder: Path, name: str, labels: Sequence[Label] = (), *, write: bool = True) -> Vocabulary:
+    """Make a vocabulary.
 
     :raises UsageError: where there is a vocabulary of that name.
-    :raises SettingError: where the name is not lower_snake_case.
+    :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
-    text = render_vocabulary(Vocabulary(name=name))
-    made = read_vocabulary(text, origin=f"the vocabulary {name!r}")
+    text = render_vocabulary(Vocabulary(name=name, labels=tuple(labels)))
+    made = read_vocabulary(text, origin=f"the vocabulary {name[:_LONGEST]!r}")
     _require_free(folder, name)
-    _write(folder / f"{name}.toml", text)
+    if write:
+        _write(folder / f"{name}.toml", text)
     return made
 
 
@@ -139,17 +144,17 @@ def remove(folder: Path, name: str) -> None:
     sync_folder(folder)
 
 
-def add_label(folder: Path, name: str, label: Label) -> Vocabulary:
+def add_label(folder: Path, name: str, label: Label, *, write: bool = True) -> Vocabulary:
     """Add a label to the vocabulary called ``name`` and return the new vocabulary.
 
     :raises UnknownName: where there is no such vocabulary.
     :raises SettingError: where the label is there already, or does not fit; nothing is written then.
     """
     path = path_of(folder, name)
-    return _change(path, with_label(_text(path), label))
+    return _change(path, with_label(_text(path), label), write=write)
 
 
-def edit_label(folder: Path, name: str, label: str, changes: Mapping[str, Any]) -> Vocabulary:
+def edit_label(folder: Path, name: str, label: str, changes: Mapping[str, Any], *, write: bool = True) -> Vocabulary:
     """Set fields of a label (None takes a field away) and return the new vocabulary.
 
     ``changes`` maps the names of :class:`opsin.Label`'s fields to values.
@@ -158,22 +163,23 @@ def edit_label(folder: Path, name: str, label: str, changes: Mapping[str, Any]) 
     :raises SettingError: where the result cannot be used; nothing is written then.
     """
     path = path_of(folder, name)
-    return _change(path, with_changes(_text(path), {label: changes}))
+    return _change(path, with_changes(_text(path), {label: changes}), write=write)
 
 
-def remove_label(folder: Path, name: str, label: str) -> Vocabulary:
+def remove_label(folder: Path, name: str, label: str, *, write: bool = True) -> Vocabulary:
     """Take a label out of the vocabulary called ``name`` and return the new vocabulary.
 
     :raises UnknownName: where there is no such vocabulary or label.
     :raises SettingError: where other labels name it as their parent; nothing is written then.
     """
     path = path_of(folder, name)
-    return _change(path, without_label(_text(path), label))
+    return _change(path, without_label(_text(path), label), write=write)
 
 
-def _change(path: Path, text: str) -> Vocabulary:
+def _change(path: Path, text: str, *, write: bool) -> Vocabulary:
     vocabulary = read_vocabulary(text, origin=str(path))
-    _write(path, text)
+    if write:
+        _write(path, text)
     return vocabulary
 
 

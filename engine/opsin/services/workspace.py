@@ -50,6 +50,7 @@ class Workspace:
         self.readonly = readonly
         self._ownership = None if readonly else Ownership(self.layout)
         self._lock = threading.RLock()
+        self.changing_vocabularies = threading.Lock()
         self._host: Host | None = None
         self._decoder: Decoder | None = None
         self._index: Index | None = None

@@ -21,6 +21,7 @@ from opsin.web.docs import DocsController
 from opsin.web.duplicates import DuplicatesController
 from opsin.web.health import HealthController
 from opsin.web.keys import KeysController
+from opsin.web.knowing import EncodersController, PluginsController
 from opsin.web.logs import log_request
 from opsin.web.openapi import openapi
 from opsin.web.problems import answer
@@ -30,6 +31,7 @@ from opsin.web.searches import SearchesController
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
+from opsin.web.vocabularies import LabelsController, VocabulariesController
 from opsin.web.webhooks import WebhooksController
 
 
@@ -56,6 +58,10 @@ def create_app(library: Library) -> Reception:
             SearchController,
             SearchesController,
             TagsController,
+            VocabulariesController,
+            LabelsController,
+            EncodersController,
+            PluginsController,
             KeysController,
             WebhooksController,
             DocsController,

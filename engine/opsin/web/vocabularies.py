@@ -1,0 +1,208 @@
+"""/v1/vocabularies: the labels that a library tags with, changed or only tried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, cast
+
+import msgspec
+from litestar import Controller, delete, get, patch, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+
+from opsin.errors import UnknownName
+from opsin.library import Effect, LabelChanges, Reanalysis
+from opsin.model import Label, Vocabulary
+from opsin.web.access import ADMIN, READ
+from opsin.web.problems import problem_responses
+from opsin.web.service import Service
+
+_PROBLEMS = problem_responses(400, 401, 403, 404)
+_CHANGING = problem_responses(400, 401, 403, 404, 409, 503)
+DryRun = FromQuery[Annotated[bool, QueryParameter(description="Change nothing, and say what the change would do.")]]
+Rescore = FromQuery[Annotated[bool, QueryParameter(description="Bring the tags of all pictures up to the change.")]]
+Texts = list[str] | msgspec.UnsetType | None
+
+
+class NewVocabulary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A vocabulary to make of ``labels``; without them, the one of that name that a plugin ships."""
+
+    name: str
+    labels: list[Label] | None = None
+
+
+class LabelFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields of a label: null takes a field away, what is left out stays."""
+
+    name: str | msgspec.UnsetType | None = msgspec.UNSET
+    prompts: Texts = msgspec.UNSET
+    negatives: Texts = msgspec.UNSET
+    synonyms: Texts = msgspec.UNSET
+    parents: Texts = msgspec.UNSET
+    threshold: dict[str, float] | msgspec.UnsetType | None = msgspec.UNSET
+    unseen: Texts = msgspec.UNSET
+    names: dict[str, str] | msgspec.UnsetType | None = msgspec.UNSET
+    group: str | msgspec.UnsetType | None = msgspec.UNSET
+
+    def changes(self) -> LabelChanges:
+        """Return the fields that are to change."""
+        return cast("LabelChanges", msgspec.to_builtins(self))
+
+
+class VocabularySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A vocabulary without its labels; ``used`` is False where a plugin ships it and the library is without it."""
+
+    name: str
+    summary: str
+    revision: str
+    labels: int
+    used: bool
+
+
+class Vocabularies(msgspec.Struct, frozen=True):
+    """The vocabularies, by name; first those in use."""
+
+    vocabularies: Sequence[VocabularySummary]
+
+
+class Changed(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a change: ``effect`` what it would do, where it was a dry run, else ``rescored`` what it did.
+
+    ``revision`` is that of the vocabulary by now, null where it is gone, or was not made.
+    """
+
+    vocabulary: str
+    revision: str | None
+    effect: Effect | None = None
+    rescored: Reanalysis | None = None
+
+
+class VocabulariesController(Controller):
+    """Vocabularies; to change them needs an admin key."""
+
+    path = "/v1/vocabularies"
+    tags = ["vocabularies"]  # noqa: RUF012
+    opt = READ
+
+    @get(responses=_PROBLEMS)
+    async def list(self, service: NamedDependency[Service]) -> Vocabularies:
+        """List the vocabularies in use, and those that plugins ship besides."""
+        known = service.library.vocabularies
+
+        def find() -> Vocabularies:
+            used = known.list()
+            names = {each.name for each in used}
+            others = [each for each in known.shipped() if each.name not in names]
+            return Vocabularies([_summary(each, used=each.name in names) for each in (*used, *others)])
+
+        return await service.run(find)
+
+    @post(opt=ADMIN, responses=_CHANGING)
+    async def create(
+        self,
+        service: NamedDependency[Service],
+        data: JSONBody[NewVocabulary],
+        dry_run: DryRun = False,
+        rescore: Rescore = True,
+    ) -> Changed:
+        """Make a vocabulary of labels, or take in one that a plugin ships."""
+        known, name, labels = service.library.vocabularies, data.name, data.labels
+        if dry_run:
+            return await _tried(service, name, lambda: known.try_add(name, labels))
+        if labels is None:
+            return await _done(service, name, lambda: known.add_shipped(name), rescore=rescore)
+        return await _done(service, name, lambda: known.create(name, labels), rescore=rescore)
+
+    @get("/{vocabulary:str}", responses=_PROBLEMS)
+    async def show(self, service: NamedDependency[Service], vocabulary: FromPath[str]) -> Vocabulary:
+        """Show a vocabulary with its labels."""
+        return await service.run(lambda: service.library.vocabularies.get(vocabulary))
+
+    @delete("/{vocabulary:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
+    async def remove(
+        self, service: NamedDependency[Service], vocabulary: FromPath[str], dry_run: DryRun = False
+    ) -> Changed:
+        """Take a vocabulary away, with the tags that rest on it alone."""
+        known = service.library.vocabularies
+        if dry_run:
+            return await _tried(service, vocabulary, lambda: known.try_remove(vocabulary))
+        await service.run_pictures(lambda: known.remove(vocabulary))
+        return Changed(vocabulary=vocabulary, revision=None)
+
+
+class LabelsController(Controller):
+    """Labels of a vocabulary; to change them needs an admin key."""
+
+    path = "/v1/vocabularies/{vocabulary:str}/labels"
+    tags = ["vocabularies"]  # noqa: RUF012
+    opt = READ
+
+    @get("/{label:str}", responses=_PROBLEMS)
+    async def show(self, service: NamedDependency[Service], vocabulary: FromPath[str], label: FromPath[str]) -> Label:
+        """Show a label."""
+        found = (await service.run(lambda: service.library.vocabularies.get(vocabulary))).by_id.get(label)
+        if found is None:
+            msg = f"the vocabulary {vocabulary!r} has no label {label[:100]!r}"
+            raise UnknownName(msg)
+        return found
+
+    @patch("/{label:str}", opt=ADMIN, responses=_CHANGING)
+    async def change(
+        self,
+        service: NamedDependency[Service],
+        vocabulary: FromPath[str],
+        label: FromPath[str],
+        data: JSONBody[LabelFields],
+        dry_run: DryRun = False,
+        rescore: Rescore = True,
+    ) -> Changed:
+        """Change a label, or make it."""
+        known = service.library.vocabularies
+        if dry_run:
+            return await _tried(service, vocabulary, lambda: known.try_edit_label(vocabulary, label, **data.changes()))
+        return await _done(
+            service, vocabulary, lambda: known.edit_label(vocabulary, label, **data.changes()), rescore=rescore
+        )
+
+    @delete("/{label:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
+    async def remove(
+        self,
+        service: NamedDependency[Service],
+        vocabulary: FromPath[str],
+        label: FromPath[str],
+        dry_run: DryRun = False,
+        rescore: Rescore = True,
+    ) -> Changed:
+        """Take a label out of its vocabulary."""
+        known = service.library.vocabularies
+        if dry_run:
+            return await _tried(service, vocabulary, lambda: known.try_remove_label(vocabulary, label))
+        return await _done(service, vocabulary, lambda: known.remove_label(vocabulary, label), rescore=rescore)
+
+
+async def _tried(service: Service, name: str, effect: Callable[[], Effect]) -> Changed:
+    """Try a change out."""
+
+    def run() -> Changed:
+        found = effect()
+        revisions = {each.name: each.revision for each in service.library.vocabularies.list()}
+        return Changed(vocabulary=name, revision=revisions.get(name), effect=found)
+
+    return await service.run_pictures(run)
+
+
+async def _done(service: Service, name: str, change: Callable[[], Vocabulary], *, rescore: bool) -> Changed:
+    """Make a change, and bring the tags up to it."""
+
+    def run() -> Changed:
+        changed = change()
+        done = service.library.vocabularies.rescore(name) if rescore else None
+        return Changed(vocabulary=name, revision=changed.revision, rescored=done)
+
+    return await service.run_pictures(run)
+
+
+def _summary(found: Vocabulary, *, used: bool) -> VocabularySummary:
+    return VocabularySummary(
+        name=found.name, summary=found.summary, revision=found.revision, labels=len(found.labels), used=used
+    )

@@ -1,0 +1,101 @@
+"""Vocabularies, encoders and plugins over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import opsin
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Serve, Served
+
+
+@pytest.fixture(scope="module")
+def site(serve: Serve) -> Served:
+    """Return a service with three pictures."""
+    made = serve()
+    made.wait_until_ready()
+    for colour in ("red", "green", "blue"):
+        file = {"file": (f"{colour}.jpg", jpeg_bytes(make_picture(colour, "circle", 96)))}
+        assert made.client.post("/v1/assets", files=file).status_code == 201
+    return made
+
+
+def tags(site: Served) -> dict[str, int]:
+    return {each["label"]: each["count"] for each in site.client.get("/v1/tags").json()["tags"]}
+
+
+def test_a_vocabulary_is_tried_made_shown_changed_and_removed(site: Served) -> None:
+    client = site.client
+    fields: dict[str, Any] = {
+        "name": "mine",
+        "labels": [{"id": "shape", "prompts": ["circle"], "threshold": {"default": -5}}],
+    }
+    tried = client.post("/v1/vocabularies", params={"dry_run": True}, json=fields).json()
+    assert (tried["effect"]["tags_added"], tried["revision"]) == (3, None)
+    assert "shape" not in tags(site)
+    made = client.post("/v1/vocabularies", json=fields)
+    assert (made.status_code, made.json()["rescored"]["tags_added"]) == (201, 3)
+    assert tags(site)["shape"] == 3
+    listed = {each["name"]: each["used"] for each in client.get("/v1/vocabularies").json()["vocabularies"]}
+    assert (listed["mine"], listed["everyday"]) == (True, True)
+    assert client.get("/v1/vocabularies/mine").json()["labels"][0]["prompts"] == ["circle"]
+    place = "/v1/vocabularies/mine/labels/shape"
+    change = {"threshold": {"default": 50}, "synonyms": ["form"]}
+    tried = client.patch(place, params={"dry_run": True}, json=change).json()
+    assert tried["effect"]["labels"] == [{"label": "shape", "added": 0, "removed": 3}]
+    assert tried["revision"] == made.json()["revision"]
+    left = client.patch(place, params={"rescore": False}, json=change).json()
+    assert (left["rescored"], tags(site)["shape"]) == (None, 3)
+    assert client.patch(place, json={"prompts": None}).json()["rescored"]["tags_removed"] == 3
+    assert client.get(place).json() == {"id": "shape", "threshold": {"default": 50.0}, "synonyms": ["form"]}
+    assert client.patch("/v1/vocabularies/mine/labels/other", json={}).status_code == 200
+    assert client.delete(place, params={"dry_run": True}).json()["effect"]["tags_removed"] == 0
+    assert client.delete(place).status_code == 200
+    assert client.get(place).status_code == 404
+    assert client.delete("/v1/vocabularies/mine", params={"dry_run": True}).json()["revision"]
+    assert client.delete("/v1/vocabularies/mine").json()["revision"] is None
+    assert client.get("/v1/vocabularies/mine").json()["code"] == "unknown-name"
+
+
+def test_what_makes_no_sense_is_told(site: Served) -> None:
+    client = site.client
+    wrong: list[tuple[int, str, str, Any]] = [
+        (400, "POST", "", {}),
+        (400, "POST", "", {"name": "x", "labels": [{"id": "a", "colour": "red"}]}),
+        (400, "POST", "", {"name": "x", "labels": [{"id": "a", "parents": ["b"]}, {"id": "b", "parents": ["a"]}]}),
+        (400, "POST", "", {"name": "../../x", "labels": []}),
+        (400, "POST", "", {"name": "everyday"}),
+        (404, "POST", "", {"name": "/etc/passwd"}),
+        (404, "PATCH", "/nobodys/labels/a", {}),
+        (400, "PATCH", "/everyday/labels/dog", {"id": "cat"}),
+        (400, "PATCH", "/everyday/labels/dog", {"prompts": "one"}),
+        (400, "PATCH", "/everyday/labels/!!!", {}),
+        (404, "DELETE", "/everyday/labels/nobodys", None),
+        (404, "DELETE", "/nobodys", None),
+    ]
+    for status, method, path, body in wrong:
+        answer = client.request(method, f"/v1/vocabularies{path}", json=body)
+        assert answer.status_code == status, (path, body, answer.text)
+
+
+def test_readers_see_vocabularies_and_encoders_and_change_nothing(site: Served) -> None:
+    with site.client_with(opsin.keys(site.home).create("reader", "read").key) as client:
+        assert client.get("/v1/vocabularies/everyday/labels/dog").json()["id"] == "dog"
+        assert client.post("/v1/vocabularies", json={"name": "x", "labels": []}).status_code == 403
+        assert client.patch("/v1/vocabularies/everyday/labels/dog", json={}).status_code == 403
+        assert client.delete("/v1/vocabularies/everyday").status_code == 403
+        assert client.get("/v1/plugins").status_code == 403
+        found = client.get("/v1/encoders").json()
+    assert found["used"] == "fake"
+    assert {"licence", "commercial", "installed"} <= found["encoders"][0].keys()
+
+
+def test_plugins_are_shown_with_how_their_objects_are(site: Served) -> None:
+    found = {each["name"]: each for each in site.client.get("/v1/plugins").json()["plugins"]}
+    assert found["starter"]["state"] == "off"
+    (everyday,) = [each for each in found["zero_shot"]["objects"] if each["name"] == "zero_shot/everyday"]
+    assert (everyday["state"], everyday["kind"]) == ("ready", "categorizer")
