@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -56,6 +57,7 @@ class Lane:
         self.closing = False
         self.answered = 0
         self.failed = 0
+        self.seconds = 0.0
         item = target.item
         known = item.vocabulary if isinstance(item, Categorizer) else "any"
         self.built_from = None if known == "any" else (item.revision, known.revision)
@@ -123,8 +125,10 @@ class Lane:
             return
         errors: list[PluginError] = []
         crashes = _Budget(_MOST_CRASHES)
+        began = time.perf_counter()
         answered = self._attempt(jobs, errors, crashes)
         with self.runner.lock:
+            self.seconds += time.perf_counter() - began
             self.answered += answered
             self.failed += len(jobs) - answered
             if errors:
@@ -278,6 +282,7 @@ class Lane:
             waiting=len(self.waiting) + len(self.in_hand),
             answered=self.answered,
             failed=self.failed,
+            seconds=self.seconds,
             declines=self.target.declines,
             last_error=health.last_error,
             next_revival=health.next_revival,

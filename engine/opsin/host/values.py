@@ -45,7 +45,10 @@ class Given:
 
 
 class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """How one object of a plugin is. ``next_revival`` is in seconds from now, None where none is planned."""
+    """How one object of a plugin is. ``next_revival`` is in seconds from now, None where none is planned.
+
+    ``seconds`` is the time that its batches took since the host began.
+    """
 
     kind: ObjectKind
     name: str
@@ -57,6 +60,7 @@ class ObjectStatus(msgspec.Struct, frozen=True, kw_only=True):
     waiting: int = 0
     answered: int = 0
     failed: int = 0
+    seconds: float = 0.0
     declines: Mapping[str, str] = {}
     last_error: str = ""
     next_revival: float | None = None

@@ -47,6 +47,7 @@ from opsin.services.commit import Added
 from opsin.services.given import Picture
 from opsin.services.plugins import PluginView
 from opsin.services.records import Record
+from opsin.services.stages import Stages
 from opsin.services.workspace import Workspace
 from opsin.settings import Settings
 
@@ -108,8 +109,13 @@ class Library:
         """The answers of the service that are kept for requests which are sent again."""
         return Answers(self._workspace.catalogue)
 
+    @property
+    def stages(self) -> Stages:
+        """How long the stages of taking pictures in take, for whoever listens."""
+        return self._workspace.stages
+
     def status(self) -> standing.LibraryStatus:
-        """Return how much is under way in this process."""
+        """Return how much is under way in this process, and how plugins and index are; loads no model."""
         return standing.status(self._workspace)
 
     def plugins(self) -> Sequence[PluginView]:

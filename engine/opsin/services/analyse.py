@@ -34,8 +34,10 @@ def analyse(workspace: Workspace, data: bytes) -> Analysed:
     :raises Refused: where it is no picture, or passes a limit.
     :raises PluginError: where the encoder cannot answer.
     """
-    decoded = workspace.decoder.submit(data).result()
-    analysis = workspace.host.submit(decoded.frames, wait=True).result()
+    with workspace.stages.timed("decode"):
+        decoded = workspace.decoder.submit(data).result()
+    with workspace.stages.timed("analyse"):
+        analysis = workspace.host.submit(decoded.frames, wait=True).result()
     frames = tuple(frame.number for frame in decoded.frames)
     return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis)
 

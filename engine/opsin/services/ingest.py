@@ -84,7 +84,8 @@ class Ingest:
         Whoever comes with the same content as long as what is returned lives does not analyse it again.
         """
         workspace = self._workspace
-        data = source.read(workspace.settings.decode.max_bytes)
+        with workspace.stages.timed("read"):
+            data = source.read(workspace.settings.decode.max_bytes)
         sha256 = digest(data)
         with workspace.catalogue.read() as connection:
             known = contents.find(connection, sha256)
@@ -95,7 +96,8 @@ class Ingest:
             shared = self._shared(sha256, data)
             analysed = shared.future.result()
         if is_copied(source, options):
-            workspace.blobs.put(sha256, data)
+            with workspace.stages.timed("store"):
+                workspace.blobs.put(sha256, data)
         return Prepared(source, sha256, data, analysed), shared
 
     def _shared(self, sha256: bytes, data: bytes) -> Shared:
@@ -114,7 +116,8 @@ class Ingest:
     def _commit(self, batches: Sequence[Batch]) -> list[list[Added] | BaseException]:
         """Store batches and return what became of each; where one cannot be stored, the others are."""
         try:
-            groups = write(self._workspace, batches)
+            with self._workspace.stages.timed("commit"):
+                groups = write(self._workspace, batches)
         except BaseException as error:  # noqa: BLE001 - whatever it was, it is raised where the answer is taken
             if len(batches) == 1:
                 return [error]

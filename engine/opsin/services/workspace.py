@@ -20,6 +20,7 @@ from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
 from opsin.services.outbox import Outbox
 from opsin.services.rows import Rows, WorkedOut
+from opsin.services.stages import Stages
 from opsin.services.unmeasured import Unmeasured
 from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
@@ -78,6 +79,7 @@ class Workspace:
             raise
         self.blobs = Blobs(self.layout.blobs)
         self.rows = Rows()
+        self.stages = Stages()
         self.outbox = Outbox(self.catalogue)
         self.worked_out: WorkedOut | None = None
         self.unmeasured = Unmeasured()

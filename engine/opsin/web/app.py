@@ -23,6 +23,7 @@ from opsin.web.health import HealthController
 from opsin.web.keys import KeysController
 from opsin.web.knowing import EncodersController, PluginsController
 from opsin.web.logs import log_request
+from opsin.web.metrics import Metrics, MetricsController
 from opsin.web.openapi import openapi
 from opsin.web.problems import answer
 from opsin.web.reception import Reception
@@ -31,6 +32,7 @@ from opsin.web.searches import SearchesController
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
+from opsin.web.tracing import traced
 from opsin.web.vocabularies import LabelsController, VocabulariesController
 from opsin.web.webhooks import WebhooksController
 
@@ -38,6 +40,7 @@ from opsin.web.webhooks import WebhooksController
 def create_app(library: Library) -> Reception:
     """Return the ASGI application that serves ``library``, which stays its caller's to close."""
     service = Service(library)
+    metrics = Metrics(service)
 
     @asynccontextmanager
     async def serving(_app: Litestar) -> AsyncIterator[None]:
@@ -51,6 +54,7 @@ def create_app(library: Library) -> Reception:
     app = Litestar(
         route_handlers=[
             HealthController,
+            MetricsController,
             AnalysisController,
             AssetsController,
             AssetController,
@@ -68,7 +72,10 @@ def create_app(library: Library) -> Reception:
         ],
         before_send=[_say_all_methods],
         cors_config=_cors(serve.origins) if serve.origins else None,
-        dependencies={"service": Provide(lambda: service, sync_to_thread=False)},
+        dependencies={
+            "service": Provide(lambda: service, sync_to_thread=False),
+            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+        },
         middleware=[Gate(service), Repeats(service)],
         exception_handlers={Exception: answer},
         lifespan=[serving],
@@ -78,7 +85,7 @@ def create_app(library: Library) -> Reception:
         state=State({"service": service}),
     )
     door = Door(app, hosts=serve.hosts, origins=serve.origins)
-    return Reception(door, patience=serve.body_timeout, observers=[log_request])
+    return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, metrics.note_request])
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig:

@@ -35,6 +35,11 @@ class Service:
         self._delivering = library.webhooks.delivering()
         self.missing: str | None = "the models are being loaded"
 
+    @property
+    def taken(self) -> int:
+        """How many requests with pictures are under way."""
+        return self._taken
+
     def start(self) -> None:
         """Begin to load the models, for which requests wait that need them, and to deliver what happens."""
         self._loading.start()
