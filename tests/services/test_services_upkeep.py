@@ -105,7 +105,9 @@ def test_the_migrations_build_the_tables_that_the_code_describes(tmp_path: Path)
 
     catalogue = Catalogue(tmp_path / "catalogue.sqlite")
     with catalogue.write() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        # The table of words is SQLite's own (FTS5), with tables of its own below it.
+        plain = {"include_name": lambda name, *_: not str(name).startswith("asset_text")}
+        assert compare_metadata(MigrationContext.configure(connection, opts=plain), metadata) == []
     catalogue.close()
 
 

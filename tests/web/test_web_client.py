@@ -114,6 +114,14 @@ def test_words_and_examples_find_what_looks_like_them(there: Any, pictures: Path
     assert [hit.asset.name for hit in (*by_file.hits, *by_asset.hits)] == ["blue-circle.jpg"] * 2
 
 
+def test_a_hybrid_search_finds_by_names_and_says_why(there: Any) -> None:
+    page = there.search("circles of green", hybrid=True, explain=True, limit=1)
+    (hit,) = page.hits
+    assert hit.asset.name == "green-circle.jpg"
+    assert (hit.reasons.words, hit.reasons.parts[0].share) == (1, hit.similarity)
+    assert there.search("toy", hybrid=True, explain=True, limit=1).hits[0].reasons.tags == 1
+
+
 def test_pages_of_a_search_follow_each_other(there: Any) -> None:
     first = there.search("red", limit=2, everything=True)
     second = there.search("red", limit=2, everything=True, cursor=first.cursor)

@@ -196,6 +196,9 @@ def test_searching_by_picture_asset_and_words_with_weights(served: Served, asset
     page = served.client.post("/v1/search", json={"parts": [{"asset": asset}], "limit": 1, "everything": True}).json()
     again = {"parts": [{"asset": asset}], "limit": 1, "everything": True, "cursor": page["cursor"]}
     assert served.client.post("/v1/search", json=again).json()["hits"][0]["asset"]["id"] != asset
+    words: dict[str, Any] = {"q": "summer squares", "hybrid": True, "explain": True, "where": "owner=ann"}
+    (hit,) = served.client.get("/v1/search", params=words).json()["hits"]
+    assert (hit["asset"]["name"], hit["reasons"]["words"], hit["reasons"]["tags"]) == ("red.jpg", None, 1)
     similar = served.client.get(f"/v1/assets/{asset}/similar", params={"limit": 2}).json()["hits"]
     assert len(similar) == 2
     assert asset not in {hit["asset"]["id"] for hit in similar}

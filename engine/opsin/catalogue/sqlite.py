@@ -139,6 +139,22 @@ def last_number(connection: Connection, table: Table) -> int:
     return int(connection.execute(query, {"name": table.name}).scalar() or 0)
 
 
+def rows_called(connection: Connection, phrases: Sequence[str]) -> Iterator[int]:
+    """Yield the rows of the assets whose name, public id and caption hold every phrase, the best fit (BM25) first.
+
+    Words count in any form that English gives them (Porter's stemmer), and without their accents.
+    """
+    query = " ".join('"{}"'.format(phrase.replace('"', " ").replace("\0", " ")) for phrase in phrases)
+    found = text("SELECT rowid FROM asset_text WHERE asset_text MATCH :query ORDER BY rank, rowid")
+    for (row,) in connection.execute(found, {"query": query}):
+        yield int(row)
+
+
+def forget_words(connection: Connection) -> None:
+    """Write the words of assets anew, without those of assets that are no more."""
+    connection.execute(text("INSERT INTO asset_text(asset_text) VALUES ('optimize')"))
+
+
 def cut_journal(engine: Engine) -> None:
     """Bring the write-ahead log into the database and empty it, as far as readers let it."""
     with engine.connect() as connection, closing(connection.connection.cursor()) as cursor:

@@ -82,6 +82,9 @@ asset = Table(
     sqlite_autoincrement=True,
 )
 
+# What assets are called (`name`, `public_id`, `caption`) is kept a second time as words to search for, in the FTS5 table
+# `asset_text`, by triggers of the database; `catalogue.sqlite` asks it.
+
 # Rows of assets and of vectors that were erased, for those who saw them; nothing else is left of these. `change` goes on
 # the count of `asset`.
 erased_asset = Table(

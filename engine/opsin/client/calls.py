@@ -53,13 +53,15 @@ def search(
     limit: int = 20,
     cursor: str | None = None,
     everything: bool = False,
+    hybrid: bool = False,
+    explain: bool = False,
 ) -> Call[Page]:
     """Find assets by what they show, as :meth:`opsin.Library.search` does."""
     words = [] if text is None else [Part("text", text)]
     away = [Part("text", each, -0.5) for each in without]
     settings = Settings()
     parts = [*words, *(part_of(each, settings) for each in like), *away]
-    return find(parts, where=where, limit=limit, cursor=cursor, everything=everything)
+    return find(parts, where=where, limit=limit, cursor=cursor, everything=everything, hybrid=hybrid, explain=explain)
 
 
 def find(
@@ -69,6 +71,8 @@ def find(
     limit: int = 20,
     cursor: str | None = None,
     everything: bool = False,
+    hybrid: bool = False,
+    explain: bool = False,
 ) -> Call[Page]:
     """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
     asked = {
@@ -77,6 +81,8 @@ def find(
         "limit": limit,
         "cursor": cursor,
         "everything": everything,
+        "hybrid": hybrid,
+        "explain": explain,
     }
     return Call(method="POST", path="/v1/search", json=asked, read=as_kind(Page))
 

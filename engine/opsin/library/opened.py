@@ -24,6 +24,7 @@ from opsin.services import (
     exporting,
     facts,
     filters,
+    finding,
     importing,
     listing,
     once,
@@ -226,15 +227,20 @@ class Library:
         limit: int = 20,
         cursor: str | None = None,
         everything: bool = False,
+        hybrid: bool = False,
+        explain: bool = False,
     ) -> searching.Page:
         """Find assets by what they show.
 
         ``text``: words; ``like``: example pictures (file, URL, bytes, or an asset), each with a weight if given as a
         pair; ``without``: words that push away. Results that are no better than what any picture would get are left
-        out, unless ``everything``.
+        out, unless ``everything``. ``hybrid``: also by their names, public ids, captions and tags, joined by rank.
+        ``explain``: each hit says where its place comes from.
         """
         parts = asked.parts(self._workspace, text, like, without)
-        return self.find(parts, where=where, limit=limit, cursor=cursor, everything=everything)
+        return self.find(
+            parts, where=where, limit=limit, cursor=cursor, everything=everything, hybrid=hybrid, explain=explain
+        )
 
     def find(
         self,
@@ -244,11 +250,20 @@ class Library:
         limit: int = 20,
         cursor: str | None = None,
         everything: bool = False,
+        hybrid: bool = False,
+        explain: bool = False,
     ) -> searching.Page:
         """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
-        chosen = filters.read(self._workspace, where)
-        query = searching.Query(parts=tuple(parts), where=chosen, limit=limit, cursor=cursor, everything=everything)
-        return searching.search(self._workspace, query)
+        query = searching.Query(
+            parts=tuple(parts),
+            where=filters.read(self._workspace, where),
+            limit=limit,
+            cursor=cursor,
+            everything=everything,
+            hybrid=hybrid,
+            explain=explain,
+        )
+        return finding.find(self._workspace, query)
 
     def similar(self, asset: str, *, limit: int = 10) -> tuple[searching.Hit, ...]:
         """Return the assets that look most like ``asset``, best first, itself left out."""

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from opsin.catalogue import assets, erasing
+from opsin.catalogue import assets, erasing, sqlite
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.ids import as_text, now
 from opsin.errors import Taken
@@ -90,6 +90,8 @@ def erase_due(workspace: Workspace) -> int:
         count += len(due)
         vectors += erased.vectors
     if count:
+        with workspace.catalogue.write() as connection:
+            sqlite.forget_words(connection)
         workspace.drop(vectors)
         workspace.catalogue.forget_journal()
     return count

@@ -45,7 +45,11 @@ class Part(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """What to search for. ``least`` is the score of the cut-off; ``everything`` shows also what it holds for no match."""
+    """What to search for. ``least`` is the score of the cut-off; ``everything`` shows also what it holds for no match.
+
+    ``hybrid``: pictures are found by what they are called and by their tags, too (:mod:`opsin.services.mixing`).
+    ``explain``: each hit says where its place comes from.
+    """
 
     parts: tuple[Part, ...]
     where: tuple[Condition, ...] = ()
@@ -53,6 +57,37 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
     everything: bool = False
     least: float = LEAST
+    hybrid: bool = False
+    explain: bool = False
+
+
+class PartReason(msgspec.Struct, frozen=True, kw_only=True):
+    """What one part of a query has to do with a hit: ``similarity`` is its own cosine with it, -1..1.
+
+    The shares of all parts add up to the similarity of the hit: each is the part's cosine times its weight, divided by the
+    part's spread and by the length of the sum of all.
+    """
+
+    kind: str
+    weight: float
+    similarity: float
+    share: float
+
+
+class Reasons(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the place of a hit comes from.
+
+    ``cutoff`` is the similarity that scores 0.5, None where nothing is cut off. Of a hybrid search: ``looks``,
+    ``words`` and ``tags`` are the places in these rankings, from 1, None where it is not in one; ``points`` is the sum of
+    1 / (60 + place), by which the hits are sorted.
+    """
+
+    parts: tuple[PartReason, ...]
+    cutoff: float | None
+    looks: int | None = None
+    words: int | None = None
+    tags: int | None = None
+    points: float | None = None
 
 
 class Hit(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,7 +95,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
 
     ``score``: 0..1, 0.5 at the cut-off; ``similarity``: cosine with the query, -1..1; ``frame``: the number,
     in the file, of the frame that fits best, from 0; ``tag``: the tag of the asset that the query names, if it names
-    one, whose score counts where it is the higher one.
+    one, whose score counts where it is the higher one; ``reasons``: where its place comes from, if that was asked for.
     """
 
     asset: AssetView
@@ -68,6 +103,7 @@ class Hit(msgspec.Struct, frozen=True, kw_only=True):
     similarity: float
     frame: int
     tag: str | None = None
+    reasons: Reasons | None = None
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,11 +124,19 @@ def search(workspace: Workspace, query: Query) -> Page:
 
     :raises UsageError: for an empty query, a limit outside 1..1000 or a cursor of another query.
     """
+    validate(query)
+    return search_by(workspace, query, query_vector(workspace, query.parts))
+
+
+def validate(query: Query) -> None:
+    """Check what a caller asks for.
+
+    :raises UsageError: as :func:`search`.
+    """
     check(query.parts)
     checked.whole(query.limit, "limit", 1, MOST)
     if query.cursor is not None:
         checked.text(query.cursor, "cursor")
-    return search_by(workspace, query, query_vector(workspace, query.parts))
 
 
 def check(parts: Sequence[Part]) -> None:
@@ -113,7 +157,7 @@ def check(parts: Sequence[Part]) -> None:
 def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
     """Return the page of assets that fit ``query`` best, whose unit vector (dim,) is known already."""
     scale = scale_of(workspace, vector[None], [query.parts])
-    seen = _read_cursor(query)
+    seen = read_cursor(query)
     end = seen + query.limit
     chosen = rows_matching(workspace, query.where) if query.where else None
     names = labels_named(workspace, query.parts)
@@ -128,20 +172,23 @@ def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:
     last = min(keep, _window(end) if end < len(named) else end)
     views = view_assets(workspace, [each.asset for each in found[first:last]])
     hits = [
-        _hit(each, float(score), view, names)
+        hit_of(each, float(score), view, names)
         for each, score, view in zip(found[first:last], scores[first:last], views, strict=True)
     ]
     placed = sorted(enumerate(hits, first), key=lambda entry: _rank(entry[0], entry[1], len(named)))
     return Page(
         hits=tuple(hit for _, hit in placed[seen - first : end - first]),
-        cursor=_write_cursor(query, end) if keep > end else None,
+        cursor=write_cursor(query, end) if keep > end else None,
         nearest=max([float(scores.max()), *(hit.score for hit in hits)]) if found else None,
-        cutoff=None
-        if scale.bare.all()
-        else "background"
-        if len(workspace.ready().encoder.background())
-        else "rare things",
+        cutoff=cutoff_of(workspace, scale),
     )
+
+
+def cutoff_of(workspace: Workspace, scale: Scale) -> Literal["background", "rare things"] | None:
+    """Return what scores go by: see :class:`Page`."""
+    if scale.bare.all():
+        return None
+    return "background" if len(workspace.ready().encoder.background()) else "rare things"
 
 
 def scale_of(workspace: Workspace, queries: NDArray[np.float32], parts: Sequence[Sequence[Part]]) -> Scale:
@@ -178,7 +225,7 @@ def _kinds(parts: Sequence[Part]) -> set[str]:
     return {"text" if part.kind == "text" else "picture" for part in parts}
 
 
-def _hit(found: Found, score: float, view: AssetView, names: Collection[str]) -> Hit:
+def hit_of(found: Found, score: float, view: AssetView, names: Collection[str]) -> Hit:
     """Return a hit, which scores as much as the tag that the query names, where it has it and that scores more."""
     tag = max((tag for tag in view.tags if tag.label in names), key=lambda tag: tag.score, default=None)
     return Hit(
@@ -200,22 +247,36 @@ def similar(workspace: Workspace, row: AssetRow, limit: int) -> tuple[Hit, ...]:
 def query_vector(workspace: Workspace, parts: Sequence[Part]) -> Vector:
     """Return the unit vector (dim,) of the weighted parts.
 
+    :raises UsageError: where the parts cancel each other.
+    """
+    return joined_vector(*query_parts(workspace, parts))
+
+
+def joined_vector(rows: NDArray[np.float32], weights: Vector) -> Vector:
+    """Return the unit vector (dim,) of the sum of ``rows`` (n, dim), each times its weight (n,).
+
+    :raises UsageError: where they cancel each other.
+    """
+    total = np.asarray((rows * weights[:, None]).sum(axis=0), np.float32)
+    length = float(np.linalg.norm(total))
+    if length < 1e-9:
+        raise UsageError("the parts of this query cancel each other: nothing is left to search for")
+    return total / np.float32(length)
+
+
+def query_parts(workspace: Workspace, parts: Sequence[Part]) -> tuple[NDArray[np.float32], Vector]:
+    """Return the unit vectors (n, dim) of the parts, and what each is multiplied with (n,).
+
     Each of several parts is divided by the spread of its similarities over the background: words and pictures differ in
     how far their similarities reach (Liang et al. 2022, "Mind the Gap"), and a weight of 1 has to mean the same for both.
     """
     background = Background.of(workspace.ready().encoder.background())
     texts = [str(part.value) for part in parts if part.kind == "text"]
     encoded = iter(workspace.ready().encoder.encode_texts(texts)) if texts else iter(())
-    total: Vector | None = None
-    for part in parts:
-        vector = next(encoded) if part.kind == "text" else _picture_vector(workspace, part)
-        spread = background.spread(vector) if len(parts) > 1 else 1.0
-        weighted = (vector * (part.weight / spread)).astype(np.float32)
-        total = weighted if total is None else total + weighted
-    length = 0.0 if total is None else float(np.linalg.norm(total))
-    if total is None or length < 1e-9:  # the parts cancel each other
-        raise UsageError("the parts of this query cancel each other: nothing is left to search for")
-    return total / np.float32(length)
+    rows = [next(encoded) if part.kind == "text" else _picture_vector(workspace, part) for part in parts]
+    spreads = [background.spread(row) if len(parts) > 1 else 1.0 for row in rows]
+    weights = [part.weight / spread for part, spread in zip(parts, spreads, strict=True)]
+    return np.stack(rows).astype(np.float32), np.array(weights, np.float32)
 
 
 def _picture_vector(workspace: Workspace, part: Part) -> Vector:
@@ -250,15 +311,20 @@ def one_asset(found: Sequence[AssetRow], name: str) -> AssetRow:
 
 
 def _fingerprint(query: Query) -> str:
-    plain = msgspec.structs.replace(query, cursor=None, limit=1)
+    plain = msgspec.structs.replace(query, cursor=None, limit=1, explain=False)
     return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()[:8]
 
 
-def _write_cursor(query: Query, seen: int) -> str:
+def write_cursor(query: Query, seen: int) -> str:
+    """Return the cursor of the page of ``query`` that begins behind ``seen`` hits."""
     return base64.urlsafe_b64encode(f"{_fingerprint(query)}:{seen}".encode()).decode().rstrip("=")
 
 
-def _read_cursor(query: Query) -> int:
+def read_cursor(query: Query) -> int:
+    """Return how many hits come before the page of ``query``.
+
+    :raises UsageError: where its cursor belongs to another query.
+    """
     if not query.cursor:
         return 0
     try:

@@ -49,13 +49,18 @@ class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to search for. ``everything`` shows also what the cut-off holds for no match."""
+    """What to search for. ``everything`` shows also what the cut-off holds for no match.
+
+    ``hybrid`` finds also by names, captions and tags; ``explain`` says where the place of each hit comes from.
+    """
 
     parts: Annotated[list[SearchPart], msgspec.Meta(min_length=1, max_length=100)]
     where: list[str] = []
     limit: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 20
     cursor: str | None = None
     everything: bool = False
+    hybrid: bool = False
+    explain: bool = False
 
 
 class SearchController(Controller):
@@ -72,7 +77,13 @@ class SearchController(Controller):
         run = service.run_pictures if any(part.kind == "picture" for part in parts) else service.run
         return await run(
             lambda: service.library.find(
-                parts, where=data.where, limit=data.limit, cursor=data.cursor, everything=data.everything
+                parts,
+                where=data.where,
+                limit=data.limit,
+                cursor=data.cursor,
+                everything=data.everything,
+                hybrid=data.hybrid,
+                explain=data.explain,
             )
         )
 
@@ -85,9 +96,19 @@ class SearchController(Controller):
         limit: Limit = 20,
         cursor: FromQuery[str | None] = None,
         everything: FromQuery[bool] = False,
+        hybrid: FromQuery[bool] = False,
+        explain: FromQuery[bool] = False,
     ) -> Page:
         """Find assets by words."""
         parts = [Part("text", q)]
         return await service.run(
-            lambda: service.library.find(parts, where=where or (), limit=limit, cursor=cursor, everything=everything)
+            lambda: service.library.find(
+                parts,
+                where=where or (),
+                limit=limit,
+                cursor=cursor,
+                everything=everything,
+                hybrid=hybrid,
+                explain=explain,
+            )
         )

@@ -11,6 +11,7 @@ def upgrade() -> None:
     """Add the columns and the tables."""
     _features()
     _assets()
+    _words()
     _events()
     _answers()
 
@@ -69,6 +70,22 @@ def _events() -> None:
         sa.Column("vector", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", sa.String(), nullable=False),
     )
+
+
+def _words() -> None:
+    """Add what assets are called as text to search in; triggers keep it in step with the assets."""
+    columns = ("name", "public_id", "caption")
+    named, new, old = (", ".join(f"{of}{column}" for column in columns) for of in ("", "new.", "old."))
+    tokens = "porter unicode61 remove_diacritics 2"
+    op.execute(
+        f"CREATE VIRTUAL TABLE asset_text USING fts5({named}, content='asset', content_rowid='row', tokenize='{tokens}')"
+    )
+    put = f"INSERT INTO asset_text(rowid, {named}) VALUES (new.row, {new});"  # noqa: S608  nothing of a caller's
+    take = f"INSERT INTO asset_text(asset_text, rowid, {named}) VALUES ('delete', old.row, {old});"  # noqa: S608
+    op.execute(f"CREATE TRIGGER asset_text_added AFTER INSERT ON asset BEGIN {put} END")
+    op.execute(f"CREATE TRIGGER asset_text_gone AFTER DELETE ON asset BEGIN {take} END")
+    op.execute(f"CREATE TRIGGER asset_text_changed AFTER UPDATE OF {named} ON asset BEGIN {take} {put} END")
+    op.execute("INSERT INTO asset_text(asset_text) VALUES ('rebuild')")
 
 
 def _assets() -> None:
