@@ -17,6 +17,7 @@ from opsin.catalogue.ids import new_id
 from opsin.errors import UnknownName, UsageError
 from opsin.fusion.cutoff import Background
 from opsin.services.filters import check_of, read, rows_matching
+from opsin.services.search import Part
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -169,6 +170,9 @@ def test_pictures_of_a_query_are_not_kept(library: opsin.Library) -> None:
     assert (asset.asset, asset.weight) == (kept.id, -0.5)
     with library._workspace.catalogue.read() as connection:
         assert sum(len(each.parts) for each in saved.every(connection)) < 300
+    by_vector = library.searches.save([Part("vector", (1.0,) * 64), Part("text", "red")])
+    assert len(by_vector.parts[0].vector or "") == 64
+    assert [hit.asset.id for hit in library.searches.run(by_vector.id).hits] == [kept.id]
 
 
 def test_hundreds_of_searches_cost_no_more_statements_than_one(listening: opsin.Library) -> None:

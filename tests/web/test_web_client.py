@@ -122,6 +122,11 @@ def test_a_hybrid_search_finds_by_names_and_says_why(there: Any) -> None:
     assert there.search("toy", hybrid=True, explain=True, limit=1).hits[0].reasons.tags == 1
 
 
+def test_what_a_search_finds_is_counted(there: Any) -> None:
+    facets = there.search("green", limit=1, everything=True, facets=["owner"]).facets
+    assert [(each.value, each.count) for each in facets.fields["owner"]] == [("ann", 6)]
+
+
 def test_pages_of_a_search_follow_each_other(there: Any) -> None:
     first = there.search("red", limit=2, everything=True)
     second = there.search("red", limit=2, everything=True, cursor=first.cursor)

@@ -199,6 +199,35 @@ def test_searching_by_picture_asset_and_words_with_weights(served: Served, asset
     words: dict[str, Any] = {"q": "summer squares", "hybrid": True, "explain": True, "where": "owner=ann"}
     (hit,) = served.client.get("/v1/search", params=words).json()["hits"]
     assert (hit["asset"]["name"], hit["reasons"]["words"], hit["reasons"]["tags"]) == ("red.jpg", None, 1)
+    assert first({"vector": [1.0] * 64}, {"asset": asset, "weight": 1000}) == "red.jpg"
+    for parts in ([{"vector": [1.0]}], [{"vector": [1.0] * 64, "text": "red"}], [{"vector": "red"}], []):
+        wrong = served.client.post("/v1/search", json={"parts": parts})
+        assert (wrong.status_code, wrong.json()["code"]) == (400, "usage"), parts
     similar = served.client.get(f"/v1/assets/{asset}/similar", params={"limit": 2}).json()["hits"]
     assert len(similar) == 2
     assert asset not in {hit["asset"]["id"] for hit in similar}
+
+
+def test_an_example_picture_comes_as_a_form_with_words_and_conditions(served: Served, asset: str) -> None:
+    fields: dict[str, Any] = {
+        "where": ["owner=ann", "format=jpg"],
+        "limit": "1",
+        "explain": "true",
+        "facets": ["owner", "tag"],
+    }
+    answer = served.client.post(
+        "/v1/search", files={"file": ("example.jpg", RED)}, data=fields | {"text": "red", "weight": "2"}
+    )
+    assert answer.status_code == 200, answer.text
+    (hit,) = answer.json()["hits"]
+    assert hit["asset"]["id"] == asset
+    assert [(part["kind"], part["weight"]) for part in hit["reasons"]["parts"]] == [("text", 1.0), ("picture", 2.0)]
+    assert [each["value"] for each in answer.json()["facets"]["fields"]["owner"]] == ["ann"]
+    same = {"q": "red", "where": fields["where"], "facets": ["owner", "tag"]}
+    assert served.client.get("/v1/search", params=same).json()["facets"] == answer.json()["facets"]
+    for wrong in ({"limit": "0"}, {"parts": "[]"}, {"weight": "much"}, {"facets": "colour"}, {"where": "tag"}):
+        refused = served.client.post("/v1/search", files={"file": ("example.jpg", RED)}, data=wrong)
+        assert (refused.status_code, refused.json()["code"]) == (400, "usage"), wrong
+    broken = served.client.post("/v1/search", files={"file": ("example.jpg", b"no picture")})
+    assert (broken.status_code, broken.json()["code"]) == (422, "unreadable-picture")
+    assert served.client.post("/v1/search", files={"text": (None, "red")}).status_code == 400

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, QueuePool, Table, create_engine, event, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    PoolProxiedConnection,
+    QueuePool,
+    Table,
+    create_engine,
+    event,
+    func,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
@@ -137,6 +150,12 @@ def last_number(connection: Connection, table: Table) -> int:
     """Return the highest number that a table with AUTOINCREMENT ever gave, 0 where there was none."""
     query = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
     return int(connection.execute(query, {"name": table.name}).scalar() or 0)
+
+
+def one_of(column: ColumnElement[int], numbers: Iterable[int]) -> ColumnElement[bool]:
+    """Return the condition that ``column`` is one of any number of numbers, in one parameter."""
+    listed = func.json_each(json.dumps(list(numbers))).table_valued("value")
+    return column.in_(select(listed.c.value))
 
 
 def rows_called(connection: Connection, phrases: Sequence[str]) -> Iterator[int]:

@@ -10,7 +10,7 @@ import msgspec
 
 from opsin.client.call import Call, Flow, Item, as_kind, in_field
 from opsin.client.pictures import Example, in_json, part_of
-from opsin.library import AssetView, Explanation, Hit, Labelled, Page, Part, TagCount
+from opsin.library import AssetView, Explanation, Facet, Hit, Labelled, Page, Part, TagCount
 from opsin.settings import Settings
 
 _PAGE = 200
@@ -55,13 +55,23 @@ def search(
     everything: bool = False,
     hybrid: bool = False,
     explain: bool = False,
+    facets: Sequence[Facet] = (),
 ) -> Call[Page]:
     """Find assets by what they show, as :meth:`opsin.Library.search` does."""
     words = [] if text is None else [Part("text", text)]
     away = [Part("text", each, -0.5) for each in without]
     settings = Settings()
     parts = [*words, *(part_of(each, settings) for each in like), *away]
-    return find(parts, where=where, limit=limit, cursor=cursor, everything=everything, hybrid=hybrid, explain=explain)
+    return find(
+        parts,
+        where=where,
+        limit=limit,
+        cursor=cursor,
+        everything=everything,
+        hybrid=hybrid,
+        explain=explain,
+        facets=facets,
+    )
 
 
 def find(
@@ -73,8 +83,9 @@ def find(
     everything: bool = False,
     hybrid: bool = False,
     explain: bool = False,
+    facets: Sequence[Facet] = (),
 ) -> Call[Page]:
-    """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
+    """Find assets by any weighted mix of texts, pictures, assets and vectors; see :meth:`search`."""
     asked = {
         "parts": [in_json(part) for part in parts],
         "where": list(where),
@@ -83,6 +94,7 @@ def find(
         "everything": everything,
         "hybrid": hybrid,
         "explain": explain,
+        "facets": list(facets),
     }
     return Call(method="POST", path="/v1/search", json=asked, read=as_kind(Page))
 

@@ -38,6 +38,7 @@ from opsin.services.duplicates import Alike, Group
 from opsin.services.editing import Edits
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported
+from opsin.services.facets import Facet, FacetCount, Facets
 from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
@@ -77,6 +78,9 @@ __all__ = [
     "Evidence",
     "Explanation",
     "Exported",
+    "Facet",
+    "FacetCount",
+    "Facets",
     "Forgotten",
     "Group",
     "Hit",

@@ -45,6 +45,7 @@ from opsin.services import records as all_records
 from opsin.services import search as searching
 from opsin.services.answers import Answers
 from opsin.services.commit import Added
+from opsin.services.facets import Facet
 from opsin.services.given import Picture
 from opsin.services.plugins import PluginView
 from opsin.services.records import Record
@@ -229,17 +230,26 @@ class Library:
         everything: bool = False,
         hybrid: bool = False,
         explain: bool = False,
+        facets: Sequence[Facet] = (),
     ) -> searching.Page:
         """Find assets by what they show.
 
         ``text``: words; ``like``: example pictures (file, URL, bytes, or an asset), each with a weight if given as a
         pair; ``without``: words that push away. Results that are no better than what any picture would get are left
         out, unless ``everything``. ``hybrid``: also by their names, public ids, captions and tags, joined by rank.
-        ``explain``: each hit says where its place comes from.
+        ``explain``: each hit says where its place comes from. ``facets``: what is found is counted by tag, owner,
+        format or the year in which it was taken.
         """
         parts = asked.parts(self._workspace, text, like, without)
         return self.find(
-            parts, where=where, limit=limit, cursor=cursor, everything=everything, hybrid=hybrid, explain=explain
+            parts,
+            where=where,
+            limit=limit,
+            cursor=cursor,
+            everything=everything,
+            hybrid=hybrid,
+            explain=explain,
+            facets=facets,
         )
 
     def find(
@@ -252,8 +262,9 @@ class Library:
         everything: bool = False,
         hybrid: bool = False,
         explain: bool = False,
+        facets: Sequence[Facet] = (),
     ) -> searching.Page:
-        """Find assets by any weighted mix of texts, pictures and assets; see :meth:`search`."""
+        """Find assets by any weighted mix of texts, pictures, assets and vectors; see :meth:`search`."""
         query = searching.Query(
             parts=tuple(parts),
             where=filters.read(self._workspace, where),
@@ -262,6 +273,7 @@ class Library:
             everything=everything,
             hybrid=hybrid,
             explain=explain,
+            facets=tuple(facets),
         )
         return finding.find(self._workspace, query)
 

@@ -1,13 +1,15 @@
-"""Finding assets by a query: by looks alone, or mixed with words; and where the place of each hit comes from."""
+"""Finding assets by a query: by looks alone, or mixed with words; where the place of each hit comes from, and facets."""
 
 from __future__ import annotations
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
+from pyroaring import BitMap
 from sqlalchemy import select
 
 from opsin.catalogue.tables import asset, embedding
+from opsin.services import facets
 from opsin.services.mixing import Mixed, mix, page_of
 from opsin.services.search import (
     Page,
@@ -16,6 +18,7 @@ from opsin.services.search import (
     Reasons,
     joined_vector,
     query_parts,
+    rows_found,
     scale_of,
     search_by,
     validate,
@@ -35,7 +38,14 @@ def find(workspace: Workspace, query: Query) -> Page:
     vector = joined_vector(rows, weights)
     mixed = mix(workspace, query, vector) if query.hybrid else None
     page = search_by(workspace, query, vector) if mixed is None else page_of(workspace, query, vector, mixed)
-    return _with_reasons(workspace, query, page, (rows, weights), mixed) if query.explain else page
+    if query.explain:
+        page = _with_reasons(workspace, query, page, (rows, weights), mixed)
+    if query.facets:
+        found, complete = (
+            rows_found(workspace, query, vector) if mixed is None else (BitMap(mixed.ranks), mixed.complete)
+        )
+        page = msgspec.structs.replace(page, facets=facets.count(workspace, found, query.facets, complete=complete))
+    return page
 
 
 def _with_reasons(

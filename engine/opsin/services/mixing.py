@@ -63,12 +63,16 @@ class Ranks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mixed(msgspec.Struct, frozen=True):
-    """Assets by row, best first, with their places; ``looks`` are those that the query's vector is near to."""
+    """Assets by row, best first, with their places; ``looks`` are those that the query's vector is near to.
+
+    ``labels`` are what the words name, ``nearest`` is the best score, and ``complete`` says that no ranking was cut.
+    """
 
     ranks: Mapping[int, Ranks]
     looks: Mapping[int, Found]
     labels: frozenset[str]
     nearest: float | None
+    complete: bool
 
 
 def mix(workspace: Workspace, query: Query, vector: NDArray[np.float32]) -> Mixed:
@@ -95,7 +99,8 @@ def mix(workspace: Workspace, query: Query, vector: NDArray[np.float32]) -> Mixe
     places = [{row: place for place, row in enumerate(rows, 1)} for rows in (looks, named, tagged)]
     ranks = [_ranks(row, *places) for row in {row: None for each in places for row in each}]
     order = sorted(ranks, key=lambda entry: -entry[1].points)
-    return Mixed(dict(order), looks, labels, float(scores.max()) if len(scores) else None)
+    complete = all(len(each) < DEPTH for each in places)
+    return Mixed(dict(order), looks, labels, float(scores.max()) if len(scores) else None, complete)
 
 
 def page_of(workspace: Workspace, query: Query, vector: NDArray[np.float32], mixed: Mixed) -> Page:

@@ -18,8 +18,9 @@ from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import embedding
 from opsin.errors import UnknownName, UsageError
 from opsin.fusion.cutoff import Background, Scale
-from opsin.services import checked
+from opsin.services import checked, facets
 from opsin.services.analyse import analyse
+from opsin.services.facets import Facet, Facets
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.given import Address, from_address
 from opsin.services.ranking import Found, nearest_assets, tagged_rows
@@ -37,10 +38,13 @@ _WINDOW = 50
 
 
 class Part(msgspec.Struct, frozen=True):
-    """One part of a query: a text, a picture's bytes or address, or an asset's id. A negative weight pushes away."""
+    """One part of a query: a text, a picture's bytes or address, an asset's id, or a vector of the encoder's space.
 
-    kind: Literal["text", "picture", "asset"]
-    value: str | bytes | Address
+    A negative weight pushes away.
+    """
+
+    kind: Literal["text", "picture", "asset", "vector"]
+    value: str | bytes | Address | tuple[float, ...]
     weight: float = 1.0
 
 
@@ -48,7 +52,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     """What to search for. ``least`` is the score of the cut-off; ``everything`` shows also what it holds for no match.
 
     ``hybrid``: pictures are found by what they are called and by their tags, too (:mod:`opsin.services.mixing`).
-    ``explain``: each hit says where its place comes from.
+    ``explain``: each hit says where its place comes from. ``facets``: what is found is counted by these, too.
     """
 
     parts: tuple[Part, ...]
@@ -59,6 +63,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     least: float = LEAST
     hybrid: bool = False
     explain: bool = False
+    facets: tuple[Facet, ...] = ()
 
 
 class PartReason(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,12 +116,14 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
 
     ``cutoff`` says what the scores, and what was cut off, go by: the encoder's measured "background"; "rare things", a
     rule for encoders that bring none, which nobody measured for this one; None where nothing was cut off.
+    ``facets`` counts all that is found, where that was asked for.
     """
 
     hits: tuple[Hit, ...]
     cursor: str | None
     nearest: float | None
     cutoff: Literal["background", "rare things"] | None = None
+    facets: Facets | None = None
 
 
 def search(workspace: Workspace, query: Query) -> Page:
@@ -137,6 +144,7 @@ def validate(query: Query) -> None:
     checked.whole(query.limit, "limit", 1, MOST)
     if query.cursor is not None:
         checked.text(query.cursor, "cursor")
+    facets.validate(query.facets)
 
 
 def check(parts: Sequence[Part]) -> None:
@@ -148,7 +156,7 @@ def check(parts: Sequence[Part]) -> None:
         raise UsageError("say what to search for: words, --like a picture, or both")
     for part in parts:
         checked.number(part.weight, "a weight", -_HEAVIEST, _HEAVIEST)
-        if part.kind != "picture":
+        if part.kind in {"text", "asset"}:
             checked.text(part.value, "what is searched for")
         if part.kind == "text" and not str(part.value).strip():
             raise UsageError("these words are empty: say what to search for")
@@ -198,6 +206,22 @@ def scale_of(workspace: Workspace, queries: NDArray[np.float32], parts: Sequence
     bar = workspace.unmeasured.bar(encoder, workspace.index)
     # where the rare things stand is known for plain words only: examples and what is taken away lie elsewhere
     return scale if bar is None else scale.barred(bar, np.array([_is_words(each) for each in parts]))
+
+
+def rows_found(workspace: Workspace, query: Query, vector: Vector) -> tuple[BitMap, bool]:
+    """Return the assets that ``query`` finds, whatever the page, and whether these are all.
+
+    They are all that carry the tag which it names, and of the others up to 1,000, the nearest.
+    """
+    chosen = rows_matching(workspace, query.where) if query.where else None
+    names = labels_named(workspace, query.parts)
+    tagged = tagged_rows(workspace, names, chosen) if names else BitMap()
+    near = nearest_assets(workspace, vector, MOST, within=chosen, without=tagged)
+    scores = scale_of(workspace, vector[None], [query.parts]).scores(
+        np.array([each.similarity for each in near], np.float32)
+    )
+    kept = len(near) if query.everything else int((scores >= query.least).sum())
+    return tagged | BitMap([each.asset.row for each in near[:kept]]), kept < MOST
 
 
 def _rank(place: int, hit: Hit, named: int) -> tuple[int, float]:
@@ -280,6 +304,8 @@ def query_parts(workspace: Workspace, parts: Sequence[Part]) -> tuple[NDArray[np
 
 
 def _picture_vector(workspace: Workspace, part: Part) -> Vector:
+    if isinstance(part.value, tuple):
+        return _given_vector(part.value, workspace.ready().encoder.dim)
     if not isinstance(part.value, str):
         data = part.value
         if isinstance(data, Address):
@@ -294,6 +320,23 @@ def _picture_vector(workspace: Workspace, part: Part) -> Vector:
         vectors = workspace.index.vectors_of(rows)
     mean: Vector = vectors.mean(axis=0)
     return mean / np.linalg.norm(mean)
+
+
+def _given_vector(value: tuple[float, ...], dim: int) -> Vector:
+    """Return a caller's vector as a unit vector.
+
+    :raises UsageError: where it has another length than those of the encoder, or no direction.
+    """
+    if len(value) != dim:
+        msg = f"a vector of this library's encoder has {dim} numbers, not {len(value)}"
+        raise UsageError(msg)
+    vector = np.array(
+        [checked.number(each, "a number of a vector", -_HEAVIEST, _HEAVIEST) for each in value], np.float64
+    )
+    length = float(np.linalg.norm(vector))
+    if length < 1e-9:
+        raise UsageError("this vector has no direction: all its numbers are 0")
+    return np.asarray(vector / length, np.float32)
 
 
 def one_asset(found: Sequence[AssetRow], name: str) -> AssetRow:
@@ -311,7 +354,7 @@ def one_asset(found: Sequence[AssetRow], name: str) -> AssetRow:
 
 
 def _fingerprint(query: Query) -> str:
-    plain = msgspec.structs.replace(query, cursor=None, limit=1, explain=False)
+    plain = msgspec.structs.replace(query, cursor=None, limit=1, explain=False, facets=())
     return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()[:8]
 
 

@@ -30,15 +30,17 @@ _texts = msgspec.json.Decoder(tuple[str, ...])
 
 
 class SavedPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One part of a saved search: ``text``, ``asset`` (an id), ``url`` or ``picture``.
+    """One part of a saved search: ``text``, ``asset`` (an id), ``url``, ``picture`` or ``vector``.
 
-    Of a picture that was sent its SHA-256 is kept and not its bytes: the search holds the vector made of it.
+    Of a picture that was sent its SHA-256 is kept and not its bytes, of a vector that of its numbers as float64: the search
+    holds the vector made of them all.
     """
 
     text: str | None = None
     asset: str | None = None
     url: str | None = None
     picture: str | None = None
+    vector: str | None = None
     weight: float = 1.0
 
 
@@ -162,7 +164,7 @@ def parts_of(row: SavedRow) -> tuple[Part, ...]:
         if each.text is not None
         else Part("asset", each.asset, each.weight)
         if each.asset is not None
-        else Part("picture", each.picture or each.url or "", each.weight)
+        else Part("picture", each.picture or each.url or each.vector or "", each.weight)
         for each in _parts.decode(row.parts)
     )
 
@@ -178,8 +180,8 @@ def _query(workspace: Workspace, parts: Sequence[Part]) -> dict[str, Any]:
     if len(parts) > _MOST_PARTS:
         msg = f"a saved search has at most {_MOST_PARTS} parts"
         raise UsageError(msg)
-    told = _short(msgspec.json.encode([_part(each) for each in parts]), "the query")
-    return {"parts": told, "vector": query_vector(workspace, parts).astype("<f4").tobytes()}
+    vector = query_vector(workspace, parts).astype("<f4").tobytes()
+    return {"parts": _short(msgspec.json.encode([_part(each) for each in parts]), "the query"), "vector": vector}
 
 
 def _part(part: Part) -> SavedPart:
@@ -188,6 +190,8 @@ def _part(part: Part) -> SavedPart:
         return SavedPart(url=value.url, weight=part.weight)
     if isinstance(value, bytes):
         return SavedPart(picture=digest(value).hex(), weight=part.weight)
+    if isinstance(value, tuple):
+        return SavedPart(vector=digest(np.array(value, "<f8").tobytes()).hex(), weight=part.weight)
     return (
         SavedPart(text=value, weight=part.weight) if part.kind == "text" else SavedPart(asset=value, weight=part.weight)
     )

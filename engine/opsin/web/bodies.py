@@ -21,7 +21,7 @@ AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=msgspec.Struct)
 _MOST_PARTS = 200
 _LONGEST_FIELD = 1024 * 1024
-_LISTS = frozenset({"tags"})
+_LISTS = frozenset({"tags", "where", "facets"})
 _PLURAL = "images"
 _MOST_URLS = 20
 _LONGEST_URL = 8192

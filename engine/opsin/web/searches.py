@@ -16,7 +16,7 @@ from opsin.services.searches import SavedSearch
 from opsin.web.access import READ, WRITE
 from opsin.web.assets import Limit
 from opsin.web.problems import problem_responses
-from opsin.web.searching import SearchPart
+from opsin.web.queries import SearchPart
 from opsin.web.service import Service
 
 _PROBLEMS = problem_responses(400, 401, 403, 404)
