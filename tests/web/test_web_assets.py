@@ -35,6 +35,7 @@ def test_an_asset_is_changed_only_where_it_is_what_the_caller_saw(served: Served
     assert changed.status_code == 200, changed.text
     assert (changed.json()["caption"], changed.json()["owner"]) == (None, "eve")
     assert "summer" in [each["label"] for each in changed.json()["tags"]]
+    assert changed.headers["etag"] == served.client.get(at).headers["etag"] != tag
     outdated = served.client.patch(at, json={"owner": "ann"}, headers={"If-Match": tag})
     assert (outdated.status_code, outdated.json()["code"]) == (412, "outdated")
     after = served.client.get(at, headers={"If-None-Match": tag})

@@ -11,7 +11,8 @@ import pytest
 
 import opsin
 from opsin.client import AsyncClient, Client
-from opsin.errors import KeyRefused, UnknownName, Unreachable, UsageError
+from opsin.errors import KeyRefused, Outdated, Taken, UnknownName, Unreachable, UsageError
+from opsin.services import views
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -179,3 +180,47 @@ def test_a_wrong_key_is_refused(served: Served) -> None:
 def test_a_service_that_is_not_there_is_said_to_be_unreachable() -> None:
     with Client("http://127.0.0.1:9", "key", retries=0) as client, pytest.raises(Unreachable, match="opsin serve"):
         client.tags()
+
+
+def test_an_asset_is_changed_deleted_and_brought_back(there: Any) -> None:
+    asset = named(there, "red-circle.jpg")
+    shown = views.etag(asset)
+    changed = there.edit(asset.id, caption="warm", public_id="shop/red circle".replace(" ", "-"), expected=[shown])
+    assert (changed.caption, changed.owner, changed.public_id) == ("warm", "ann", "shop/red-circle")
+    with pytest.raises(Outdated):
+        there.edit(asset.id, caption="cold", expected=[shown])
+    assert there.edit(asset.id, caption=None, add=["warm"], expected=[shown, views.etag(changed)]).caption is None
+    assert there.called("shop/red-circle").id == asset.id
+    assert there.delete(asset.id).restorable_until
+    with pytest.raises(UnknownName):
+        there.get(asset.id)
+    assert there.undelete(asset.id).id == asset.id
+    with pytest.raises(Taken):
+        there.edit(named(there, "blue-circle.jpg").id, public_id="shop/red-circle")
+    there.edit(asset.id, public_id=None, remove=["warm"])
+
+
+def test_pages_of_a_list_go_both_ways(there: Any) -> None:
+    first = there.page(sort="name", order="desc", limit=4, where=["owner=ann"])
+    second = there.page(sort="name", order="desc", limit=4, where=["owner=ann"], cursor=first.cursor)
+    whole = [each.name for each in (*first.assets, *second.assets)]
+    assert (first.total, second.cursor) == (6, None)
+    assert whole == sorted(whole, reverse=True)
+    behind = there.page(after=first.assets[0].id, limit=1000).assets
+    assert [each.id for each in behind] == [each.id for each in there.list(after=first.assets[0].id)]
+
+
+def test_what_is_known_of_a_picture_and_what_is_like_it(there: Any) -> None:
+    asset = named(there, "green-square.jpg")
+    assert {"colors", "fake"} <= {each.categorizer for each in there.reports(asset.id)}
+    assert "green" in {each.label for each in there.palette(asset.id)}
+    alike = there.duplicates_of(asset.id, threshold=0.5, limit=1)
+    assert [each.asset.name for each in alike] == ["green-circle.jpg"]
+    assert all(len(group.assets) > 1 for group in there.duplicates(threshold=0.5))
+    details = there.tag_details("toy", limit=1000)
+    assert (details.label, details.count) == ("toy", 6)
+    assert {"green", "red"} <= {each.label for each in details.together}
+    assert "toy" not in {each.label for each in details.together}
+    assert len(there.tag_details("toy", limit=1).together) == 1
+    with pytest.raises(UnknownName, match="did you mean"):
+        there.tag_details("gren")

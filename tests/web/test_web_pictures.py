@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import io
 import select
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from opsin.testing import jpeg_bytes, make_picture
 
@@ -231,3 +234,43 @@ def test_an_example_picture_comes_as_a_form_with_words_and_conditions(served: Se
     broken = served.client.post("/v1/search", files={"file": ("example.jpg", b"no picture")})
     assert (broken.status_code, broken.json()["code"]) == (422, "unreadable-picture")
     assert served.client.post("/v1/search", files={"text": (None, "red")}).status_code == 400
+
+
+def test_the_pictures_with_a_tag_come_as_a_page_can_show_them_and_once(served: Served) -> None:
+    wide = jpeg_bytes(np.tile(make_picture("yellow", "square", 300), (1, 3, 1)))
+    small = jpeg_bytes(make_picture("green", "square", 40))
+    files = [("file", ("wide.jpg", wide)), ("file", ("small.jpg", small))]
+    results(served.client.post("/v1/assets", files=files, data={"tags": ["Beach day"], "caption": "At <the> sea"}))
+    at = "/v1/tags/beach_day/assets"
+    answer = served.client.get(at)
+    page = answer.json()
+    assert (page["label"], page["total"], page["cursor"]) == ("beach_day", 2, None)
+    assert [(each["name"], each["text"], each["score"]) for each in page["assets"]] == [
+        ("small.jpg", "At <the> sea", 1.0),
+        ("wide.jpg", "At <the> sea", 1.0),
+    ]
+    assert [(each["width"], each["height"]) for each in page["assets"][0]["previews"]] == [(40, 40)]
+    assert [(each["width"], each["height"]) for each in page["assets"][1]["previews"]] == [
+        (256, 85),
+        (512, 171),
+        (900, 300),
+    ]
+    for preview in page["assets"][1]["previews"]:
+        with Image.open(io.BytesIO(served.client.get(preview["url"]).content)) as image:
+            assert image.size == (preview["width"], preview["height"])
+    assert served.client.get(page["assets"][1]["original"]).content == wide
+    assert "max-age" in answer.headers["cache-control"]
+    known = {"If-None-Match": answer.headers["etag"]}
+    again = served.client.get(at, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    served.client.patch(f"/v1/assets/{page['assets'][0]['id']}", json={"caption": "Another"})
+    assert served.client.get(at, headers=known).status_code == 200
+    first = served.client.get(
+        "/v1/tags/Beach%20Day/assets", params={"limit": 1, "order": "asc", "width": [100, 32]}
+    ).json()
+    assert [each["width"] for each in first["assets"][0]["previews"]] == [32, 100]
+    second = served.client.get(at, params={"limit": 1, "order": "asc", "cursor": first["cursor"]}).json()
+    assert [each["name"] for each in (*first["assets"], *second["assets"])] == ["wide.jpg", "small.jpg"]
+    assert served.client.get(at, params={"where": "width>100"}).json()["total"] == 1
+    for path, status in (("/v1/tags/bech_day/assets", 404), (f"{at}?width=5000", 400), ("/v1/tags/%21/assets", 400)):
+        assert served.client.get(path).status_code == status, path

@@ -35,6 +35,7 @@ class Call(Generic[T]):
     data: Mapping[str, Any] | None = None
     files: Sequence[tuple[str, tuple[str, bytes]]] = ()
     changes: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Unpack
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
 from opsin.client.call import Call, Flow, Item, as_kind, in_field
 from opsin.client.pictures import Example, in_json, part_of
-from opsin.library import AssetView, Explanation, Facet, Hit, Labelled, Page, Part, TagCount
+from opsin.intake.wire import PreviewForm
+from opsin.library import (
+    Alike,
+    AssetPage,
+    AssetView,
+    Colour,
+    Deleted,
+    Edits,
+    Explanation,
+    Facet,
+    Group,
+    Hit,
+    Labelled,
+    Order,
+    Page,
+    Part,
+    Sort,
+    TagCount,
+    TagDetails,
+)
+from opsin.model import Report
 from opsin.settings import Settings
 
 _PAGE = 200
@@ -30,16 +50,39 @@ def get(asset: str) -> Call[AssetView]:
     return Call(method="GET", path=_asset(asset), read=as_kind(AssetView))
 
 
+def called(public_id: str) -> Call[AssetView]:
+    """Return the asset that has this public id.
+
+    :raises UnknownName: where there is none.
+    """
+    return Call(method="GET", path=f"/v1/assets/by-public-id/{quote(public_id)}", read=as_kind(AssetView))
+
+
+def page(
+    *,
+    where: Sequence[str] = (),
+    sort: Sort = "added",
+    order: Order = "asc",
+    limit: int = 50,
+    after: str | None = None,
+    cursor: str | None = None,
+) -> Call[AssetPage]:
+    """Return a page of assets, as :meth:`opsin.Library.page` does."""
+    params: dict[str, Any] = {"where": list(where), "sort": sort, "order": order, "limit": limit}
+    params |= {name: value for name, value in (("after", after), ("cursor", cursor)) if value is not None}
+    return Call(method="GET", path="/v1/assets", params=params, read=as_kind(AssetPage))
+
+
 def list_assets(*, where: Sequence[str] = (), limit: int | None = None, after: str | None = None) -> Flow[AssetView]:
     """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
     left, cursor = limit, None
     while left is None or left > 0:
         params = {"where": list(where), "limit": _PAGE if left is None else min(left, _PAGE)}
         params |= {"cursor": cursor} if cursor is not None else {} if after is None else {"after": after}
-        page = yield Call(method="GET", path="/v1/assets", params=params, read=as_kind(_AssetPage))
-        yield from map(Item, page.assets)
-        left = None if left is None else left - len(page.assets)
-        cursor = page.cursor
+        found = yield Call(method="GET", path="/v1/assets", params=params, read=as_kind(AssetPage))
+        yield from map(Item, found.assets)
+        left = None if left is None else left - len(found.assets)
+        cursor = found.cursor
         if cursor is None:
             return
 
@@ -114,10 +157,68 @@ def tags() -> Call[Sequence[TagCount]]:
     return Call(method="GET", path="/v1/tags", read=in_field("tags", list[TagCount]))
 
 
+def tag_details(tag: str, *, limit: int = 20) -> Call[TagDetails]:
+    """Return how many assets carry ``tag``, and up to ``limit`` tags that most of these carry, too."""
+    return Call(method="GET", path=f"/v1/tags/{quote(tag, safe='')}", params={"limit": limit}, read=as_kind(TagDetails))
+
+
 def tag(asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Call[Labelled]:
     """Attach and remove tags as a person: this outlives every re-analysis."""
     changes = {"add": list(add), "remove": list(remove)}
     return Call(method="PATCH", path=f"{_asset(asset)}/tags", json=changes, read=as_kind(Labelled), changes=True)
+
+
+def edit(
+    asset: str,
+    *,
+    add: Sequence[str] = (),
+    remove: Sequence[str] = (),
+    expected: Collection[str] | None = None,
+    **edits: Unpack[Edits],
+) -> Call[Labelled]:
+    """Change what is said of an asset, all at once, as :meth:`opsin.Library.edit` does.
+
+    :raises Outdated: where the ``ETag`` of the asset is none of those ``expected``.
+    """
+    changes = {**edits, "tags": {"add": list(add), "remove": list(remove)}}
+    seen = {} if expected is None else {"If-Match": ", ".join(f'"{each}"' for each in expected) or '""'}
+    return Call(method="PATCH", path=_asset(asset), json=changes, headers=seen, read=as_kind(Labelled), changes=True)
+
+
+def delete(asset: str, *, at_once: bool = False) -> Call[Deleted]:
+    """Delete an asset; ``at_once``: it is erased now, and cannot be brought back."""
+    params = {"now": at_once}
+    return Call(method="DELETE", path=_asset(asset), params=params, read=as_kind(Deleted), changes=True)
+
+
+def undelete(asset: str) -> Call[AssetView]:
+    """Bring a deleted asset back, by its id; one that is there stays as it is."""
+    return Call(method="POST", path=f"{_asset(asset)}/restore", read=as_kind(AssetView), changes=True)
+
+
+def reports(asset: str) -> Call[Sequence[Report]]:
+    """Return what each categorizer said of an asset's content."""
+    return Call(method="GET", path=f"{_asset(asset)}/reports", read=in_field("reports", list[Report]))
+
+
+def palette(asset: str) -> Call[Sequence[Colour]]:
+    """Return the colours that a picture is made of, the largest share first."""
+    return Call(method="GET", path=f"{_asset(asset)}/palette", read=in_field("colours", list[Colour]))
+
+
+def duplicates_of(asset: str, *, threshold: float = 0.95, limit: int = 50) -> Call[Sequence[Alike]]:
+    """Return the assets that look nearly the same as ``asset`` (cosine >= ``threshold``), the nearest first."""
+    params = {"threshold": threshold, "limit": limit}
+    return Call(
+        method="GET", path=f"{_asset(asset)}/duplicates", params=params, read=in_field("duplicates", list[Alike])
+    )
+
+
+def duplicates(*, threshold: float = 0.95, limit: int = 1000) -> Flow[Group]:
+    """Yield up to ``limit`` (1..1000) groups of assets that look nearly the same (cosine >= ``threshold``)."""
+    params = {"threshold": threshold, "limit": limit}
+    groups = yield Call(method="GET", path="/v1/duplicates", params=params, read=in_field("groups", list[Group]))
+    yield from map(Item, groups)
 
 
 def explain(asset: str, label: str) -> Call[Explanation]:
@@ -133,14 +234,10 @@ def original(asset: str) -> Call[bytes]:
     return Call(method="GET", path=f"{_asset(asset)}/original", read=_bytes)
 
 
-def preview(asset: str, *, width: int = 512) -> Call[bytes]:
-    """Return a WebP preview at most ``width`` pixels wide, without any metadata."""
-    return Call(method="GET", path=f"{_asset(asset)}/preview", params={"width": width}, read=_bytes)
-
-
-class _AssetPage(msgspec.Struct, frozen=True):
-    assets: list[AssetView]
-    cursor: str | None
+def preview(asset: str, *, width: int = 512, form: PreviewForm = "webp") -> Call[bytes]:
+    """Return a preview (webp, jpeg or avif) at most ``width`` pixels wide, without any metadata."""
+    params = {"width": width, "format": form}
+    return Call(method="GET", path=f"{_asset(asset)}/preview", params=params, read=_bytes)
 
 
 def _bytes(response: httpx.Response) -> bytes:

@@ -28,5 +28,5 @@ def arguments(call: Call[Any]) -> dict[str, Any]:
         "json": call.json,
         "data": call.data,
         "files": call.files or None,
-        "headers": {"Idempotency-Key": str(uuid.uuid4())} if call.changes else {},
+        "headers": {**call.headers, **({"Idempotency-Key": str(uuid.uuid4())} if call.changes else {})},
     }

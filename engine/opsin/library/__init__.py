@@ -43,7 +43,7 @@ from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
 from opsin.services.keys import Key, Keys, NewKey, Scope
-from opsin.services.listing import TagCount
+from opsin.services.listing import TagCount, TagDetails
 from opsin.services.once import Told
 from opsin.services.paging import AssetPage, Order, Sort
 from opsin.services.people import Labelled
@@ -118,6 +118,7 @@ __all__ = [
     "Sort",
     "Step",
     "TagCount",
+    "TagDetails",
     "Told",
     "Tried",
     "Vocabularies",

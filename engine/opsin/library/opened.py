@@ -345,6 +345,13 @@ class Library:
         """Return every tag in use with the number of its assets, most frequent first."""
         return listing.tag_counts(self._workspace)
 
+    def tag_details(self, tag: str, *, limit: int = 20) -> listing.TagDetails:
+        """Return how many assets carry ``tag``, and up to ``limit`` tags that most of these carry, too.
+
+        :raises UnknownName: where no vocabulary, categorizer or person knows it.
+        """
+        return listing.tag_details(self._workspace, people.tag_of(self._workspace, tag), limit)
+
     def labels(self, beginning: str = "") -> Sequence[str]:
         """Return the labels that can be asked for, sorted: those that plugins know, and the tags that people gave."""
         return listing.label_names(self._workspace, beginning)

@@ -8,7 +8,7 @@ import msgspec
 
 from opsin.catalogue import assets
 from opsin.services import checked
-from opsin.services.filters import Condition, rows_matching
+from opsin.services.filters import Condition, read, rows_matching
 from opsin.services.tagging import all_rows
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
@@ -22,6 +22,15 @@ class TagCount(msgspec.Struct, frozen=True):
     label: str
     name: str
     count: int
+
+
+class TagDetails(msgspec.Struct, frozen=True, kw_only=True):
+    """A tag, its readable name, how many assets carry it, and the tags ``together`` with it: those most of them carry."""
+
+    label: str
+    name: str
+    count: int
+    together: Sequence[TagCount]
 
 
 def list_assets(
@@ -54,6 +63,25 @@ def tag_counts(workspace: Workspace) -> list[TagCount]:
     counts = {name: rows.intersection_cardinality(present) for name, rows in all_rows(workspace).items()}
     found = [TagCount(name, labels[name].text if name in labels else name, n) for name, n in counts.items() if n]
     return sorted(found, key=lambda entry: (-entry.count, entry.label))
+
+
+def tag_details(workspace: Workspace, label: str, limit: int = 20) -> TagDetails:
+    """Return how many assets carry a tag, and up to ``limit`` tags that most of these carry, too.
+
+    :raises UnknownName: where no vocabulary, categorizer or person knows the label.
+    :raises UsageError: for a limit outside 0..1000.
+    """
+    checked.whole(limit, "limit", 0, 1000)
+    mine = rows_matching(workspace, read(workspace, [f"tag={label}"]))
+    labels = workspace.meaning.labels
+    counts = {name: rows.intersection_cardinality(mine) for name, rows in all_rows(workspace).items() if name != label}
+    best = sorted((entry for entry in counts.items() if entry[1]), key=lambda entry: (-entry[1], entry[0]))[:limit]
+    return TagDetails(
+        label=label,
+        name=labels[label].text if label in labels else label,
+        count=len(mine),
+        together=[TagCount(name, labels[name].text if name in labels else name, n) for name, n in best],
+    )
 
 
 def label_names(workspace: Workspace, beginning: str = "") -> list[str]:

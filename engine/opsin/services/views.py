@@ -70,7 +70,8 @@ def asset_view(row: AssetRow, found: list[Tag]) -> AssetView:
 
 def etag(view: AssetView) -> str:
     """Return a short name of what is shown of an asset, which is another one as soon as anything of that is."""
-    return hashlib.sha256(msgspec.json.encode(view)).hexdigest()[:16]
+    shown = [getattr(view, name) for name in AssetView.__struct_fields__]  # a view may say more than the asset does
+    return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()[:16]
 
 
 def view_assets(workspace: Workspace, rows: Sequence[AssetRow]) -> list[AssetView]:
