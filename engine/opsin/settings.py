@@ -121,6 +121,23 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Seconds = 604_800.0
 
 
+class InsightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether tags are told of by owner and in time, and which. ``days``: what was added before is left out.
+
+    A tag counts where pictures of ``least`` different owners have it. Labels of ``groups``, the ``labels`` named, and what
+    implies these are left out: what people are like, and what is moderated.
+    """
+
+    enabled: bool = False
+    days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = 365
+    least: Annotated[int, msgspec.Meta(ge=2, le=1_000_000)] = 5
+    groups: tuple[str, ...] = ("people",)
+    labels: tuple[str, ...] = (
+        *("nudity", "violence", "blood", "weapon", "smoking", "cigarette", "syringe", "medicine", "medical", "x_ray"),
+        *("wheelchair", "stretcher", "neck_brace", "lingerie", "brassiere", "swimsuit", "bikini", "diaper"),
+    )
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, and no setting."""
 
@@ -131,6 +148,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     urls: UrlSettings = UrlSettings()
     serve: ServeSettings = ServeSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    insights: InsightSettings = InsightSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""
 

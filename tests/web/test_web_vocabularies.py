@@ -89,6 +89,7 @@ def test_readers_see_vocabularies_and_encoders_and_change_nothing(site: Served) 
         assert client.patch("/v1/vocabularies/everyday/labels/dog", json={}).status_code == 403
         assert client.delete("/v1/vocabularies/everyday").status_code == 403
         assert client.get("/v1/plugins").status_code == 403
+        assert client.get("/v1/insights/profile", params={"owner": "ann"}).status_code == 403
         found = client.get("/v1/encoders").json()
     assert found["used"] == "fake"
     assert {"licence", "commercial", "installed"} <= found["encoders"][0].keys()
@@ -99,3 +100,10 @@ def test_plugins_are_shown_with_how_their_objects_are(site: Served) -> None:
     assert found["starter"]["state"] == "off"
     (everyday,) = [each for each in found["zero_shot"]["objects"] if each["name"] == "zero_shot/everyday"]
     assert (everyday["state"], everyday["kind"]) == ("ready", "categorizer")
+
+
+@pytest.mark.parametrize("place", ["profile?owner=ann", "trends?days=3", "companions?label=red"])
+def test_insights_are_off_unless_they_are_switched_on(site: Served, place: str) -> None:
+    answer = site.client.get(f"/v1/insights/{place}")
+    assert (answer.status_code, answer.json()["code"]) == (409, "library")
+    assert "insights are off" in answer.json()["detail"]

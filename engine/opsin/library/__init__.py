@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from opsin.intake.sources import LeftOut
 from opsin.library.index import LibraryIndex
+from opsin.library.insights import Insights
 from opsin.library.opened import Library
 from opsin.library.places import (
     analyse,
@@ -42,6 +43,7 @@ from opsin.services.facets import Facet, FacetCount, Facets
 from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
+from opsin.services.insights import Companion, Companions, OwnTag, Profile, Trend, Trends
 from opsin.services.keys import Key, Keys, NewKey, Scope
 from opsin.services.listing import TagCount, TagDetails
 from opsin.services.once import Told
@@ -71,6 +73,8 @@ __all__ = [
     "AssetView",
     "BackedUp",
     "Colour",
+    "Companion",
+    "Companions",
     "Deleted",
     "Delivery",
     "Edits",
@@ -88,6 +92,7 @@ __all__ = [
     "Imported",
     "IndexStatus",
     "IngestStatus",
+    "Insights",
     "Key",
     "Keys",
     "LabelChanges",
@@ -100,10 +105,12 @@ __all__ = [
     "NewKey",
     "NewWebhook",
     "Order",
+    "OwnTag",
     "Page",
     "Part",
     "Plan",
     "PluginView",
+    "Profile",
     "Project",
     "Reanalysed",
     "Reanalysis",
@@ -120,6 +127,8 @@ __all__ = [
     "TagCount",
     "TagDetails",
     "Told",
+    "Trend",
+    "Trends",
     "Tried",
     "Vocabularies",
     "Watched",

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
 from opsin.library.index import LibraryIndex
+from opsin.library.insights import Insights
 from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
@@ -100,6 +101,11 @@ class Library:
     def searches(self) -> Searches:
         """Queries that are kept, and that each new picture is compared with."""
         return Searches(self._workspace)
+
+    @property
+    def insights(self) -> Insights:
+        """What the tags say of owners and of time."""
+        return Insights(self._workspace)
 
     @property
     def index(self) -> LibraryIndex:

@@ -20,6 +20,7 @@ from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
 from opsin.web.duplicates import DuplicatesController
 from opsin.web.health import HealthController
+from opsin.web.insights import InsightsController
 from opsin.web.keys import KeysController
 from opsin.web.knowing import EncodersController, PluginsController
 from opsin.web.logs import log_request
@@ -66,6 +67,7 @@ def create_app(library: Library) -> Reception:
             LabelsController,
             EncodersController,
             PluginsController,
+            InsightsController,
             KeysController,
             WebhooksController,
             DocsController,
