@@ -90,7 +90,8 @@ class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the service answers. ``uploads``: requests with pictures at once; ``max_body``: bytes of one request.
 
-    ``body_timeout``: seconds in which a body has to arrive; ``rate_limit``: requests a minute of one key, 0 for any number.
+    ``body_timeout``: seconds in which a head, and then a body, has to arrive; ``rate_limit``: requests a minute of one key,
+    0 for any number.
 
     ``hosts`` are names that it may be called by, beside localhost and addresses in numbers; ``origins`` are other sites
     whose pages may ask it; ``urls`` are the beginnings of addresses from which it fetches pictures, "*" for any.

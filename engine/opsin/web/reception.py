@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
 from litestar.datastructures import MutableScopeHeaders
@@ -14,6 +15,9 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 from opsin.errors import BodyTooSlow, UsageError
 from opsin.web.asked import Asked, note, route_of
 
+_MOST_DISCARDED = 8 * 1024 * 1024
+_LONGEST_DISCARD = 1.0
+"""Bytes and seconds of a body that is refused."""
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -56,11 +60,12 @@ class Reception:
         method = str(scope["method"])
         if method == "HEAD":
             scope["method"] = "GET"
-        answer = _Answer(note(scope), send, without_body=method == "HEAD")
+        body = _Body(scope, receive, self._patience)
+        answer = _Answer(note(scope), send, body, without_body=method == "HEAD")
         began = time.perf_counter()
         self.under_way += 1
         try:
-            await self._app(scope, _Body(receive, self._patience), answer)
+            await self._app(scope, body, answer)
         finally:
             self.under_way -= 1
             self._tell(scope, method, answer, time.perf_counter() - began)
@@ -80,10 +85,14 @@ class Reception:
 
 
 class _Answer:
-    """Sends an answer on, with the headers that all have, and counts it. ``status`` is 0 where none was begun."""
+    """Sends an answer on, with the headers that all have, and counts it. ``status`` is 0 where none was begun.
 
-    def __init__(self, asked: Asked, send: Send, *, without_body: bool) -> None:
+    Where it comes before the whole body was read, the connection ends with it: nothing more of the body is waited for.
+    """
+
+    def __init__(self, asked: Asked, send: Send, body: _Body, *, without_body: bool) -> None:
         self.asked = asked
+        self._body = body
         self.status = 0
         self.bytes = 0
         self._send = send
@@ -97,25 +106,48 @@ class _Answer:
                 headers[name] = value
             headers["X-Request-Id"] = self.asked.id
             headers["X-Content-Type-Options"] = "nosniff"
+            if self._body.unread:
+                headers["Connection"] = "close"
         elif message["type"] == "http.response.body":
             if self._without_body:
                 message["body"] = b""
             self.bytes += len(message["body"])
+            if self._body.unread and not message.get("more_body", False):
+                await self._send({**message, "more_body": True})
+                await self._body.discard()
+                message["body"] = b""
         await self._send(message)
 
 
 class _Body:
     """Receives a body: what does not arrive in time, or breaks off, is an error that says so."""
 
-    def __init__(self, receive: Receive, patience: float) -> None:
+    def __init__(self, scope: HTTPScope, receive: Receive, patience: float) -> None:
+        headers = dict(scope["headers"])
         self._receive = receive
         self._patience = patience
         self._until: float | None = None
-        self._whole = False
+        self._whole = b"transfer-encoding" not in headers and headers.get(b"content-length", b"0") == b"0"
+        self._asked_for = b"expect" not in headers
+
+    @property
+    def unread(self) -> bool:
+        """Whether there is more of it than was read."""
+        return not self._whole
+
+    async def discard(self) -> None:
+        """Take a little of what nobody reads: a client that sends all before it reads would else lose the answer."""
+        left = _MOST_DISCARDED
+        with suppress(TimeoutError, ClientGone, BodyTooSlow):
+            async with asyncio.timeout(_LONGEST_DISCARD):
+                while self._asked_for and not self._whole and left > 0:
+                    message = await self()
+                    left -= len(message.get("body", b"")) if message["type"] == "http.request" else left
 
     async def __call__(self) -> HTTPReceiveMessage:
         if self._whole:
             return await self._receive()  # type: ignore[return-value]
+        self._asked_for = True
         if self._until is None:
             self._until = asyncio.get_running_loop().time() + self._patience
         try:

@@ -12,7 +12,7 @@ from opsin.errors import UsageError
 from opsin.library import Library
 from opsin.web.access import MOST_HEAD
 from opsin.web.app import create_app
-from opsin.web.protocol import Protocol
+from opsin.web.protocol import protocol
 from opsin.web.reception import Reception
 from opsin.web.tls import Certificate
 
@@ -71,7 +71,7 @@ def serve(
         app = create_app(library)
         config = uvicorn.Config(
             app,
-            http=Protocol,
+            http=protocol(library.settings.serve.body_timeout),
             ws="none",
             lifespan="on",
             log_config=None,
