@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,8 @@ import pytest
 
 import opsin
 from opsin.client import AsyncClient, Client
-from opsin.errors import KeyRefused, Outdated, Taken, UnknownName, Unreachable, UsageError
+from opsin.errors import KeyRefused, LibraryError, Outdated, Taken, UnknownName, Unreachable, UsageError
+from opsin.library import Part
 from opsin.services import views
 from opsin.testing import jpeg_bytes, make_picture
 
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 class Awaited:
     """An AsyncClient whose every method is waited for, so that the same tests hold of it."""
 
-    def __init__(self, url: str, key: str) -> None:
-        self._runner = asyncio.Runner()
-        self._client = AsyncClient(url, key)
+    def __init__(self, client: Any, runner: asyncio.Runner) -> None:
+        self._runner = runner
+        self._client = client
 
-    def __getattr__(self, name: str) -> Callable[..., Any]:
+    def __getattr__(self, name: str) -> Any:
         method = getattr(self._client, name)
+        if not callable(method):
+            return Awaited(method, self._runner)
 
         async def gathered(made: Any) -> Any:
             return [each async for each in made] if hasattr(made, "__aiter__") else await made
@@ -67,7 +70,7 @@ def there(request: pytest.FixtureRequest, serve: Serve, pictures: Path) -> Itera
             client.add(pictures, owner="ann", tags=["toy"])
             yield client
         return
-    awaited = Awaited(served.url, served.key)
+    awaited = Awaited(AsyncClient(served.url, served.key), asyncio.Runner())
     awaited.add(pictures, owner="ann", tags=["toy"])
     yield awaited
     awaited.end()
@@ -224,3 +227,50 @@ def test_what_is_known_of_a_picture_and_what_is_like_it(there: Any) -> None:
     assert len(there.tag_details("toy", limit=1).together) == 1
     with pytest.raises(UnknownName, match="did you mean"):
         there.tag_details("gren")
+
+
+def test_searches_are_kept_listed_run_changed_and_deleted(there: Any, pictures: Path) -> None:
+    asset = named(there, "red-square.jpg")
+    first = there.searches.create("green", without=["blue"], where=["owner=ann"], cutoff=0.6, name="greens")
+    second = there.searches.create(like=[str(pictures / "blue-circle.jpg"), (asset.id, -0.5)])
+    third = there.searches.save([Part("text", "red")], cutoff=0.7)
+    assert [part.text for part in first.parts] == ["green", "blue"]
+    assert (second.parts[1].asset, len(second.parts[0].picture)) == (asset.id, 64)
+    assert [*there.searches.list()] == [first, second, third]
+    assert [*there.searches.list(limit=1, after=first.id)] == [second]
+    assert there.searches.get(first.id) == first
+    hits = there.searches.run(second.id, limit=1)
+    assert [hit.asset.name for hit in hits.hits] == ["blue-circle.jpg"]
+    changed = there.searches.change(third.id, parts=[Part("asset", asset.id)], where=["tag=toy"], name="like it")
+    assert (changed.name, changed.where, changed.cutoff) == ("like it", ("tag=toy",), 0.7)
+    for each in (first, second, third):
+        there.searches.delete(each.id)
+    with pytest.raises(UnknownName):
+        there.searches.get(first.id)
+    with pytest.raises(UsageError):
+        there.searches.create(" ")
+
+
+def test_a_vocabulary_is_tried_made_read_and_removed(there: Any) -> None:
+    labels = [opsin.Label(id="shape", prompts=("square",), threshold={"default": -5.0})]
+    tried = there.vocabularies.try_add("mine", labels)
+    assert (tried.tags_added, [each.label for each in tried.labels]) == (6, ["shape"])
+    there.vocabularies.create("mine", labels)
+    assert there.vocabularies.get("mine").labels == tuple(labels)
+    assert [each.name for each in there.vocabularies.list()] == ["everyday", "mine"]
+    there.vocabularies.edit_label("mine", "shape", threshold=None, synonyms=["form"])
+    assert there.vocabularies.get("mine").by_id["shape"].synonyms == ("form",)
+    assert there.vocabularies.try_edit_label("mine", "shape", threshold={"default": -5.0}).contents == 6
+    assert there.vocabularies.try_remove_label("mine", "shape").total == 6
+    assert there.vocabularies.try_remove("mine").total == 6
+    there.vocabularies.remove_label("mine", "shape")
+    there.vocabularies.remove("mine")
+    with pytest.raises(UnknownName, match="no vocabulary"):
+        there.vocabularies.get("mine")
+
+
+def test_plugins_are_told_of_and_insights_only_where_they_are_on(there: Any) -> None:
+    assert {"zero_shot", "colors"} <= {each.name for each in there.plugins() if each.state != "off"}
+    for ask in (lambda: there.insights.profile("ann"), there.insights.trends, lambda: there.insights.companions("red")):
+        with pytest.raises(LibraryError, match="insights are off"):
+            ask()

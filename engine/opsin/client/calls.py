@@ -26,11 +26,13 @@ from opsin.library import (
     Order,
     Page,
     Part,
+    PluginView,
     Sort,
     TagCount,
     TagDetails,
 )
 from opsin.model import Report
+from opsin.plugin import EncoderCard
 from opsin.settings import Settings
 
 _PAGE = 200
@@ -101,12 +103,8 @@ def search(
     facets: Sequence[Facet] = (),
 ) -> Call[Page]:
     """Find assets by what they show, as :meth:`opsin.Library.search` does."""
-    words = [] if text is None else [Part("text", text)]
-    away = [Part("text", each, -0.5) for each in without]
-    settings = Settings()
-    parts = [*words, *(part_of(each, settings) for each in like), *away]
     return find(
-        parts,
+        parts_of(text, like, without),
         where=where,
         limit=limit,
         cursor=cursor,
@@ -140,6 +138,13 @@ def find(
         "facets": list(facets),
     }
     return Call(method="POST", path="/v1/search", json=asked, read=as_kind(Page))
+
+
+def parts_of(text: str | None, like: Sequence[Example], without: Sequence[str]) -> list[Part]:
+    """Return the parts of a query: words, examples, and words that push away at half the weight."""
+    words = [] if text is None else [Part("text", text)]
+    settings = Settings()
+    return [*words, *(part_of(each, settings) for each in like), *(Part("text", each, -0.5) for each in without)]
 
 
 def similar(asset: str, *, limit: int = 10) -> Call[tuple[Hit, ...]]:
@@ -219,6 +224,16 @@ def duplicates(*, threshold: float = 0.95, limit: int = 1000) -> Flow[Group]:
     params = {"threshold": threshold, "limit": limit}
     groups = yield Call(method="GET", path="/v1/duplicates", params=params, read=in_field("groups", list[Group]))
     yield from map(Item, groups)
+
+
+def encoders() -> Call[Sequence[EncoderCard]]:
+    """Return the encoders that the service's plugins offer."""
+    return Call(method="GET", path="/v1/encoders", read=in_field("encoders", list[EncoderCard]))
+
+
+def plugins() -> Call[Sequence[PluginView]]:
+    """Return every plugin of the service, by name, and how its objects are by now."""
+    return Call(method="GET", path="/v1/plugins", read=in_field("plugins", list[PluginView]))
 
 
 def explain(asset: str, label: str) -> Call[Explanation]:

@@ -6,11 +6,11 @@ import functools
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar, Unpack
+from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, uploads
+from opsin.client import calls, insights, labels, searches, uploads
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, arguments, settings
@@ -23,17 +23,24 @@ T = TypeVar("T")
 Outcomes = list[Added]  # said here: in the class, `list` is a method
 
 
-def _answer(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+class Sends(Protocol):
+    """What sends a call: a client, or a part of one."""
+
+    def send(self, call: Call[T]) -> T:
+        """Send one call and return its answer."""
+
+
+def _answer(build: Callable[P, Call[T]]) -> Callable[Concatenate[Sends, P], T]:
     @functools.wraps(build)
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return self.send(build(*args, **kwargs))
 
     return method
 
 
-def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], Iterator[T]]:
+def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Iterator[T]]:
     @functools.wraps(build)
-    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
+    def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
         flow = build(*args, **kwargs)
         found = step(flow)
         while found is not None:
@@ -44,6 +51,49 @@ def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Client, P], Iter
                 found = step(flow, self.send(found))
 
     return method
+
+
+class _Part:
+    """Some of a client's methods, under a name of their own."""
+
+    def __init__(self, client: Sends) -> None:
+        self.send = client.send
+
+
+class Searches(_Part):
+    """The saved searches of the library."""
+
+    create = _answer(searches.create)
+    save = _answer(searches.save)
+    list = _items(searches.list_searches)
+    get = _answer(searches.get)
+    change = _answer(searches.change)
+    delete = _answer(searches.delete)
+    run = _answer(searches.run)
+
+
+class Vocabularies(_Part):
+    """The vocabularies of the library; what changes labels scores the library again."""
+
+    list = _items(labels.list_vocabularies)
+    get = _answer(labels.get)
+    create = _answer(labels.create)
+    add_shipped = _answer(labels.add_shipped)
+    edit_label = _answer(labels.edit_label)
+    remove_label = _answer(labels.remove_label)
+    remove = _answer(labels.remove)
+    try_add = _answer(labels.try_add)
+    try_edit_label = _answer(labels.try_edit_label)
+    try_remove_label = _answer(labels.try_remove_label)
+    try_remove = _answer(labels.try_remove)
+
+
+class Insights(_Part):
+    """What the tags say of owners and of time, where it is switched on."""
+
+    profile = _answer(insights.profile)
+    trends = _answer(insights.trends)
+    companions = _answer(insights.companions)
 
 
 class Client:
@@ -60,6 +110,9 @@ class Client:
         """Remember where the service is; nothing is sent yet. ``timeout``: seconds without a sign of life."""
         self._http = httpx.Client(**settings(url, key, timeout))
         self._retries = retries
+        self.searches = Searches(self)
+        self.vocabularies = Vocabularies(self)
+        self.insights = Insights(self)
 
     version = _answer(calls.version)
     get = _answer(calls.get)
@@ -79,6 +132,8 @@ class Client:
     palette = _answer(calls.palette)
     duplicates_of = _answer(calls.duplicates_of)
     duplicates = _items(calls.duplicates)
+    encoders = _answer(calls.encoders)
+    plugins = _answer(calls.plugins)
     explain = _answer(calls.explain)
     original = _answer(calls.original)
     preview = _answer(calls.preview)

@@ -1,0 +1,93 @@
+"""The calls of `client.vocabularies`: as those of `library.vocabularies`, but what changes labels scores the library again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Unpack
+from urllib.parse import quote
+
+import msgspec
+
+from opsin.client.call import Call, Flow, Item, as_kind, in_field
+from opsin.library import Effect, LabelChanges, Reanalysis
+from opsin.model import Label, Vocabulary
+
+
+def list_vocabularies() -> Flow[Vocabulary]:
+    """Yield the vocabularies of the library, by name."""
+    found = yield Call(method="GET", path="/v1/vocabularies", read=in_field("vocabularies", list[dict[str, Any]]))
+    for each in found:
+        if each["used"]:
+            yield Item((yield get(each["name"])))
+
+
+def get(name: str) -> Call[Vocabulary]:
+    """Return one vocabulary.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    return Call(method="GET", path=_place(name), read=as_kind(Vocabulary))
+
+
+def create(name: str, labels: Sequence[Label] = ()) -> Call[Reanalysis]:
+    """Make a vocabulary, score the library again, and return what that changed."""
+    return _change("POST", "/v1/vocabularies", {"name": name, "labels": _plain(labels)})
+
+
+def add_shipped(name: str) -> Call[Reanalysis]:
+    """Take in a vocabulary that a plugin ships, score the library again, and return what that changed."""
+    return _change("POST", "/v1/vocabularies", {"name": name})
+
+
+def edit_label(vocabulary: str, label: str, /, **changes: Unpack[LabelChanges]) -> Call[Reanalysis]:
+    """Change a label, or make it, score the library again, and return what that changed."""
+    return _change("PATCH", _place(vocabulary, label), dict(changes))
+
+
+def remove_label(vocabulary: str, label: str) -> Call[Reanalysis]:
+    """Take a label out of a vocabulary, score the library again, and return what that changed."""
+    return _change("DELETE", _place(vocabulary, label))
+
+
+def remove(name: str) -> Call[None]:
+    """Take a vocabulary away, with the tags that rest on it alone."""
+    return Call(method="DELETE", path=_place(name), read=lambda _: None, changes=True)
+
+
+def try_add(name: str, labels: Sequence[Label] | None = None) -> Call[Effect]:
+    """Return what :meth:`create`, or :meth:`add_shipped` (None), would do to the tags; nothing is changed."""
+    return _try("POST", "/v1/vocabularies", {"name": name} | ({} if labels is None else {"labels": _plain(labels)}))
+
+
+def try_edit_label(vocabulary: str, label: str, /, **changes: Unpack[LabelChanges]) -> Call[Effect]:
+    """Return what :meth:`edit_label` would do to the tags; nothing is changed."""
+    return _try("PATCH", _place(vocabulary, label), dict(changes))
+
+
+def try_remove_label(vocabulary: str, label: str) -> Call[Effect]:
+    """Return what :meth:`remove_label` would do to the tags; nothing is changed."""
+    return _try("DELETE", _place(vocabulary, label))
+
+
+def try_remove(name: str) -> Call[Effect]:
+    """Return what :meth:`remove` would do to the tags; nothing is changed."""
+    return _try("DELETE", _place(name))
+
+
+def _change(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Reanalysis]:
+    return Call(method=method, path=path, json=fields, read=in_field("rescored", Reanalysis), changes=True)
+
+
+def _try(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Effect]:
+    return Call(
+        method=method, path=path, params={"dry_run": True}, json=fields, read=in_field("effect", Effect), changes=True
+    )
+
+
+def _plain(labels: Sequence[Label]) -> list[Any]:
+    return [msgspec.to_builtins(label) for label in labels]
+
+
+def _place(vocabulary: str, label: str | None = None) -> str:
+    path = f"/v1/vocabularies/{quote(vocabulary, safe='')}"
+    return path if label is None else f"{path}/labels/{quote(label, safe='')}"
