@@ -22,7 +22,7 @@ from opsin.settings import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = {path.name: path.read_text("utf-8") for path in (ROOT / "docs").glob("*.md")}
 EVERYTHING = "\n".join(PAGES.values())
-SHARED_OPTIONS = {"--library", "-l", "--json", "--help", "-h"}
+SHARED_OPTIONS = {"--library", "-l", "--server", "--key", "--json", "--help", "-h"}
 OWN_PLUGINS = ("colors", "objects", "open_clip", "quality", "starter", "zero_shot")
 HOOKS = [name for name in vars(hookspecs) if name.startswith("opsin_")]
 

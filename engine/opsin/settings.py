@@ -1,7 +1,7 @@
 """What can be set, where it comes from, and the only place that reads the environment.
 
-Settings come from ``opsin.toml`` in the library's folder; ``OPSIN_HOME`` names the library, ``OPSIN_CACHE`` the
-cache folder, ``OPSIN_RUNTIME`` forces the runtime of networks.
+Settings come from ``opsin.toml`` in the library's folder; ``OPSIN_HOME`` names the library, ``OPSIN_SERVER`` and
+``OPSIN_KEY`` a service to ask instead, ``OPSIN_CACHE`` the cache folder, ``OPSIN_RUNTIME`` forces the runtime of networks.
 """
 
 from __future__ import annotations
@@ -241,6 +241,11 @@ def _with_environment(settings: Settings) -> Settings:
 def default_library() -> Path:
     """Return where the library is when nobody says: ``OPSIN_HOME``, else ./opsin-library."""
     return Path(os.environ.get("OPSIN_HOME") or "opsin-library")
+
+
+def default_service() -> tuple[str | None, str | None]:
+    """Return which service is asked where nobody says, and with which key: ``OPSIN_SERVER`` and ``OPSIN_KEY``."""
+    return os.environ.get("OPSIN_SERVER") or None, os.environ.get("OPSIN_KEY") or None
 
 
 def cache_folder() -> Path:

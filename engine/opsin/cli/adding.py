@@ -13,9 +13,20 @@ import click
 
 from opsin.cli.listed import listed
 from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_changes, tag_line
-from opsin.cli.shared import json_option, library_option, open_library, say_meanings, where_option
+from opsin.cli.shared import (
+    Place,
+    json_option,
+    library_option,
+    look,
+    open_library,
+    place_option,
+    reach,
+    say_meanings,
+    where_option,
+)
 
 if TYPE_CHECKING:
+    from opsin.client import Client
     from opsin.library import Added, LeftOut, Library, Reanalysed
 
 _SHOWN = 20
@@ -36,7 +47,7 @@ _NOTHING = "No picture was found there."
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True)
-@library_option
+@place_option
 @click.option("--owner", help="Whose pictures these are.")
 @click.option("--tag", "tags", multiple=True, help="A tag to attach to each; may be repeated.")
 @click.option("--caption", help="A caption for each.")
@@ -53,7 +64,7 @@ _NOTHING = "No picture was found there."
 @json_option
 def add(
     pictures: tuple[str, ...],
-    root: Path | None,
+    place: Place,
     context: tuple[str, ...],
     as_json: bool,
     quiet: bool,
@@ -66,7 +77,7 @@ def add(
     """
     options["context"] = dict(_pair(text) for text in context)
     show = JsonLines() if as_json else Lines(quiet=quiet, verbose=verbose)
-    with open_library(root) as library:
+    with reach(place, as_copies=options["copy"]) as library:
         say_meanings(library, options["tags"])
         counts = follow(library, pictures, show, options)
     show.end(counts)
@@ -79,7 +90,9 @@ def add(
     return 3 if counts["refused"] or counts["unreachable"] else 0
 
 
-def follow(library: Library, pictures: Sequence[str], show: JsonLines | Lines, options: dict[str, Any]) -> Counter[str]:
+def follow(
+    library: Library | Client, pictures: Sequence[str], show: JsonLines | Lines, options: dict[str, Any]
+) -> Counter[str]:
     """Show every outcome as it comes, with a progress bar, and count them."""
     counts: Counter[str] = Counter()
     with progress(show=isinstance(show, Lines)) as bar:
@@ -177,20 +190,16 @@ class _Skipped:
 
 @click.command()
 @click.argument("pictures", nargs=-1, required=True)
-@library_option
+@place_option
 @click.option("--encoder", metavar="NAME", help="Which encoder to use where there is no library.")
 @click.option("--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Show every label that scores more than T.")
 @json_option
-def tag(
-    pictures: tuple[str, ...], root: Path | None, encoder: str | None, auto_tag: float | None, as_json: bool
-) -> int:
+def tag(pictures: tuple[str, ...], place: Place, encoder: str | None, auto_tag: float | None, as_json: bool) -> int:
     """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
-    import opsin
-
     status, skipped, seen = 0, _Skipped(), False
-    outcomes = opsin.analyse(
+    outcomes = look(
+        place,
         *pictures,
-        path=root,
         encoder=encoder,
         auto_tag=auto_tag,
         listed=listed(),

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from opsin.cli.output import emit, printable, size, table, tag_line
-from opsin.cli.shared import complete_label, json_option, library_option, open_library, say_meanings, where_option
+from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, say_meanings, where_option
 
 
 @click.command("list")
-@library_option
+@place_option
 @where_option
 @click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
 @json_option
-def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json: bool) -> int:
+def list_(place: Place, where: tuple[str, ...], limit: int | None, as_json: bool) -> int:
     """List pictures with their tags, in the order in which they were added."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         found = library.list(where=where, limit=limit)
         if as_json:
             number = 0
@@ -44,12 +42,12 @@ def list_(root: Path | None, where: tuple[str, ...], limit: int | None, as_json:
 
 @click.command()
 @click.argument("asset")
-@library_option
+@place_option
 @click.option("--similar", type=click.IntRange(0, 100), default=3, show_default=True, help="So many similar pictures.")
 @json_option
-def show(asset: str, root: Path | None, similar: int, as_json: bool) -> None:
+def show(asset: str, place: Place, similar: int, as_json: bool) -> None:
     """Show one picture: what is known of it, its tags, what looks like it."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         view = library.get(asset)
         near = library.similar(view.id, limit=similar) if similar else ()
     if as_json:
@@ -81,12 +79,12 @@ def show(asset: str, root: Path | None, similar: int, as_json: bool) -> None:
 
 
 @click.command()
-@library_option
+@place_option
 @click.option("--limit", "-n", type=click.IntRange(1), help="At most so many.")
 @json_option
-def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
+def tags(place: Place, limit: int | None, as_json: bool) -> None:
     """Show every tag in use, most frequent first."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         found = library.tags()[:limit]
     if as_json:
         for entry in found:
@@ -97,7 +95,7 @@ def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
 
 @click.command()
 @click.argument("asset")
-@library_option
+@place_option
 @click.option(
     "--add", multiple=True, metavar="TAG", shell_complete=complete_label, help="Attach a tag; may be repeated."
 )
@@ -109,12 +107,12 @@ def tags(root: Path | None, limit: int | None, as_json: bool) -> None:
     help="Remove a tag for good; may be repeated.",
 )
 @json_option
-def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
+def label(asset: str, place: Place, add: tuple[str, ...], remove: tuple[str, ...], as_json: bool) -> None:
     """Attach and remove tags by hand; this outlives every re-analysis."""
     if not add and not remove:
         raise click.UsageError("say what to do: --add TAG, --remove TAG, or both")
-    with open_library(root) as library:
-        view = library.tag(asset, add=add, remove=remove)
+    with reach(place) as library:
+        view = library.tag(library.get(asset).id, add=add, remove=remove)
         say_meanings(library, (*add, *remove))
     if as_json:
         emit(view)
@@ -126,17 +124,17 @@ def label(asset: str, root: Path | None, add: tuple[str, ...], remove: tuple[str
 
 @click.command()
 @click.argument("assets", nargs=-1, required=True, metavar="ASSET...")
-@library_option
+@place_option
 @click.option("--now", "at_once", is_flag=True, help="Erase them at once, without a way back.")
 @json_option
-def delete(assets: tuple[str, ...], root: Path | None, at_once: bool, as_json: bool) -> None:
+def delete(assets: tuple[str, ...], place: Place, at_once: bool, as_json: bool) -> None:
     """Delete pictures from the library; files that it refers to are left alone.
 
     They can be brought back for a week (the setting assets.undo); then they are erased.
     """
-    with open_library(root) as library:
+    with reach(place) as library:
         for asset in assets:
-            deleted = library.delete(asset, at_once=at_once)
+            deleted = library.delete(library.get(asset).id, at_once=at_once)
             if as_json:
                 emit(deleted)
             elif deleted.restorable_until is None:
@@ -148,11 +146,11 @@ def delete(assets: tuple[str, ...], root: Path | None, at_once: bool, as_json: b
 
 @click.command()
 @click.argument("assets", nargs=-1, required=True, metavar="ASSET...")
-@library_option
+@place_option
 @json_option
-def undelete(assets: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+def undelete(assets: tuple[str, ...], place: Place, as_json: bool) -> None:
     """Bring deleted pictures back, with all that was known of them."""
-    with open_library(root) as library:
+    with reach(place) as library:
         for asset in assets:
             back = library.undelete(asset)
             if as_json:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.output import emit, printable
-from opsin.cli.shared import complete_label, json_option, library_option, open_library
+from opsin.cli.shared import Place, complete_label, json_option, place_option, reach
 
 if TYPE_CHECKING:
     from opsin.library import Evidence, Explanation
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("asset")
 @click.argument("tag", shell_complete=complete_label)
-@library_option
+@place_option
 @json_option
-def explain(asset: str, tag: str, root: Path | None, as_json: bool) -> None:
+def explain(asset: str, tag: str, place: Place, as_json: bool) -> None:
     """Show why a picture carries a tag, or does not: every number behind it."""
-    with open_library(root, readonly=True) as library:
-        found = library.explain(asset, tag)
+    with reach(place, readonly=True) as library:
+        found = library.explain(library.get(asset).id, tag)
     if as_json:
         emit(found)
         return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import emit, printable, table, tag_line
-from opsin.cli.shared import complete_label, json_option, library_option, open_library, where_option
+from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, where_option
 from opsin.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("text", required=False)
-@library_option
+@place_option
 @click.option(
     "--like",
     multiple=True,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @json_option
 def search(
     text: str | None,
-    root: Path | None,
+    place: Place,
     like: tuple[str, ...],
     without: tuple[str, ...],
     tags: tuple[str, ...],
@@ -55,7 +55,7 @@ def search(
     opsin search "dog" --like beach.jpg:0.5 --not cartoon
     """
     conditions = [*where, *(f"tag={tag}" for tag in tags), *([f"owner={owner}"] if owner else [])]
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         examples = [weighted(entry) for entry in like]
         page = library.search(
             text, like=examples, without=without, where=conditions, limit=limit, cursor=cursor, everything=everything
@@ -123,7 +123,7 @@ def _is_file(name: str) -> bool:
 
 
 @click.command()
-@library_option
+@place_option
 @click.option(
     "--threshold",
     default=0.95,
@@ -132,10 +132,10 @@ def _is_file(name: str) -> bool:
     help="The least cosine of two pictures.",
 )
 @json_option
-def duplicates(root: Path | None, threshold: float, as_json: bool) -> int:
+def duplicates(place: Place, threshold: float, as_json: bool) -> int:
     """Show groups of pictures that look nearly the same."""
     found = 0
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         for group in library.duplicates(threshold=threshold):
             found += 1
             if as_json:

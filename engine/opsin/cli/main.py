@@ -52,7 +52,8 @@ Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `ind
 2 wrong usage or unknown name, 3 a picture was refused, 4 the library cannot do this, 5 a plugin failed, 130 interrupted.
 
 \b
-The library is --library (before or after the command), else OPSIN_HOME, else ./opsin-library.
+The library is --library (before or after the command), else OPSIN_HOME, else ./opsin-library; for many commands
+also one that is served: --server with --key, else OPSIN_SERVER with OPSIN_KEY.
 """
 
 

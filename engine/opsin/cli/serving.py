@@ -59,6 +59,7 @@ def serve(
         raise click.UsageError("--tls-cert and --tls-key go together: give both, or neither to speak plain HTTP")
 
     def listening(url: str) -> None:
+        library.announce(url)
         if as_json:
             emit({"event": "listening", "url": url, "docs": f"{url}/v1/docs", "key": str(key)})
         else:

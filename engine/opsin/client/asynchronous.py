@@ -110,6 +110,7 @@ class AsyncClient:
         self.insights = Insights(self)
 
     version = _answer(calls.version)
+    load = _answer(calls.load)
     get = _answer(calls.get)
     called = _answer(calls.called)
     list = _items(calls.list_assets)

@@ -44,12 +44,20 @@ def version() -> Call[Mapping[str, str]]:
     return Call(method="GET", path="/v1/version", read=as_kind(dict[str, str]))
 
 
-def get(asset: str) -> Call[AssetView]:
-    """Return one asset, named by its id.
+def load() -> Call[None]:
+    """Find out whether the service answers, and takes the key.
 
-    :raises UnknownName: where there is none.
+    :raises KeyRefused: where it does not.
     """
-    return Call(method="GET", path=_asset(asset), read=as_kind(AssetView))
+    return Call(method="GET", path="/v1/version", read=lambda _: None)
+
+
+def get(asset: str) -> Call[AssetView]:
+    """Return one asset, named as on the command line: by its id, a public id, a file's name and so on.
+
+    :raises UnknownName: where there is none, or several.
+    """
+    return Call(method="GET", path="/v1/assets/named", params={"name": asset}, read=as_kind(AssetView))
 
 
 def called(public_id: str) -> Call[AssetView]:

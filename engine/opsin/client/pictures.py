@@ -41,6 +41,11 @@ def read(
             yield Named(source.name, error)
 
 
+def count(pictures: Sequence[Picture], settings: Settings) -> int:
+    """Return how many sources ``pictures`` name, without reading any."""
+    return sum(1 for _ in sources_of(pictures, settings))
+
+
 def together(pictures: Iterable[Named]) -> Iterator[list[Named]]:
     """Put pictures into groups, each for one request."""
     group: list[Named] = []

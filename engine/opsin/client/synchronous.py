@@ -12,11 +12,13 @@ import httpx
 
 from opsin.client import calls, insights, labels, searches, uploads
 from opsin.client.call import Call, Flow, Item, answer_of, step
+from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, arguments, settings
 from opsin.library import Added
 from opsin.services.given import Picture
 from opsin.services.taking import Said
+from opsin.settings import Settings
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -115,6 +117,7 @@ class Client:
         self.insights = Insights(self)
 
     version = _answer(calls.version)
+    load = _answer(calls.load)
     get = _answer(calls.get)
     called = _answer(calls.called)
     list = _items(calls.list_assets)
@@ -139,6 +142,10 @@ class Client:
     preview = _answer(calls.preview)
     add_each = _items(uploads.add_each)
     analyse = _items(uploads.analyse)
+
+    def count_sources(self, *pictures: Picture) -> int:
+        """Return how many sources ``pictures`` name on this machine, without reading any."""
+        return count(pictures, Settings())
 
     def add(self, *pictures: Picture, tags: Iterable[str] = (), **said: Unpack[Said]) -> Outcomes:
         """Add pictures, wait until all are durable and searchable, and return what became of each."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 import httpx
@@ -11,7 +11,7 @@ import msgspec
 
 from opsin.client.call import Call, Flow, Item, error_of, in_field
 from opsin.client.pictures import Named, read, together
-from opsin.errors import OpsinError, Refused
+from opsin.errors import OpsinError, Refused, UsageError
 from opsin.fusion import Fused
 from opsin.intake.source import LeftOut
 from opsin.model import Tag
@@ -22,6 +22,8 @@ from opsin.services.taking import Said
 from opsin.services.views import AssetView
 from opsin.settings import Settings
 
+_ALL = 10_000
+"""Labels of a picture: more than there are."""
 T = TypeVar("T")
 Row = TypeVar("Row", bound="_Row")
 
@@ -29,6 +31,8 @@ Row = TypeVar("Row", bound="_Row")
 def add_each(
     *pictures: Picture,
     tags: Iterable[str] = (),
+    mark_vanished: bool = False,
+    views: bool = True,
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
     **said: Unpack[Said],
@@ -37,12 +41,18 @@ def add_each(
 
     Files, folders, globs and addresses are read here, and copied into the library of the service. Options as for
     :meth:`opsin.Library.add_each`. A picture that cannot be added is yielded with its ``problem`` and ends nothing.
+
+    :raises UsageError: for ``mark_vanished``: a service does not see the folders of this machine.
     """
+    if mark_vanished:
+        msg = "a service keeps copies and sees no folder of this machine: pictures vanish only where the library is"
+        raise UsageError(msg)
     fields: dict[str, Any] = {key: value for key, value in said.items() if value is not None and key != "copy"}
     if "context" in fields:
         fields["context"] = msgspec.json.encode(fields["context"]).decode()
     fields["tags"] = list(tags)
-    return _send(_ADD, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
+    kind = _ADD if views else replace(_ADD, seen=_added_briefly)
+    return _send(kind, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
 
 
 def analyse(
@@ -91,6 +101,7 @@ class _Kind(Generic[Row, T]):
     seen: Callable[[str, Row], T]
     unseen: Callable[[str, OpsinError], T]
     changes: bool
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 def _added(name: str, row: _Stored) -> Added:
@@ -101,6 +112,12 @@ def _added(name: str, row: _Stored) -> Added:
         asset=row.asset,
         problem=_problem(row.problem),
     )
+
+
+def _added_briefly(name: str, row: _Stored) -> Added:
+    """Leave out the asset where nothing changed, as the library does without ``views``."""
+    added = _added(name, row)
+    return msgspec.structs.replace(added, asset=None) if added.status == "unchanged" else added
 
 
 def _not_added(name: str, error: OpsinError) -> Added:
@@ -127,7 +144,9 @@ def _problem(wrong: _Wrong | None) -> Problem | None:
 
 
 _ADD = _Kind("/v1/assets", in_field("results", list[_Stored]), _added, _not_added, changes=True)
-_ANALYSE = _Kind("/v1/analyse", in_field("results", list[_Analysis]), _told, _not_told, changes=False)
+_ANALYSE = _Kind(
+    "/v1/analyse", in_field("results", list[_Analysis]), _told, _not_told, changes=False, params={"top": _ALL}
+)
 
 
 def _send(kind: _Kind[Row, T], fields: Mapping[str, Any], pictures: Iterable[Named]) -> Flow[T]:
@@ -145,6 +164,7 @@ def _upload(kind: _Kind[Row, T], fields: Mapping[str, Any], files: Sequence[tupl
     return Call(
         method="POST",
         path=kind.path,
+        params=kind.params,
         data=fields,
         files=[("file", file) for file in files],
         read=read_rows,

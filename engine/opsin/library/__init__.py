@@ -30,6 +30,7 @@ from opsin.library.places import (
     show_plugin,
 )
 from opsin.library.searches import Searches
+from opsin.library.served import Served, served, service_named
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.services.backup import BackedUp, Step
@@ -120,6 +121,7 @@ __all__ = [
     "SavedSearch",
     "Scope",
     "Searches",
+    "Served",
     "Sidecar",
     "SidecarCounts",
     "Sort",
@@ -150,5 +152,7 @@ __all__ = [
     "open",
     "plugins",
     "restore",
+    "served",
+    "service_named",
     "show_plugin",
 ]

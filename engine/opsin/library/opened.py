@@ -130,6 +130,10 @@ class Library:
         """Return every plugin, by name, and how its objects are by now. Loads nothing."""
         return plugins.standing(self._workspace)
 
+    def announce(self, url: str) -> None:
+        """Let others who would write to this library know that they can ask this process at ``url``."""
+        self._workspace.announce(url)
+
     def load(self) -> None:
         """Load the models and start the decoders now, instead of when they are first needed.
 

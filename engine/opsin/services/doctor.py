@@ -18,7 +18,7 @@ from opsin.catalogue.tables import asset
 from opsin.errors import OpsinError
 from opsin.services import vocabulary
 from opsin.services.analyse import digest
-from opsin.services.layout import Layout
+from opsin.services.layout import Layout, owner_of
 from opsin.services.plugins import examine
 from opsin.services.relabel import out_of_use, unneeded
 from opsin.services.tagging import computed
@@ -127,14 +127,18 @@ def _vocabularies(layout: Layout) -> Iterator[Finding]:
 
 
 def _owner(layout: Layout) -> Finding:
-    try:
-        who = (layout.root / "owner").read_text("utf-8").strip()
-    except OSError:
+    owner = owner_of(layout.root)
+    if owner is None:
         return Finding(area="owner", state="ok", message="nobody has the library open for writing")
-    if Path("/proc").is_dir() and not Path("/proc", who).exists():
-        message = f"process {who}, which had the library open, ended without closing it; nothing is lost by that"
+    if Path("/proc").is_dir() and not Path("/proc", owner.process).exists():
+        message = (
+            f"process {owner.process}, which had the library open, ended without closing it; nothing is lost by that"
+        )
         return Finding(area="owner", state="ok", message=message)
-    return Finding(area="owner", state="ok", message=f"process {who} has the library open for writing")
+    serving = "" if owner.url is None else f", and serves it at {owner.url}"
+    return Finding(
+        area="owner", state="ok", message=f"process {owner.process} has the library open for writing{serving}"
+    )
 
 
 def _catalogue(workspace: Workspace) -> Iterator[Finding]:

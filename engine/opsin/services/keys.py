@@ -149,7 +149,7 @@ class Keys:
         """
         if secret is None:
             raise KeyRefused(
-                "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY`; `opsin keys create` makes one"
+                "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY` (`opsin --key KEY`); `opsin keys create` makes one"
             )
         number = secret.split("_")[1] if secret.count("_") == 2 else ""
         stored = self._read().get(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
@@ -38,6 +39,22 @@ class Layout:
             raise LibraryMissing(msg)
 
 
+class Owner(NamedTuple):
+    """The process that owns a library, or ended without giving it back; ``url`` is where it serves it, if it does."""
+
+    process: str
+    url: str | None
+
+
+def owner_of(root: Path) -> Owner | None:
+    """Return who wrote down that it owns the library at ``root``."""
+    try:
+        lines = (root / "owner").read_text("utf-8").split()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return Owner(lines[0], lines[1] if len(lines) > 1 else None) if lines else None
+
+
 class Ownership:
     """Held by the one process that may write to a library; the lock ends with the process."""
 
@@ -61,11 +78,14 @@ class Ownership:
         with contextlib.suppress(OSError):
             self._who.write_text(str(os.getpid()), "utf-8")
 
+    def announce(self, url: str) -> None:
+        """Write down where this process can be asked: beside its number."""
+        with contextlib.suppress(OSError):
+            self._who.write_text(f"{os.getpid()}\n{url}", "utf-8")
+
     def _read(self) -> str:
-        try:
-            return self._who.read_text("utf-8").strip() or "unknown"
-        except OSError:
-            return "unknown"
+        owner = owner_of(self._who.parent)
+        return "unknown" if owner is None else owner.process
 
     def release(self) -> None:
         self._who.unlink(missing_ok=True)

@@ -357,6 +357,11 @@ class Workspace:
         except LibraryError as error:
             _log.warning("%s; the next use makes up for it from the catalogue", error)
 
+    def announce(self, url: str) -> None:
+        """Write down where the owner of the library, which this is, can be asked."""
+        if self._ownership is not None:
+            self._ownership.announce(url)
+
     def _release(self) -> None:
         if self._ownership is not None:
             self._ownership.release()

@@ -133,6 +133,13 @@ class AssetsController(Controller):
             )
         )
 
+    @get("/named", responses=_PROBLEMS)
+    async def meant(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], name: FromQuery[str]
+    ) -> Response[AssetView]:
+        """Show the asset that a name means, as on the command line: an id or its beginning, a public id, a path, an address, or a file's name."""
+        return await shown(request, service, lambda: service.library.get(name))
+
     @get("/by-public-id/{public_id:path}", responses=_PROBLEMS)
     async def named(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], public_id: FromPath[str]

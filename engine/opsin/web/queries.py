@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args
-from uuid import UUID
 
 import msgspec
 from litestar import Request
@@ -40,12 +39,12 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One of ``text``, ``image`` (a data URI), ``url``, ``asset`` (an id) and ``vector``. A negative weight pushes away."""
+    """One of ``text``, ``image`` (a data URI), ``url``, ``asset`` (an id, or what else names one) and ``vector``. A negative weight pushes away."""
 
     text: str | None = None
     image: str | None = None
     url: str | None = None
-    asset: UUID | None = None
+    asset: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
     vector: Annotated[tuple[float, ...], msgspec.Meta(max_length=100_000)] | None = None
     weight: Weight = 1.0
 
@@ -61,7 +60,7 @@ class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         if self.text is not None:
             return Part("text", self.text, self.weight)
         if self.asset is not None:
-            return Part("asset", str(self.asset), self.weight)
+            return Part("asset", self.asset, self.weight)
         if self.vector is not None:
             return Part("vector", self.vector, self.weight)
         return Part("picture", upload_of_uri(self.image or "").data, self.weight)
@@ -149,7 +148,7 @@ _PART = Schema(
         "text": _TEXT,
         "image": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="A data URI"),
         "url": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="An address of serve.urls"),
-        "asset": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.UUID),
+        "asset": Schema(type=OpenAPIType.STRING, min_length=1, max_length=4096),
         "vector": Schema(type=OpenAPIType.ARRAY, items=Schema(type=OpenAPIType.NUMBER), description="Of the encoder"),
         "weight": _WEIGHT,
     },

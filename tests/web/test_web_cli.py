@@ -1,0 +1,199 @@
+"""The command line asks a service as it asks a library: the same output, the same errors, the same exit statuses."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+import opsin
+from opsin.cli.main import run as run_command
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Serve, Served
+
+
+SETTINGS = """\
+[host]
+extra_plugins = ["opsin.testing.plugin"]
+
+[plugins.starter]
+enabled = false
+
+[plugins.open_clip]
+enabled = false
+"""
+
+
+class Ran(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[Any]:
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    def run_(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["opsin", *map(str, arguments)])
+        capsys.readouterr()
+        status = run_command()
+        return Ran(status, *capsys.readouterr())
+
+    return run_
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photos")
+    for colour in ("red", "green", "blue"):
+        for shape in ("square", "circle"):
+            (folder / f"{colour}-{shape}.jpg").write_bytes(jpeg_bytes(make_picture(colour, shape, 96)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def filled(serve: Serve, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Served:
+    """Return a service whose library refers to the photos."""
+    home = tmp_path_factory.mktemp("library")
+    (home / "opsin.toml").write_text(SETTINGS, "utf-8")
+    with opsin.init(home, encoder="fake") as library:
+        library.add(photos, owner="ann")
+    made = serve(home)
+    made.wait_until_ready()
+    return made
+
+
+def rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: rounded(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each) for each in value]
+    return round(value, 4) if isinstance(value, float) else value
+
+
+@pytest.fixture
+def at(filled: Served) -> tuple[str, ...]:
+    return ("--server", filled.url, "--key", filled.key)
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",),
+        ("list", "-w", "tag=red", "-n", "1"),
+        ("list", "-w", "owner=nobody"),
+        ("list", "-w", "no condition"),
+        ("show", "red-square.jpg"),
+        ("show", "red-square.jpg", "--similar", "0"),
+        ("show", "nothing.jpg"),
+        ("tags", "-n", "2"),
+        ("explain", "red-square.jpg", "red"),
+        ("explain", "red-square.jpg", "nosuch"),
+        ("search", "green", "-n", "2", "--all"),
+        ("search", "  "),
+        ("search", "red", "--cursor", "wrong"),
+        ("search", "--like", "blue-circle.jpg", "--not", "red"),
+        ("duplicates", "--threshold", "0.5"),
+        ("duplicates", "--threshold", "1"),
+    ],
+    ids=" ".join,
+)
+def test_a_command_says_the_same_of_a_service_as_of_its_library(
+    command: tuple[str, ...], as_json: tuple[str, ...], at: tuple[str, ...], filled: Served, run: Run
+) -> None:
+    here = run(*command, *as_json, "--library", filled.home)
+    there = run(*command, *as_json, *at)
+    assert there == here
+
+
+@pytest.mark.parametrize("as_json", [(), ("--json",)])
+def test_pictures_are_looked_at_there_as_here(
+    as_json: tuple[str, ...], at: tuple[str, ...], photos: Path, filled: Served, run: Run
+) -> None:
+    here = run("tag", photos, *as_json, "--library", filled.home)
+    there = run("tag", photos, *as_json, *at)
+    assert (there.status, there.err) == (here.status, here.err) == (0, "")
+    if as_json:
+        # In other batches the last digits of a score may be others.
+        assert rounded(there.lines) == rounded(here.lines)
+    else:
+        assert there.out == here.out
+    assert "leave out --encoder" in run("tag", photos, "--encoder", "fake", *at).err
+
+
+def test_pictures_are_sent_labelled_deleted_and_brought_back(at: tuple[str, ...], tmp_path: Path, run: Run) -> None:
+    (tmp_path / "new.jpg").write_bytes(jpeg_bytes(make_picture("yellow", "square", 80)))
+    added = run("add", tmp_path, "--tag", "sent", "--json", *at)
+    assert [entry["status"] for entry in added.lines] == ["added"]
+    assert "1 unchanged" in run("add", tmp_path, "--tag", "sent", *at).out
+    asset = added.lines[0]["asset"]
+    assert asset["copied"]
+    assert "sent" in [tag["label"] for tag in asset["tags"]]
+    assert "mine" in run("label", asset["id"][:18], "--add", "mine", *at).out
+    assert run("delete", "new.jpg", *at).status == 0
+    assert run("show", asset["id"], *at).status == 2
+    assert run("undelete", asset["id"], "--json", *at).lines[0]["id"] == asset["id"]
+    assert run("delete", "new.jpg", "--now", *at).status == 0
+    assert run("add", tmp_path, "--mark-vanished", *at).status == 2
+    (tmp_path / "new.jpg").write_bytes(b"no picture")
+    assert run("add", tmp_path, *at).status == 3
+
+
+def test_what_would_be_written_to_a_served_library_is_sent_to_its_service(
+    filled: Served, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSIN_HOME", str(filled.home))
+    assert run("label", "red-circle.jpg", "--add", "round").out.startswith("red-circle.jpg: round")
+    assert run("label", "red-circle.jpg", "--remove", "round").status == 0
+    (tmp_path / "other.jpg").write_bytes(jpeg_bytes(make_picture("cyan", "square", 80)))
+    refused = run("add", tmp_path)
+    assert (refused.status, refused.out) == (4, "")
+    assert f"served at {filled.url}" in refused.err
+    assert "--copy" in refused.err
+    assert run("add", tmp_path, "--copy").status == 0
+    assert run("delete", "other.jpg", "--now").status == 0
+    assert run("reanalyse").status == 4
+    assert f"serves it at {filled.url}" in run("doctor", "--quick").out
+
+
+def test_the_environment_names_the_service_and_a_library_of_ones_own_its_key(
+    filled: Served, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("OPSIN_HOME", str(tmp_path))
+    monkeypatch.setenv("OPSIN_SERVER", filled.url)
+    assert run("tags").status == 4
+    monkeypatch.setenv("OPSIN_KEY", "wrong")
+    assert run("tags").status == 4
+    monkeypatch.setenv("OPSIN_KEY", filled.key)
+    assert run("tags").status == 0
+    monkeypatch.delenv("OPSIN_KEY")
+    monkeypatch.setenv("OPSIN_HOME", str(filled.home))
+    assert run("tags").status == 0
+
+
+def test_what_no_service_can_be_asked_says_where_to_run_it(
+    at: tuple[str, ...], filled: Served, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for command in (("index", "status"), ("reanalyse",), ("doctor",), ("backup", tmp_path / "b"), ("plugins",)):
+        ran = run(*at, *command)
+        assert (ran.status, ran.out) == (2, "")
+        assert "run it where the library is" in ran.err
+        assert run(*command, "--server", filled.url).status == 2
+    assert run("list", "--library", filled.home, *at).status == 2
+    monkeypatch.setenv("OPSIN_SERVER", filled.url)
+    assert run("index", "status").status == 2
+    assert run("index", "status", "--library", filled.home).status == 0
+    assert run("list", "--library", filled.home).status == 0
