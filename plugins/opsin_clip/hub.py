@@ -71,6 +71,8 @@ def require_hub(source: Source) -> None:
 def install(source: Source, extra: tuple[str, ...]) -> None:
     """Download the weights and the tokenizer of ``source`` into the hub's cache; what is there is not fetched again.
 
+    Both are read once, so that weights which do not fit the model are noticed now.
+
     :raises PluginUnavailable: where the hub cannot be reached or has no such model.
     """
     if source.kind in {"file", "folder"}:
@@ -82,7 +84,7 @@ def install(source: Source, extra: tuple[str, ...]) -> None:
     name = f"hf-hub:{source.detail}" if source.kind == "hub" else source.model
     tag = source.detail if source.kind == "tag" else None
     try:
-        clip.create_model(name, tag, load_weights=False)
+        clip.create_model(name, tag)
         clip.get_tokenizer(name)
     except (OSError, RuntimeError, ValueError) as error:
         msg = f"{source.name} could not be downloaded: {error}"
