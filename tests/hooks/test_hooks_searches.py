@@ -162,6 +162,15 @@ def test_searches_outlive_a_restart(make_library: MakeLibrary, photos: Path) -> 
     assert matched(again) == [("red-circle.jpg", ["red"])]
 
 
+def test_loading_reads_the_searches_so_that_the_first_upload_need_not(listening: opsin.Library) -> None:
+    listening.searches.create("red", cutoff=0.6)
+    listening.load()
+    with Counted(listening) as counted:
+        listening.add(RED)
+    assert len(matched(listening)) == 1
+    assert not [each for each in counted.statements if "FROM saved_search" in each]
+
+
 def test_pictures_of_a_query_are_not_kept(library: opsin.Library) -> None:
     kept = library.add(BLUE)[0]
     made = library.searches.create(like=[RED, (str(kept.id), -0.5)], name="like these")

@@ -73,12 +73,14 @@ class Matcher:
         scale = scale_of(self._workspace, np.stack(queries), parts)
         least = scale.least(np.array([row.cutoff for row in rows], np.float32))
         label_of = self._workspace.meaning.label_of
+        different = {row.conditions: texts_of(row) for row in rows}
+        checks = {told: tuple(check_of(parse(each, label_of)) for each in texts) for told, texts in different.items()}
         return {
             row.id: Known(
                 id=row.id,
                 name=row.name,
                 conditions=row.conditions,
-                checks=tuple(check_of(parse(each, label_of)) for each in texts_of(row)),
+                checks=checks[row.conditions],
                 names=labels_named(self._workspace, parts[place]),
                 query=queries[place],
                 scale=scale.at(np.array([place])),

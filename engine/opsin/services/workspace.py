@@ -169,6 +169,8 @@ class Workspace:
         host.start()
         self.meaning.note_declines(host.declines, among=host.categorizers)
         self.decoder.start()
+        if not self.readonly and self.outbox.wants("search.matched"):
+            self.matcher.table()  # thousands take a second, which the first upload is spared
         return host
 
     @property
