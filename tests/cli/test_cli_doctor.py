@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -33,7 +34,7 @@ def test_a_sound_library_is_found_sound_and_left_as_it_is(home: Path, run: Calla
     assert ran.status == 0
     assert {state for state, _ in findings(ran).values()} == {"ok"}
     assert set(findings(ran)) == {
-        *("versions", "space", "settings", "vocabularies", "owner", "catalogue"),
+        *("versions", "space", "settings", "vocabularies", "owner", "keys", "catalogue"),
         *("copies", "originals", "index", "tags", "reports", "plugins"),
     }
     assert (home / "catalogue.sqlite").read_bytes() == before
@@ -44,6 +45,22 @@ def test_it_runs_beside_the_owner_and_names_it(home: Path, run: Callable[..., An
         ran = run("doctor")
     assert ran.status == 0
     assert "has the library open" in ran.out
+
+
+def test_an_owner_that_says_it_serves_and_does_not_answer_is_a_problem(home: Path, run: Callable[..., Any]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening, opsin.open(home) as library:
+        library.announce(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        assert "and serves it at http://127.0.0.1:" in run("doctor", "--quick").out
+        listening.close()
+        assert findings(run("doctor", "--quick", "--json"))["owner"][0] == "problem"
+
+
+def test_keys_that_others_can_read_are_a_warning_that_its_remedy_ends(home: Path, run: Callable[..., Any]) -> None:
+    (home / "admin.key").chmod(0o644)
+    state, remedy = findings(run("doctor", "--quick", "--json"))["keys"]
+    assert (state, remedy.startswith(f"chmod 600 {home / 'admin.key'};")) == ("warning", True)
+    (home / "admin.key").chmod(0o600)
+    assert findings(run("doctor", "--quick", "--json"))["keys"][0] == "ok"
 
 
 def test_missing_reports_are_found_and_reanalysis_heals_them(home: Path, run: Callable[..., Any]) -> None:

@@ -19,7 +19,7 @@ _MARKS = {"ok": ("ok", "green"), "warning": ("warning", "yellow"), "problem": ("
 def doctor(root: Path | None, quick: bool, as_json: bool) -> int:
     """Look everything over and say what to do about what is wrong; nothing is changed.
 
-    Versions, space, settings, vocabularies, catalogue, copied pictures, originals, index, tags, reports and plugins.
+    Versions, space, settings, vocabularies, owner and keys, catalogue, copied pictures, originals, index, tags, reports and plugins.
     """
     import opsin
 

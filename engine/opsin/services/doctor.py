@@ -18,6 +18,7 @@ from opsin.catalogue.tables import asset
 from opsin.errors import OpsinError
 from opsin.services import vocabulary
 from opsin.services.analyse import digest
+from opsin.services.deployment import exposed_keys, takes_connections
 from opsin.services.layout import Layout, owner_of
 from opsin.services.plugins import examine
 from opsin.services.relabel import out_of_use, unneeded
@@ -61,6 +62,7 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
         return
     try:
         yield _owner(layout)
+        yield _keys(layout)
         yield from _catalogue(workspace)
         yield from _copies(workspace, quick=quick)
         yield from _originals(workspace)
@@ -135,10 +137,25 @@ def _owner(layout: Layout) -> Finding:
             f"process {owner.process}, which had the library open, ended without closing it; nothing is lost by that"
         )
         return Finding(area="owner", state="ok", message=message)
+    if owner.url is not None and not takes_connections(owner):
+        message = (
+            f"process {owner.process} has the library open and should serve it at {owner.url}, where nothing answers"
+        )
+        return Finding(
+            area="owner", state="problem", message=message, remedy="look at the service's log; start it again"
+        )
     serving = "" if owner.url is None else f", and serves it at {owner.url}"
     return Finding(
         area="owner", state="ok", message=f"process {owner.process} has the library open for writing{serving}"
     )
+
+
+def _keys(layout: Layout) -> Finding:
+    exposed = " ".join(exposed_keys(layout))
+    if not exposed:
+        return Finding(area="keys", state="ok", message="nobody else can read the keys of the service")
+    message = f"others on this machine can read or change {exposed}"
+    return Finding(area="keys", state="warning", message=message, remedy=f"chmod 600 {exposed}; opsin keys revoke ID")
 
 
 def _catalogue(workspace: Workspace) -> Iterator[Finding]:
