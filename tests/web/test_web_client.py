@@ -131,6 +131,15 @@ def test_what_a_search_finds_is_counted(there: Any) -> None:
     assert [(each.value, each.count) for each in facets.fields["owner"]] == [("ann", 6)]
 
 
+def test_the_vector_of_a_picture_finds_what_the_picture_finds(there: Any, pictures: Path) -> None:
+    picture = pictures / "blue-circle.jpg"
+    (told,) = there.analyse(picture, embedding=True)
+    assert sum(each * each for each in told.embedding) == pytest.approx(1)
+    by_vector, by_picture = there.find([Part("vector", told.embedding)]), there.search(like=[str(picture)])
+    assert [hit.asset.name for hit in by_vector.hits] == [hit.asset.name for hit in by_picture.hits]
+    assert next(iter(there.analyse(picture))).embedding is None
+
+
 def test_pages_of_a_search_follow_each_other(there: Any) -> None:
     first = there.search("red", limit=2, everything=True)
     second = there.search("red", limit=2, everything=True, cursor=first.cursor)

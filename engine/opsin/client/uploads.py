@@ -58,11 +58,12 @@ def add_each(
 def analyse(
     *pictures: Picture,
     auto_tag: float | None = None,
+    embedding: bool = False,
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
 ) -> Flow[Told]:
     """Yield what the plugins say of each picture, in order, without storing anything."""
-    fields = {} if auto_tag is None else {"auto_tag": auto_tag}
+    fields: dict[str, Any] = {"embedding": embedding} | ({} if auto_tag is None else {"auto_tag": auto_tag})
     return _send(_ANALYSE, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
 
 
@@ -90,6 +91,7 @@ class _Analysis(_Row, frozen=True, kw_only=True):
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
     attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    embedding: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +130,7 @@ def _told(name: str, row: _Analysis) -> Told:
     wrong = None if row.problem is None else error_of(row.problem.code, row.problem.detail, row.problem.limit)
     if wrong is not None:
         return _not_told(name, wrong)
-    return Told(source=name, tags=row.tags, matches=row.matches, attributes=row.attributes)
+    return Told(source=name, tags=row.tags, matches=row.matches, attributes=row.attributes, embedding=row.embedding)
 
 
 def _not_told(name: str, error: OpsinError) -> Told:

@@ -6,6 +6,8 @@ import hashlib
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from opsin.catalogue.contents import NewContent
 from opsin.services.workspace import Workspace
@@ -40,6 +42,12 @@ def analyse(workspace: Workspace, data: bytes) -> Analysed:
         analysis = workspace.host.submit(decoded.frames, wait=True).result()
     frames = tuple(frame.number for frame in decoded.frames)
     return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis)
+
+
+def vector_of(analysed: Analysed) -> NDArray[np.float32]:
+    """Return what a search for a picture goes by: the unit vector (dim,) in the middle of those of its frames."""
+    mean = np.stack([features["embedding"] for features in analysed.analysis.features]).astype(np.float32).mean(axis=0)
+    return np.asarray(mean / np.linalg.norm(mean), np.float32)
 
 
 def describe(data: bytes, decoded: Decoded) -> NewContent:

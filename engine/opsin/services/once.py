@@ -15,6 +15,7 @@ import msgspec
 from opsin.errors import PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Report, Tag
+from opsin.services.analyse import vector_of
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
 from opsin.services.ingest import WINDOW
@@ -31,6 +32,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the plugins say of one picture: the tags, and every label with its fused score.
 
     ``attributes``: what categorizers add to a label, by categorizer and label. ``refused``: the picture's fault; ``failed``: a plugin's.
+    ``embedding``: the encoder's unit vector, where it was asked for.
     """
 
     source: str
@@ -38,10 +40,13 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
     attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+    embedding: tuple[float, ...] | None = None
     problem: Problem | None = None
 
 
-def look(workspace: Workspace, sources: Iterable[Source | None], auto_tag: float | None) -> Iterator[Told]:
+def look(
+    workspace: Workspace, sources: Iterable[Source | None], auto_tag: float | None, *, embedding: bool = False
+) -> Iterator[Told]:
     """Yield what the plugins say of each picture, in order; several are under way at once.
 
     A None among ``sources`` says that nothing comes for the moment: what was taken so far is told first.
@@ -51,26 +56,28 @@ def look(workspace: Workspace, sources: Iterable[Source | None], auto_tag: float
     with workspace.ingest.pool.caller() as caller:
         for source in sources:
             if source is not None:
-                waiting.append(caller.submit(_told, workspace, source, auto_tag))
+                waiting.append(caller.submit(_told, workspace, source, auto_tag, embedding=embedding))
             while waiting and (source is None or len(waiting) >= WINDOW or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _told(workspace: Workspace, source: Source, auto_tag: float | None) -> Told:
+def _told(workspace: Workspace, source: Source, auto_tag: float | None, *, embedding: bool) -> Told:
     try:
         data = source.read(workspace.settings.decode.max_bytes)
-        reports = workspace.ingest.analyse(data).analysis.reports
+        analysed = workspace.ingest.analyse(data)
     except (Refused, PluginError) as error:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
         return Told(source=source.name, status=status, problem=problem(error))
+    reports = analysed.analysis.reports
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
     return Told(
         source=source.name,
         tags=tuple(joined(workspace, reports, auto_tag)),
         matches=tuple(matches),
         attributes=_attributes(reports),
+        embedding=tuple(map(float, vector_of(analysed))) if embedding else None,
     )
 
 

@@ -19,7 +19,7 @@ from opsin.catalogue.tables import embedding
 from opsin.errors import UnknownName, UsageError
 from opsin.fusion.cutoff import Background, Scale
 from opsin.services import checked, facets
-from opsin.services.analyse import analyse
+from opsin.services.analyse import analyse, vector_of
 from opsin.services.facets import Facet, Facets
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.given import Address, from_address
@@ -310,15 +310,12 @@ def _picture_vector(workspace: Workspace, part: Part) -> Vector:
         data = part.value
         if isinstance(data, Address):
             data = from_address(data, workspace.settings).read(workspace.settings.decode.max_bytes)
-        frames = [features["embedding"] for features in analyse(workspace, data).analysis.features]
-        vectors = np.stack(frames).astype(np.float32)
-    else:
-        with workspace.catalogue.read() as connection:
-            row = one_asset(assets.resolve(connection, part.value), part.value)
-            ids = connection.execute(select(embedding.c.row).where(embedding.c.content_id == row.content_id)).scalars()
-            rows = np.array(sorted(ids), np.uint32)
-        vectors = workspace.index.vectors_of(rows)
-    mean: Vector = vectors.mean(axis=0)
+        return vector_of(analyse(workspace, data))
+    with workspace.catalogue.read() as connection:
+        row = one_asset(assets.resolve(connection, part.value), part.value)
+        ids = connection.execute(select(embedding.c.row).where(embedding.c.content_id == row.content_id)).scalars()
+        rows = np.array(sorted(ids), np.uint32)
+    mean: Vector = workspace.index.vectors_of(rows).mean(axis=0)
     return mean / np.linalg.norm(mean)
 
 

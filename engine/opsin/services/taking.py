@@ -88,6 +88,7 @@ def look_each(
     pictures: Sequence[Picture],
     *,
     auto_tag: float | None = None,
+    embedding: bool = False,
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
 ) -> Iterator[once.Told]:
@@ -98,7 +99,8 @@ def look_each(
     if auto_tag is not None:
         checked.share(auto_tag, "auto_tag")
     sources = sources_of(pictures, workspace.settings, listed=listed, left_out=left_out)
-    return once.look(workspace, promptly(sources) if "-" in pictures else sources, auto_tag)
+    coming = promptly(sources) if "-" in pictures else sources
+    return once.look(workspace, coming, auto_tag, embedding=embedding)
 
 
 def count(workspace: Workspace, pictures: Sequence[Picture]) -> int:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from litestar import Controller, Request, post
 from litestar.di import NamedDependency
+from litestar.openapi.spec import Schema
+from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromQuery, QueryParameter
 
 from opsin.fusion import Fused
@@ -23,18 +27,31 @@ class LookOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be said beside the pictures."""
 
     auto_tag: float | None = None
+    embedding: bool = False
+
+
+@dataclass
+class LookOperation(PicturesOperation):
+    """Says in OpenAPI what may be said beside pictures that are looked at."""
+
+    def fields(self) -> Mapping[str, Schema]:
+        wanted = Schema(
+            type=OpenAPIType.BOOLEAN, default=False, description="Whether to return the vector of each picture"
+        )
+        return {**super().fields(), "embedding": wanted}
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one picture shows.
 
-    ``matches`` are the best labels with their scores and where these come from; ``attributes`` is what categorizers add to labels; ``problem`` says why a picture could not be looked at.
+    ``matches`` are the best labels with their scores and where these come from; ``attributes`` is what categorizers add to labels; ``embedding`` is the encoder's unit vector, if asked for; ``problem`` says why a picture could not be looked at.
     """
 
     name: str
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
     attributes: dict[str, Any] = {}
+    embedding: tuple[float, ...] | None = None
     problem: ProblemDetails | None = None
 
 
@@ -53,7 +70,7 @@ class AnalysisController(Controller):
 
     @post(
         status_code=200,
-        operation_class=PicturesOperation,
+        operation_class=LookOperation,
         responses=problem_responses(400, 401, 403, 413, 415, 422, 503),
     )
     async def analyse(
@@ -68,7 +85,9 @@ class AnalysisController(Controller):
         """
         with service.admitted():
             pictures, said = await read_pictures(request, service.settings, LookOptions)
-            told = await service.run_pictures(lambda: list(service.library.analyse(*pictures, auto_tag=said.auto_tag)))
+            told = await service.run_pictures(
+                lambda: list(service.library.analyse(*pictures, auto_tag=said.auto_tag, embedding=said.embedding))
+            )
         raise_alone([each.problem for each in told])
         return Analyses([_analysis(picture, each, top) for picture, each in zip(pictures, told, strict=True)])
 
@@ -79,5 +98,6 @@ def _analysis(picture: Upload | Address, told: Told, top: int) -> Analysis:
         tags=told.tags,
         matches=told.matches[:top],
         attributes=dict(told.attributes),
+        embedding=told.embedding,
         problem=None if told.problem is None else of_picture(told.problem),
     )
