@@ -13,6 +13,7 @@ from tests.hooks.test_hooks_events import told
 import opsin
 from opsin.fusion.cutoff import Background
 from opsin.fusion.rare import RARE, Bar
+from opsin.services.search import Part, query_parts
 from opsin.services.unmeasured import LEAST
 from opsin.testing import FakeEncoder, jpeg_bytes, make_picture
 
@@ -61,6 +62,14 @@ def test_examples_mixtures_and_what_is_taken_away_are_not_cut_off(red_library: o
     ):
         assert len(page.hits) == SHADES
         assert page.cutoff is None
+
+
+def test_words_and_examples_weigh_the_same_by_how_far_they_reach_in_the_library(red_library: opsin.Library) -> None:
+    parts = [Part("text", "something so red"), Part("picture", jpeg_bytes(make_picture("blue", "circle", 64)), 2.0)]
+    rows, weights = query_parts(red_library._workspace, parts)
+    index = red_library._workspace.index
+    reach = (rows @ index.vectors_of(index.ids()).T).std(axis=1)
+    assert reach * weights == pytest.approx([1, 2], rel=1e-3)
 
 
 def test_a_few_pictures_are_not_cut_off_until_there_are_enough(library: opsin.Library, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from opsin.services.facets import Facet, Facets
 from opsin.services.filters import Condition, rows_matching
 from opsin.services.given import Address, from_address
 from opsin.services.ranking import Found, nearest_assets, tagged_rows
+from opsin.services.unmeasured import usual_rows
 from opsin.services.views import AssetView, view_assets
 from opsin.services.workspace import Workspace
 
@@ -291,15 +292,17 @@ def joined_vector(rows: NDArray[np.float32], weights: Vector) -> Vector:
 def query_parts(workspace: Workspace, parts: Sequence[Part]) -> tuple[NDArray[np.float32], Vector]:
     """Return the unit vectors (n, dim) of the parts, and what each is multiplied with (n,).
 
-    Each of several parts is divided by the spread of its similarities over the background: words and pictures differ in
+    Each of several parts is divided by how far its similarities usually spread (:func:`usual_rows`): words and pictures differ in
     how far their similarities reach (Liang et al. 2022, "Mind the Gap"), and a weight of 1 has to mean the same for both.
     """
-    background = Background.of(workspace.ready().encoder.background())
+    encoder = workspace.ready().encoder
     texts = [str(part.value) for part in parts if part.kind == "text"]
-    encoded = iter(workspace.ready().encoder.encode_texts(texts)) if texts else iter(())
+    encoded = iter(encoder.encode_texts(texts)) if texts else iter(())
     rows = [next(encoded) if part.kind == "text" else _picture_vector(workspace, part) for part in parts]
-    spreads = [background.spread(row) if len(parts) > 1 else 1.0 for row in rows]
-    weights = [part.weight / spread for part, spread in zip(parts, spreads, strict=True)]
+    weights = [part.weight for part in parts]
+    if len(parts) > 1:
+        usual = Background.of(usual_rows(encoder, workspace.index))
+        weights = [part.weight / usual.spread(row) for part, row in zip(parts, rows, strict=True)]
     return np.stack(rows).astype(np.float32), np.array(weights, np.float32)
 
 

@@ -1,4 +1,4 @@
-"""The cut-off of searches by words with an encoder that brings no background: from the library's pictures themselves."""
+"""What an encoder that brings no background does not say of searches, from the library's pictures themselves."""
 
 from __future__ import annotations
 
@@ -48,11 +48,25 @@ class Unmeasured:
             if self._bar is None or not self._size / _GROWTH <= size <= self._size * _GROWTH:
                 if self._texts is None:
                     self._texts = _texts(encoder)
-                ids = index.ids()
-                if len(ids) > _SAMPLE:  # always the same ones of the same vectors, so that a query finds the same again
-                    ids = np.sort(np.random.default_rng(0).choice(ids, _SAMPLE, replace=False))
-                self._bar, self._size = Bar.of(self._texts, index.vectors_of(ids)), size
+                self._bar, self._size = Bar.of(self._texts, _sample(index)), size
             return self._bar
+
+
+def usual_rows(encoder: EncoderProxy, index: Index) -> NDArray[np.float32]:
+    """Return unit rows, float32 (n, dim), over which similarities spread as they usually do.
+
+    The encoder's background; where it brings none, pictures of the library; none where these are fewer than ``LEAST``.
+    """
+    background = encoder.background()
+    return background if len(background) or len(index) < LEAST else _sample(index)
+
+
+def _sample(index: Index) -> NDArray[np.float32]:
+    """Return up to ``_SAMPLE`` rows: always the same of the same vectors, so that a query finds the same again."""
+    ids = index.ids()
+    if len(ids) > _SAMPLE:
+        ids = np.sort(np.random.default_rng(0).choice(ids, _SAMPLE, replace=False))
+    return index.vectors_of(ids)
 
 
 def _texts(encoder: EncoderProxy) -> NDArray[np.float32]:
