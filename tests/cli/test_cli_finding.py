@@ -9,6 +9,7 @@ import pytest
 
 from opsin.cli.finding import weighted
 from opsin.errors import UsageError
+from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -59,3 +60,9 @@ def test_nothing_matches_by_a_rule_that_was_not_measured_for_the_encoder_says_so
     assert (missing.status, missing.out) == (1, "")
     assert missing.err.startswith("Nothing matches (the nearest scores 0.")
     assert "not measured for this encoder" in missing.err
+
+
+def test_a_hybrid_search_finds_by_caption_too(run: Run, home: Path, tmp_path: Path) -> None:
+    (tmp_path / "trip.jpg").write_bytes(jpeg_bytes(make_picture("cyan", "cross", 64)))
+    assert run("add", "--caption", "Zephyrine at the beach", tmp_path / "trip.jpg").status == 0
+    assert "trip.jpg" in run("search", "zephyrine", "--hybrid").out.splitlines()[1]

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("--owner", help="Only of this owner.")
 @where_option
+@click.option("--hybrid", is_flag=True, help="Search names, captions and tags beside what pictures show.")
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--cursor", metavar="TEXT", help="Continue a former search.")
 @click.option("--all", "everything", is_flag=True, help="Show also what is held for no match.")
@@ -43,6 +44,7 @@ def search(
     tags: tuple[str, ...],
     owner: str | None,
     where: tuple[str, ...],
+    hybrid: bool,
     as_json: bool,
     limit: int,
     cursor: str | None,
@@ -58,7 +60,14 @@ def search(
     with reach(place, readonly=True) as library:
         examples = [weighted(entry) for entry in like]
         page = library.search(
-            text, like=examples, without=without, where=conditions, limit=limit, cursor=cursor, everything=everything
+            text,
+            like=examples,
+            without=without,
+            where=conditions,
+            limit=limit,
+            cursor=cursor,
+            everything=everything,
+            hybrid=hybrid,
         )
     if as_json:
         for hit in page.hits:
