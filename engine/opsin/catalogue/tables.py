@@ -77,7 +77,9 @@ asset = Table(
     Column("change", Integer, nullable=False, server_default="0", index=True),
     Column("public_id", String),
     Column("version", Integer, nullable=False, server_default="1"),
-    Column("deleted_at", String, index=True),
+    Column("deleted_at", String),
+    # of the deleted only: an index in which nearly all rows are NULL would be taken for a narrow one, and read whole
+    Index("ix_asset_deleted_at", "deleted_at", sqlite_where=text("deleted_at IS NOT NULL")),
     Index("ix_asset_public_id", "public_id", unique=True, sqlite_where=text("deleted_at IS NULL")),
     sqlite_autoincrement=True,
 )

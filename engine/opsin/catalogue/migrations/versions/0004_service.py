@@ -92,7 +92,7 @@ def _assets() -> None:
     op.add_column("asset", sa.Column("public_id", sa.String()))
     op.add_column("asset", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("asset", sa.Column("deleted_at", sa.String()))
-    op.create_index("ix_asset_deleted_at", "asset", ["deleted_at"])
+    op.create_index("ix_asset_deleted_at", "asset", ["deleted_at"], sqlite_where=sa.text("deleted_at IS NOT NULL"))
     op.create_index(
         "ix_asset_public_id", "asset", ["public_id"], unique=True, sqlite_where=sa.text("deleted_at IS NULL")
     )
