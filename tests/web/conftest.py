@@ -46,9 +46,7 @@ class Served:
     """A service in another process: its address, its admin key and its library."""
 
     def __init__(self, home: Path, *arguments: str) -> None:
-        code = MAIN.format(
-            arguments=["serve", "--library", str(home), "--port", "0", "--json", "--log", "json", *arguments]
-        )
+        code = MAIN.format(arguments=["serve", str(home), "--port", "0", "--json", "--log", "json", *arguments])
         with (home / "log").open("w") as log:
             self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True)
         self.home = home

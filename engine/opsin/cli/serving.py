@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
+@click.argument("folders", metavar="[LIBRARY]...", nargs=-1, type=click.Path(path_type=Path, file_okay=False))
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8484, show_default=True, help="The port; 0 for any that is free."
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @library_option
 @json_option
 def serve(
+    folders: tuple[Path, ...],
     host: str,
     port: int,
     form: LogForm,
@@ -46,26 +48,32 @@ def serve(
     root: Path | None,
     as_json: bool,
 ) -> None:
-    """Serve the library over HTTP, until Ctrl-C or SIGTERM.
+    """Serve the library over HTTP, or each LIBRARY named, until Ctrl-C or SIGTERM.
 
-    While it runs, this library cannot be written by others. Requests need a key: `opsin keys`.
+    While it runs, they cannot be written by others. Requests need a key: `opsin keys`; of several libraries, it says which is asked.
     """
     import opsin
     from opsin.web.logs import logs_to
-    from opsin.web.server import serve as serve_library
+    from opsin.web.server import serve as serve_libraries
     from opsin.web.tls import Certificate
 
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key go together: give both, or neither to speak plain HTTP")
 
+    roots = _roots(folders, root)
+
     def listening(url: str) -> None:
-        library.announce(url)
+        for library in libraries:
+            library.announce(url)
         if as_json:
-            emit({"event": "listening", "url": url, "docs": f"{url}/v1/docs", "key": str(key)})
-        else:
-            click.echo(
-                f"Serving {library.path} at {url} (what it can: {url}/v1/docs, an admin key: {key}). Ctrl-C ends it."
-            )
+            served = [
+                {"library": str(library.path), "key": str(key)} for library, key in zip(libraries, keys, strict=True)
+            ]
+            emit({"event": "listening", "url": url, "docs": f"{url}/v1/docs", "libraries": served})
+            return
+        for library, key in zip(libraries, keys, strict=True):
+            click.echo(f"Serving {library.path} at {url} (an admin key: {key}).")
+        click.echo(f"What it can: {url}/v1/docs. Ctrl-C ends it.")
 
     def stopping() -> None:
         if as_json:
@@ -73,13 +81,16 @@ def serve(
         else:
             click.echo("Stopping: requests under way are answered first.")
 
-    with logs_to(sys.stderr, form), _opened(root, make=make) as library:
-        key = opsin.keys(root).make_admin()
+    with logs_to(sys.stderr, form), ExitStack() as stack:
+        libraries = [stack.enter_context(_opened(each, make=make)) for each in roots]
+        for library in libraries:
+            library.check()
+        keys = [opsin.keys(library.path).make_admin() for library in libraries]
         # Uvicorn raises again what stopped it; the library is closed first.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
-            serve_library(
-                library,
+            serve_libraries(
+                libraries,
                 host=host,
                 port=port,
                 listening=listening,
@@ -90,6 +101,19 @@ def serve(
         emit({"event": "stopped"})
     else:
         click.echo("Stopped; everything is written.")
+
+
+def _roots(folders: tuple[Path, ...], root: Path | None) -> list[Path | None]:
+    if not folders:
+        return [root]
+    if root is not None:
+        raise click.UsageError("name the libraries as arguments or one with --library, not both")
+    seen: dict[Path, Path] = {}
+    for each in folders:
+        if (first := seen.setdefault(each.resolve(), each)) is not each:
+            msg = f"{first} and {each} are one library: name it once"
+            raise click.UsageError(msg)
+    return [*folders]
 
 
 def _opened(root: Path | None, *, make: bool) -> Library:

@@ -134,6 +134,13 @@ class Library:
         """Let others who would write to this library know that they can ask this process at ``url``."""
         self._workspace.announce(url)
 
+    def check(self) -> None:
+        """Check what can be checked without loading a model.
+
+        :raises EncoderMismatch: where no plugin has the encoder that the library was made with.
+        """
+        self._workspace.check()
+
     def load(self) -> None:
         """Load the models and start the decoders now, instead of when they are first needed.
 

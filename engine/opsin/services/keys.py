@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from opsin.catalogue.durable import write_whole
 from opsin.catalogue.ids import now
-from opsin.errors import AccessRefused, Damaged, KeyRefused, LibraryError, UnknownName, UsageError
+from opsin.errors import AccessRefused, Damaged, LibraryError, UnknownName, UsageError
 from opsin.services import checked
 from opsin.services.layout import Layout
 
@@ -25,6 +25,8 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _LONGEST_NAME = 200
 _MINUTE = 60.0
+_OF_NOBODY = "0" * 64
+"""What a secret is compared with where there is no key of its id."""
 _Stamp = tuple[int, int, int]
 
 
@@ -142,21 +144,19 @@ class Keys:
             _write_private(self._admin, made.key.encode() + b"\n")
         return self._admin
 
-    def check(self, secret: str | None) -> Key:
-        """Return the key whose secret this is.
-
-        :raises KeyRefused: where it is none.
-        """
-        if secret is None:
-            raise KeyRefused(
-                "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY` (`opsin --key KEY`); `opsin keys create` makes one"
-            )
+    def find(self, secret: str) -> Key | None:
+        """Return the key whose secret this is, None where it is none."""
         number = secret.split("_")[1] if secret.count("_") == 2 else ""
         stored = self._read().get(number)
         # A hash is made and compared in any case, so that the time taken does not say which ids there are.
-        if not hmac.compare_digest(_hash(secret), stored.sha256 if stored else "") or stored is None:
-            raise KeyRefused("this key is not known here, or was revoked: `opsin keys create` makes one")
-        return stored.shown
+        same = hmac.compare_digest(_hash(secret), stored.sha256 if stored else _OF_NOBODY)
+        return stored.shown if same and stored is not None else None
+
+    def shared_with(self, other: Keys) -> frozenset[str]:
+        """Return the ids of the keys that open both libraries, as where one is a copy of the other."""
+        theirs = other._read()
+        mine = self._read().items()
+        return frozenset(number for number, key in mine if number in theirs and theirs[number].sha256 == key.sha256)
 
     def _read(self) -> dict[str, _Stored]:
         """Return the keys by id; the file is read again only where it changed."""

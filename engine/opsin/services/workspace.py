@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
-from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError
+from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
@@ -111,6 +111,17 @@ class Workspace:
                     made_by=self._made_by(),
                 )
             return self._host
+
+    def check(self) -> None:
+        """Check what can be checked before a model is loaded: that the plugins here have the encoder.
+
+        :raises EncoderMismatch: where none has it.
+        """
+        try:
+            _ = self.host
+        except UnknownName as error:
+            msg = f"{self.layout.root} cannot be used: {error}"
+            raise EncoderMismatch(msg) from error
 
     def _made_by(self) -> EncoderFacts | None:
         """Return which encoder made the stored vectors, None where none was ever loaded for this library."""

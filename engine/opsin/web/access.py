@@ -12,12 +12,12 @@ from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from opsin.errors import HeadTooLarge, OriginRefused, UsageError
+from opsin.errors import HeadTooLarge, KeyRefused, OriginRefused, UsageError
 from opsin.services.keys import SCOPES
 from opsin.web.asked import asked_of
 from opsin.web.problems import describe, send_problem
 from opsin.web.query import KnownParameters
-from opsin.web.service import Service
+from opsin.web.tenants import Tenants
 
 OPEN = {"needs": None}
 READ = {"needs": "read"}
@@ -25,41 +25,54 @@ WRITE = {"needs": "write"}
 ADMIN = {"needs": "admin"}
 """What a handler's key has to allow; a handler that does not say it needs an admin key."""
 
+_WITHOUT = "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY` (`opsin --key KEY`); `opsin keys create` makes one"
+_UNKNOWN = "this key is not known here, or was revoked: `opsin keys create` makes one"
+
 MOST_HEAD = 64 * 1024
 """Bytes of an address with its headers."""
 
 
 class Gate(ASGIMiddleware):
-    """Lets in who may ask, with what there is to ask for: a middleware, as what repeats a request comes after it."""
+    """Lets in who may ask, with what there is to ask for: a middleware, as what repeats a request comes after it.
+
+    The key says which library is asked. Who may not ask learns nothing of any.
+    """
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, tenants: Tenants) -> None:
+        self._tenants = tenants
         self._parameters = KnownParameters()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check key and parameters."""
         connection: ASGIConnection[Any, Any, Any, Any] = ASGIConnection(scope)
         if scope.get("method") != "OPTIONS":
-            check_key(connection, self._service)
+            check_key(connection, self._tenants)
             self._parameters.check(connection)
         await next_app(scope, receive, send)
 
 
-def check_key(connection: ASGIConnection[Any, Any, Any, Any], service: Service) -> None:
+def check_key(connection: ASGIConnection[Any, Any, Any, Any], tenants: Tenants) -> None:
     """Refuse a request whose key does not allow what the handler needs, or which asks too often.
+
+    Where no key is needed, one that is given says nevertheless who asks, and one that opens nothing is none.
 
     :raises AccessRefused: saying why; :class:`TooManyRequests` with the seconds to wait.
     """
     needs = connection.route_handler.opt.get("needs", SCOPES[-1])
-    if needs is None:
-        return
+    asked = asked_of(connection.scope)
     scheme, _, rest = connection.headers.get("authorization", "").partition(" ")
     secret = rest.strip() if scheme.lower() == "bearer" else connection.headers.get("x-api-key")
-    key = service.keys.check(secret)
+    found = tenants.of_key(secret)
+    if found is not None:
+        asked.service, asked.scope = found[0], found[1].scope
+    if needs is None:
+        return
+    if found is None:
+        raise KeyRefused(_WITHOUT if secret is None else _UNKNOWN)
+    service, key = found
     service.keys.note_use(key.id)
-    asked = asked_of(connection.scope)
     asked.key = key.id
     asked.headers.update(service.rates.headers(key.id))
     asked.headers.update(service.rates.take(key.id))

@@ -8,13 +8,14 @@ from contextlib import asynccontextmanager
 
 from litestar import Litestar
 from litestar.config.cors import CORSConfig
-from litestar.datastructures import MutableScopeHeaders, State
+from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.types import Message, Scope
 
 from opsin.library import Library
 from opsin.web.access import Door, Gate
 from opsin.web.analysis import AnalysisController
+from opsin.web.asked import served_by
 from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
@@ -27,31 +28,42 @@ from opsin.web.logs import log_request
 from opsin.web.metrics import Metrics, MetricsController
 from opsin.web.openapi import openapi
 from opsin.web.problems import answer
-from opsin.web.reception import Reception
+from opsin.web.reception import Reception, Seen
 from opsin.web.repeats import Repeats
 from opsin.web.searches import SearchesController
 from opsin.web.searching import SearchController
 from opsin.web.service import Service
 from opsin.web.tags import TagsController
+from opsin.web.tenants import Tenants
 from opsin.web.tracing import traced
 from opsin.web.vocabularies import LabelsController, VocabulariesController
 from opsin.web.webhooks import WebhooksController
 
 
-def create_app(library: Library) -> Reception:
-    """Return the ASGI application that serves ``library``, which stays its caller's to close."""
-    service = Service(library)
-    metrics = Metrics(service)
+def create_app(*libraries: Library) -> Reception:
+    """Return the ASGI application that serves ``libraries``, which stay their caller's to close."""
+    tenants = Tenants(libraries)
+    metrics = {service: Metrics(service, of_process=service is tenants.alone) for service in tenants.services}
 
     @asynccontextmanager
     async def serving(_app: Litestar) -> AsyncIterator[None]:
-        service.start()
+        tenants.start()
         try:
             yield
         finally:
-            await asyncio.to_thread(service.stop)
+            await asyncio.to_thread(tenants.stop)
 
-    serve = service.settings.serve
+    def service_of(scope: Scope) -> Service:
+        return served_by(scope)
+
+    def metrics_of(scope: Scope) -> Metrics:
+        return metrics[served_by(scope)]
+
+    def count(seen: Seen) -> None:
+        if service := seen.service or tenants.alone:
+            metrics[service].note_request(seen)
+
+    serve = tenants.serve
     app = Litestar(
         route_handlers=[
             HealthController,
@@ -75,19 +87,19 @@ def create_app(library: Library) -> Reception:
         before_send=[_say_all_methods],
         cors_config=_cors(serve.origins) if serve.origins else None,
         dependencies={
-            "service": Provide(lambda: service, sync_to_thread=False),
-            "metrics": Provide(lambda: metrics, sync_to_thread=False),
+            "tenants": Provide(lambda: tenants, sync_to_thread=False),
+            "service": Provide(service_of, sync_to_thread=False),
+            "metrics": Provide(metrics_of, sync_to_thread=False),
         },
-        middleware=[Gate(service), Repeats(service)],
+        middleware=[Gate(tenants), Repeats()],
         exception_handlers={Exception: answer},
         lifespan=[serving],
         logging_config=None,
         openapi_config=openapi(),
         request_max_body_size=serve.max_body,
-        state=State({"service": service}),
     )
     door = Door(app, hosts=serve.hosts, origins=serve.origins)
-    return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, metrics.note_request])
+    return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, count])
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from litestar.types import HTTPScope, Scope
 
 from opsin.catalogue.ids import new_id
+from opsin.errors import KeyRefused
+
+if TYPE_CHECKING:
+    from opsin.services.keys import Scope as KeyScope
+    from opsin.web.service import Service
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")
 _NAME = "opsin_asked"
@@ -16,9 +21,14 @@ _NAME = "opsin_asked"
 
 @dataclass(slots=True)
 class Asked:
-    """``id``: the caller's own where it is sane, else a new UUIDv7; ``headers``: what the answer carries besides."""
+    """``id``: the caller's own where it is sane, else a new UUIDv7; ``headers``: what the answer carries besides.
+
+    ``service``: the library that is asked, None until a key says which; ``scope``: what that key allows.
+    """
 
     id: str
+    service: Service | None = None
+    scope: KeyScope | None = None
     key: str | None = None
     headers: dict[str, str] = field(default_factory=dict)
 
@@ -34,6 +44,19 @@ def note(scope: HTTPScope) -> Asked:
 def asked_of(scope: Scope) -> Asked:
     """Return the notes of a request."""
     found: Asked = _state(scope)[_NAME]
+    return found
+
+
+def served_by(scope: Scope) -> Service:
+    """Return the library that is asked.
+
+    :raises KeyRefused: where there are several, and no key says which.
+    """
+    found = asked_of(scope).service
+    if found is None:
+        raise KeyRefused(
+            "this needs a key, which says what is asked: send `Authorization: Bearer KEY` or `X-Api-Key: KEY`"
+        )
     return found
 
 

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
-from litestar import Controller, Response, get
+from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from opsin.services.standing import LibraryStatus
 from opsin.version import VERSION
 from opsin.web.access import OPEN
+from opsin.web.asked import asked_of
 from opsin.web.problems import RETRY_AFTER
-from opsin.web.service import Service
+from opsin.web.service import LOADING
+from opsin.web.tenants import Tenants
 
 _OUT_OF_USE = frozenset({"quarantined", "off"})
+_UNTOLD = "the models cannot be loaded: an admin key is told why, and so is the log of the service"
 
 
 class Live(msgspec.Struct, frozen=True):
@@ -30,6 +33,9 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     ``degraded`` names what is out of use of plugins (`opsin plugins` says why): what it would say of new pictures is
     unknown for now. ``unsaved`` vectors are newer than the snapshot of the index, written at ``saved_at``: after a crash they
     are taken from the catalogue again. Both are null until the models are loaded.
+
+    Where several libraries are served, who has no key is told only whether the service is there for all: a library that
+    cannot look at pictures is told of to who has a key of it. Why models cannot be loaded is told to admin keys.
     """
 
     ready: bool
@@ -40,11 +46,11 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):
-    """Which Opsin this is, and the encoder of its library."""
+    """Which Opsin this is, and the encoder of the library; null where there are several and no key says which."""
 
     opsin: str
     api: str
-    encoder: str
+    encoder: str | None
 
 
 def readiness(status: LibraryStatus) -> Ready:
@@ -80,18 +86,25 @@ class HealthController(Controller):
         return Live()
 
     @get("/health/ready", responses={503: ResponseSpec(Ready, description="Not yet", generate_examples=False)})
-    async def ready(self, service: NamedDependency[Service]) -> Response[Ready]:
+    async def ready(self, request: Request[Any, Any, Any], tenants: NamedDependency[Tenants]) -> Response[Ready]:
         """Say whether pictures can be looked at: 503, with what is missing, until the models are loaded."""
+        asked = asked_of(request.scope)
+        service = asked.service or tenants.alone
+        if service is None:
+            loading = any(each.missing == LOADING for each in tenants.services)
+            return _not_ready(Ready(ready=False, missing=(LOADING,))) if loading else Response(Ready(ready=True))
         if service.missing is not None:
-            return _not_ready(Ready(ready=False, missing=(service.missing,)))
+            why = service.missing if asked.scope == "admin" or service.missing == LOADING else _UNTOLD
+            return _not_ready(Ready(ready=False, missing=(why,)))
         status = await service.run(service.library.status)
         found = readiness(status)
         return Response(found) if found.ready else _not_ready(found)
 
     @get("/version", sync_to_thread=False)
-    def version(self, service: NamedDependency[Service]) -> Version:
+    def version(self, request: Request[Any, Any, Any], tenants: NamedDependency[Tenants]) -> Version:
         """Say which Opsin this is."""
-        return Version(opsin=VERSION, api="v1", encoder=service.library.encoder)
+        service = asked_of(request.scope).service or tenants.alone
+        return Version(opsin=VERSION, api="v1", encoder=None if service is None else service.library.encoder)
 
 
 def _not_ready(found: Ready) -> Response[Ready]:

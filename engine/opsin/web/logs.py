@@ -37,6 +37,7 @@ def _facts(seen: Seen) -> dict[str, Any]:
         "duration_ms": round(seen.seconds * 1000, 3),
         "bytes": seen.bytes,
         "key": seen.key,
+        "library": None if seen.service is None else str(seen.service.library.path),
     }
 
 

@@ -25,9 +25,12 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 
 class Metrics:
-    """The numbers of one service. Labels are routes as they are declared, never what somebody sent."""
+    """The numbers of one library; ``of_process``: also those of the process, which tell what other libraries do.
 
-    def __init__(self, service: Service) -> None:
+    Labels are routes as they are declared, never what somebody sent.
+    """
+
+    def __init__(self, service: Service, *, of_process: bool) -> None:
         self._registry = registry = CollectorRegistry()
         self._requests = Counter(
             "opsin_requests", "Requests that were answered.", ("method", "route", "status"), registry=registry
@@ -47,7 +50,8 @@ class Metrics:
             registry=registry,
         )
         registry.register(_Standing(service))
-        ProcessCollector(registry=registry)
+        if of_process:
+            ProcessCollector(registry=registry)
         service.library.stages.listen(self.note_stage)
 
     def note_request(self, seen: Seen) -> None:

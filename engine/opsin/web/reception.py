@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
@@ -15,6 +15,9 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 from opsin.errors import BodyTooSlow, UsageError
 from opsin.web.asked import Asked, note, route_of
 
+if TYPE_CHECKING:
+    from opsin.web.service import Service
+
 _MOST_DISCARDED = 8 * 1024 * 1024
 _LONGEST_DISCARD = 1.0
 """Bytes and seconds of a body that is refused."""
@@ -22,7 +25,10 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 
 
 class Seen(NamedTuple):
-    """One request that was answered. ``route``: the address as it is declared; ``seconds``: until the last byte went."""
+    """One request that was answered. ``route``: the address as it is declared; ``seconds``: until the last byte went.
+
+    ``service``: the library that its key opened.
+    """
 
     method: str
     route: str
@@ -31,6 +37,7 @@ class Seen(NamedTuple):
     bytes: int
     key: str | None
     id: str
+    service: Service | None
 
 
 class ClientGone(UsageError):
@@ -49,7 +56,7 @@ class Reception:
 
     def __init__(self, app: ASGIApp, *, patience: float, observers: Sequence[Callable[[Seen], None]]) -> None:
         self._app = app
-        self._patience = patience
+        self.patience = patience
         self._observers = observers
         self.under_way = 0
 
@@ -60,7 +67,7 @@ class Reception:
         method = str(scope["method"])
         if method == "HEAD":
             scope["method"] = "GET"
-        body = _Body(scope, receive, self._patience)
+        body = _Body(scope, receive, self.patience)
         answer = _Answer(note(scope), send, body, without_body=method == "HEAD")
         began = time.perf_counter()
         self.under_way += 1
@@ -79,6 +86,7 @@ class Reception:
             bytes=answer.bytes,
             key=answer.asked.key,
             id=answer.asked.id,
+            service=answer.asked.service,
         )
         for observer in self._observers:
             observer(seen)

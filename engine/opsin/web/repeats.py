@@ -21,7 +21,7 @@ from opsin.errors import (
     UsageError,
 )
 from opsin.services.answers import Answer
-from opsin.web.asked import asked_of
+from opsin.web.asked import asked_of, served_by
 from opsin.web.problems import problem_body
 from opsin.web.service import Service
 
@@ -38,9 +38,8 @@ class Repeats(ASGIMiddleware):
 
     scopes = (ScopeType.HTTP,)
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
-        self._under_way: set[tuple[str, str]] = set()
+    def __init__(self) -> None:
+        self._under_way: set[tuple[Service, str, str]] = set()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Answer a repeat; pass everything else on."""
@@ -53,31 +52,33 @@ class Repeats(ASGIMiddleware):
             raise UsageError(
                 "an Idempotency-Key has 1 to 255 letters, digits and signs, without spaces: a UUID will do"
             )
-        holder = asked_of(scope).key or ""
-        if (holder, given) in self._under_way:
+        service, holder = served_by(scope), asked_of(scope).key or ""
+        if (service, holder, given) in self._under_way:
             raise StillUnderWay("a request with this Idempotency-Key is being answered: ask again in a moment")
-        self._under_way.add((holder, given))
+        self._under_way.add((service, holder, given))
+        most = service.settings.serve.max_body
         try:
-            kept = await self._service.run(lambda: self._service.library.answers.find(holder, given))
+            kept = await service.run(lambda: service.library.answers.find(holder, given))
             hashed = _Hashed(scope, receive)
             if kept is not None:
-                await hashed.rest(self._service.settings.serve.max_body)
+                await hashed.rest(most)
                 await _repeat(kept, hashed.fingerprint(), send)
                 return
             answer = _Held(send)
             await next_app(scope, hashed, answer)
-            if answer.changed and await hashed.ends(self._service.settings.serve.max_body):
+            if answer.changed and await hashed.ends(most):
                 new = answer.kept(hashed.fingerprint(), secret=bool(handler.opt.get("secret")))
-                await self._service.run(lambda: self._keep(holder, given, new))
+                await service.run(lambda: _keep(service, holder, given, new))
             await answer.release()
         finally:
-            self._under_way.discard((holder, given))
+            self._under_way.discard((service, holder, given))
 
-    def _keep(self, holder: str, name: str, answer: Answer) -> None:
-        try:
-            self._service.library.answers.keep(holder, name, answer)
-        except LibraryError as error:
-            _log.warning("an answer cannot be kept for a repeat of its request: %s", error)
+
+def _keep(service: Service, holder: str, name: str, answer: Answer) -> None:
+    try:
+        service.library.answers.keep(holder, name, answer)
+    except LibraryError as error:
+        _log.warning("an answer cannot be kept for a repeat of its request: %s", error)
 
 
 async def _repeat(kept: Answer, fingerprint: bytes, send: Send) -> None:

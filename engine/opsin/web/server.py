@@ -1,10 +1,10 @@
-"""Runs the service with uvicorn: one process, one library, until it is told to stop."""
+"""Runs the service with uvicorn: one process, one or several libraries, until it is told to stop."""
 
 from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import uvicorn
 
@@ -47,7 +47,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(
-    library: Library,
+    libraries: Sequence[Library],
     *,
     host: str,
     port: int,
@@ -55,23 +55,24 @@ def serve(
     stopping: Callable[[], None],
     certificate: Certificate | None = None,
 ) -> None:
-    """Serve ``library`` until SIGINT or SIGTERM; requests under way are answered first.
+    """Serve ``libraries`` until SIGINT or SIGTERM; requests under way are answered first.
 
     ``listening`` is called with the URL once it can be asked, ``stopping`` when it begins to stop. What a signal does
     besides is the caller's: it is raised again when all is done.
 
-    :raises UsageError: where nothing can listen at this place, or the certificate cannot be used.
+    :raises UsageError: where nothing can listen at this place, the certificate cannot be used, or ``libraries`` cannot be
+        served together.
     """
     if certificate is not None:
         certificate.check()
+    app = create_app(*libraries)
     with _listen(host, port) as sock:
         found = sock.getsockname()
         scheme = "http" if certificate is None else "https"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{found[1]}"
-        app = create_app(library)
         config = uvicorn.Config(
             app,
-            http=protocol(library.settings.serve.body_timeout),
+            http=protocol(app.patience),
             ws="none",
             lifespan="on",
             log_config=None,

@@ -1,4 +1,4 @@
-"""What all handlers share: the library, its keys, the threads that work for requests, and whether it is ready."""
+"""What all handlers of one library share: the library, its keys, the threads that work for requests, its readiness."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ from opsin.web.rates import Rates
 T = TypeVar("T")
 _QUICK = 8
 """Threads for searches, lists and the like: few, so that they do not stand in each other's way."""
+LOADING = "the models are being loaded"
 _log = logging.getLogger(__name__)
 
 
 class Service:
     """One library as it is served. Nothing of it blocks the event loop."""
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, *, turn: threading.Lock) -> None:
+        """``turn`` is held while the models are loaded."""
         self.library = library
+        self._turn = turn
         self.settings = library.settings
         self.keys = keys(library.path)
         self.rates = Rates(self.settings.serve.rate_limit)
@@ -33,7 +36,7 @@ class Service:
         self._taken = 0
         self._loading = threading.Thread(target=self._load, name="opsin-web-load")
         self._delivering = library.webhooks.delivering()
-        self.missing: str | None = "the models are being loaded"
+        self.missing: str | None = LOADING
 
     @property
     def taken(self) -> int:
@@ -47,10 +50,11 @@ class Service:
 
     def _load(self) -> None:
         try:
-            self.library.load()
+            with self._turn:
+                self.library.load()
         except OpsinError as error:
             self.missing = str(error)
-            _log.error("the models cannot be loaded: %s", error)
+            _log.error("the models of %s cannot be loaded: %s", self.library.path, error)
         else:
             self.missing = None
 
