@@ -54,6 +54,18 @@ def test_every_status_and_code_of_the_table_is_that_of_the_error() -> None:
     }  # 502: the client's own
 
 
+def test_every_operation_is_called_by_a_sentence_and_stands_in_a_group_that_is_explained(served: Served) -> None:
+    schema = served.client.get("/v1/openapi.json").json()
+    groups = {each["name"]: each["description"] for each in schema["tags"]}
+    assert all(groups.values())
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            assert len(operation["summary"].split()) > 1, (method, path)
+            assert operation["description"].startswith(operation["summary"][:20]), (method, path)
+            assert not re.search(r"``|:(raises|returns)", operation["description"]), (method, path)
+            assert set(operation["tags"]) <= groups.keys(), (method, path)
+
+
 def test_openapi_says_how_pictures_come_and_what_every_answer_is(served: Served) -> None:
     schema = served.client.get("/v1/openapi.json").json()
     assert schema["openapi"].startswith("3.1")

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import opsin
+import opsin.client
+from opsin.errors import Outdated
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -26,6 +28,31 @@ def site(serve: Serve) -> Served:
 
 def tags(site: Served) -> dict[str, int]:
     return {each["label"]: each["count"] for each in site.client.get("/v1/tags").json()["tags"]}
+
+
+def test_what_changed_since_it_was_looked_at_is_not_changed_again(site: Served) -> None:
+    client = site.client
+    made = client.post("/v1/vocabularies", json={"name": "seen", "labels": [{"id": "one"}]}).json()
+    place = "/v1/vocabularies/seen"
+    seen = client.get(place).headers["etag"]
+    assert seen == client.get(f"{place}/labels/one").headers["etag"] == f'"{made["revision"]}"'
+    assert client.get(place, headers={"If-None-Match": seen}).status_code == 304
+    first = client.patch(f"{place}/labels/one", headers={"If-Match": seen}, json={"synonyms": ["first"]}).json()
+    late = {"If-Match": seen}
+    for answer in (
+        client.patch(f"{place}/labels/one", headers=late, json={"synonyms": ["second"]}),
+        client.delete(f"{place}/labels/one", headers=late),
+        client.delete(place, headers=late),
+    ):
+        assert (answer.status_code, answer.json()["code"]) == (412, "outdated")
+    assert client.get(f"{place}/labels/one").json()["synonyms"] == ["first"]
+    with opsin.client.Client(site.url, site.key) as asking:
+        with pytest.raises(Outdated):
+            asking.vocabularies.remove("seen", expected=[made["revision"]])
+        asking.vocabularies.edit_label("seen", "two", expected=[first["revision"]], synonyms=["second"])
+        asking.vocabularies.remove_label("seen", "one", expected=[asking.vocabularies.get("seen").revision])
+        assert [label.id for label in asking.vocabularies.get("seen").labels] == ["two"]
+    assert client.delete(place, headers={"If-Match": "*"}).status_code == 200
 
 
 def test_a_vocabulary_is_tried_made_shown_changed_and_removed(site: Served) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -54,6 +54,11 @@ def as_kind(kind: type[T]) -> Callable[[httpx.Response], T]:
     """Return what reads the whole body of a response as a ``kind``."""
     decoder = msgspec.json.Decoder(kind)
     return lambda response: decoder.decode(response.content)
+
+
+def only_where(expected: Collection[str] | None) -> Mapping[str, str]:
+    """Return the headers that let a change be made only where the ``ETag`` is one of those ``expected``; None: any."""
+    return {} if expected is None else {"If-Match": ", ".join(f'"{each}"' for each in expected) or '""'}
 
 
 def in_field(name: str, kind: type[T]) -> Callable[[httpx.Response], T]:

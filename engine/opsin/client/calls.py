@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import httpx
 
-from opsin.client.call import Call, Flow, Item, as_kind, in_field
+from opsin.client.call import Call, Flow, Item, as_kind, in_field, only_where
 from opsin.client.pictures import Example, in_json, part_of
 from opsin.intake.wire import PreviewForm
 from opsin.library import (
@@ -39,9 +39,12 @@ _PAGE = 200
 """Assets that are asked for at once."""
 
 
-def version() -> Call[Mapping[str, str]]:
-    """Return which Opsin the service is, the version of its API, and the encoder of its library."""
-    return Call(method="GET", path="/v1/version", read=as_kind(dict[str, str]))
+def version() -> Call[Mapping[str, str | None]]:
+    """Return which Opsin the service is, the version of its API, and the encoder of its library.
+
+    The encoder is None where the service has several libraries, and the key opens none.
+    """
+    return Call(method="GET", path="/v1/version", read=as_kind(dict[str, str | None]))
 
 
 def load() -> Call[None]:
@@ -194,8 +197,8 @@ def edit(
     :raises Outdated: where the ``ETag`` of the asset is none of those ``expected``.
     """
     changes = {**edits, "tags": {"add": list(add), "remove": list(remove)}}
-    seen = {} if expected is None else {"If-Match": ", ".join(f'"{each}"' for each in expected) or '""'}
-    return Call(method="PATCH", path=_asset(asset), json=changes, headers=seen, read=as_kind(Labelled), changes=True)
+    seen, read = only_where(expected), as_kind(Labelled)
+    return Call(method="PATCH", path=_asset(asset), json=changes, headers=seen, read=read, changes=True)
 
 
 def delete(asset: str, *, at_once: bool = False) -> Call[Deleted]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Unpack
 from urllib.parse import quote
 
 import msgspec
 
-from opsin.client.call import Call, Flow, Item, as_kind, in_field
+from opsin.client.call import Call, Flow, Item, as_kind, in_field, only_where
 from opsin.library import Effect, LabelChanges, Reanalysis
 from opsin.model import Label, Vocabulary
 
@@ -39,19 +39,24 @@ def add_shipped(name: str) -> Call[Reanalysis]:
     return _change("POST", "/v1/vocabularies", {"name": name})
 
 
-def edit_label(vocabulary: str, label: str, /, **changes: Unpack[LabelChanges]) -> Call[Reanalysis]:
-    """Change a label, or make it, score the library again, and return what that changed."""
-    return _change("PATCH", _place(vocabulary, label), dict(changes))
+def edit_label(
+    vocabulary: str, label: str, /, *, expected: Collection[str] | None = None, **changes: Unpack[LabelChanges]
+) -> Call[Reanalysis]:
+    """Change a label, or make it, score the library again, and return what that changed.
+
+    :raises Outdated: where the revision of the vocabulary is none of those ``expected``, here and below.
+    """
+    return _change("PATCH", _place(vocabulary, label), dict(changes), expected)
 
 
-def remove_label(vocabulary: str, label: str) -> Call[Reanalysis]:
+def remove_label(vocabulary: str, label: str, *, expected: Collection[str] | None = None) -> Call[Reanalysis]:
     """Take a label out of a vocabulary, score the library again, and return what that changed."""
-    return _change("DELETE", _place(vocabulary, label))
+    return _change("DELETE", _place(vocabulary, label), expected=expected)
 
 
-def remove(name: str) -> Call[None]:
+def remove(name: str, *, expected: Collection[str] | None = None) -> Call[None]:
     """Take a vocabulary away, with the tags that rest on it alone."""
-    return Call(method="DELETE", path=_place(name), read=lambda _: None, changes=True)
+    return Call(method="DELETE", path=_place(name), headers=only_where(expected), read=lambda _: None, changes=True)
 
 
 def try_add(name: str, labels: Sequence[Label] | None = None) -> Call[Effect]:
@@ -74,8 +79,11 @@ def try_remove(name: str) -> Call[Effect]:
     return _try("DELETE", _place(name))
 
 
-def _change(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Reanalysis]:
-    return Call(method=method, path=path, json=fields, read=in_field("rescored", Reanalysis), changes=True)
+def _change(
+    method: str, path: str, fields: dict[str, Any] | None = None, expected: Collection[str] | None = None
+) -> Call[Reanalysis]:
+    read = in_field("rescored", Reanalysis)
+    return Call(method=method, path=path, json=fields, headers=only_where(expected), read=read, changes=True)
 
 
 def _try(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Effect]:

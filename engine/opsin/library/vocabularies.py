@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -70,14 +70,25 @@ class Vocabularies:
         """
         return relabel.create_vocabulary(self._workspace.writable, name, labels)
 
-    def remove(self, name: str) -> None:
+    def remove(self, name: str, *, expected: Collection[str] | None = None) -> None:
         """Take a vocabulary away, with the tags that rest on it alone.
 
-        :raises UnknownName: naming the vocabularies that there are.
-        """
-        relabel.remove_vocabulary(self._workspace.writable, name)
+        With ``expected`` it is done only where the revision of the vocabulary is one of these, here and below.
 
-    def edit_label(self, vocabulary: str, label: str, /, **changes: Unpack[LabelChanges]) -> Vocabulary:
+        :raises UnknownName: naming the vocabularies that there are.
+        :raises Outdated: where it is none of those expected, here and below.
+        """
+        relabel.remove_vocabulary(self._workspace.writable, name, expected=expected)
+
+    def edit_label(
+        self,
+        vocabulary: str,
+        label: str,
+        /,
+        *,
+        expected: Collection[str] | None = None,
+        **changes: Unpack[LabelChanges],
+    ) -> Vocabulary:
         """Change a label of a vocabulary, or make it, and return the vocabulary.
 
         ``changes`` are fields of :class:`opsin.Label`, e.g. ``prompts=("a photo of a dog",)``; None takes a field away.
@@ -85,15 +96,15 @@ class Vocabularies:
         :raises UnknownName: where there is no such vocabulary or field.
         :raises SettingError: where the result cannot be used; nothing is written then.
         """
-        return relabel.edit_label(self._workspace.writable, vocabulary, label, changes)[0]
+        return relabel.edit_label(self._workspace.writable, vocabulary, label, changes, expected=expected)[0]
 
-    def remove_label(self, vocabulary: str, label: str) -> Vocabulary:
+    def remove_label(self, vocabulary: str, label: str, *, expected: Collection[str] | None = None) -> Vocabulary:
         """Take a label out of a vocabulary, and return the vocabulary.
 
         :raises UnknownName: where there is no such vocabulary or label.
         :raises SettingError: where other labels name it as their parent.
         """
-        return relabel.remove_label(self._workspace.writable, vocabulary, label)
+        return relabel.remove_label(self._workspace.writable, vocabulary, label, expected=expected)
 
     def try_add(self, name: str, labels: Sequence[Label] | None = None, *, most: int = trying.MOST) -> Effect:
         """Return what :meth:`create`, or :meth:`add` of what a plugin ships, would do to the tags; nothing is changed.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypedDict
@@ -10,7 +10,7 @@ from typing import TypedDict
 import msgspec
 
 from opsin.catalogue import contents, features
-from opsin.errors import SettingError, UnknownName, UsageError
+from opsin.errors import Outdated, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
 from opsin.services import checked, vocabulary
@@ -67,12 +67,16 @@ def create_vocabulary(
         return vocabulary.create(workspace.layout.vocabularies, checked.text(name, "name"), labels, write=write)
 
 
-def remove_vocabulary(workspace: Workspace, name: str) -> None:
+def remove_vocabulary(workspace: Workspace, name: str, *, expected: Collection[str] | None = None) -> None:
     """Take a vocabulary away, and with it what its categorizers said: the tags that rest on them alone go too.
 
+    ``expected`` are the revisions that the caller may have seen, None for any, here and below.
+
     :raises UnknownName: naming the vocabularies that there are.
+    :raises Outdated: where the vocabulary has another revision, here and below.
     """
     with _changing(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name)):
+        _require(workspace, name, expected)
         vocabulary.remove(workspace.layout.vocabularies, name)
     _drop(workspace, [each for each in out_of_use(workspace) if each.rpartition("/")[2] == name])
 
@@ -137,7 +141,13 @@ def _drop(workspace: Workspace, categorizers: Sequence[str]) -> int:
 
 
 def edit_label(
-    workspace: Workspace, name: str, label: str, changes: LabelChanges, *, write: bool = True
+    workspace: Workspace,
+    name: str,
+    label: str,
+    changes: LabelChanges,
+    *,
+    expected: Collection[str] | None = None,
+    write: bool = True,
 ) -> tuple[Vocabulary, bool]:
     """Set fields of a label (None takes a field away); one that is not there is made. Return whether it was made too.
 
@@ -149,6 +159,7 @@ def edit_label(
     folder = workspace.layout.vocabularies
     identity = label_id(checked.text(label, "a label"))
     with _changing(workspace, write=write):
+        _require(workspace, name, expected)
         if identity in vocabulary.show(folder, name).by_id:
             return vocabulary.edit_label(folder, name, identity, changes, write=write), False
         given = {field: value for field, value in changes.items() if value is not None}
@@ -160,13 +171,16 @@ def edit_label(
         return vocabulary.add_label(folder, name, made, write=write), True
 
 
-def remove_label(workspace: Workspace, name: str, label: str, *, write: bool = True) -> Vocabulary:
+def remove_label(
+    workspace: Workspace, name: str, label: str, *, expected: Collection[str] | None = None, write: bool = True
+) -> Vocabulary:
     """Take a label out of a vocabulary; without ``write`` it is only checked.
 
     :raises UnknownName: where there is no such vocabulary or label.
     :raises SettingError: where other labels name it as their parent; nothing is written then.
     """
     with _changing(workspace, write=write):
+        _require(workspace, name, expected)
         return vocabulary.remove_label(workspace.layout.vocabularies, name, label_id(label), write=write)
 
 
@@ -176,6 +190,15 @@ def plan_rescore(workspace: Workspace, name: str) -> Plan:
     if not users:
         return Plan({})
     return plan(workspace, categorizers=users, missing=True, stale=True)
+
+
+def _require(workspace: Workspace, name: str, expected: Collection[str] | None) -> None:
+    if expected is None:
+        return
+    found = vocabulary.show(workspace.layout.vocabularies, name)
+    if found.revision not in expected:
+        msg = f"the vocabulary {name!r} has the revision {found.revision} by now: look at it again, then change it"
+        raise Outdated(msg)
 
 
 @contextmanager

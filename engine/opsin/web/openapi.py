@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from litestar import Request, Router
 from litestar.exceptions import NotFoundException
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
-from litestar.openapi.spec import Components, SecurityScheme
+from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from opsin.version import VERSION
 from opsin.web.access import OPEN
+
+_TAGS = {
+    "analyse": "What a picture shows; nothing is stored.",
+    "assets": "Pictures with what is known of them.",
+    "search": "Find pictures by words, by example, or both.",
+    "tags": "What pictures carry, counted, and ready for a page.",
+    "searches": "Searches that are kept; each new picture is compared with them.",
+    "webhooks": "Programs that are told of what happens.",
+    "jobs": "Work that goes on after its request was answered.",
+    "vocabularies": "The labels that a library tags with.",
+    "insights": "What the tags say of owners and of time, where it is switched on.",
+    "plugins": "What sees and what judges.",
+    "keys": "Who may ask.",
+    "health": "Whether all is well, for those who run the service.",
+}
+"""The groups of the documentation page, in the order in which somebody comes to need them."""
+_SENTENCE = re.compile(r"(.+?)\.(?:\s|$)", re.DOTALL)
 
 
 def openapi() -> OpenAPIConfig:
@@ -26,6 +44,7 @@ def openapi() -> OpenAPIConfig:
                 "key": SecurityScheme(type="apiKey", name="X-Api-Key", security_scheme_in="header"),
             }
         ),
+        tags=[Tag(name=name, description=told) for name, told in _TAGS.items()],
         security=[{"bearer": []}, {"key": []}],
         openapi_router=Router(
             "/v1/openapi.json", route_handlers=[], opt=OPEN, before_request=_only_the_schema, include_in_schema=False
@@ -36,16 +55,30 @@ def openapi() -> OpenAPIConfig:
 
 
 class _Rendering(JsonRenderPlugin):
-    """Says that unions are anyOf: for Litestar they are oneOf, which 1 is not where numbers and integers may stand."""
+    """Says that unions are anyOf: for Litestar they are oneOf, which 1 is not where numbers and integers may stand.
+
+    Operations are called by the first sentence of what is said of them; Litestar would call them by their functions.
+    """
 
     def render(self, request: Request[Any, Any, Any], openapi_schema: dict[str, Any]) -> bytes:
-        return super().render(request, _with_any_of(openapi_schema))
+        shown = _with_any_of(openapi_schema)
+        for item in shown["paths"].values():
+            for operation in item.values():
+                operation.update(_told(operation.get("description", "")))
+        return super().render(request, shown)
 
 
 def _with_any_of(part: Any) -> Any:
     if isinstance(part, dict):
         return {"anyOf" if key == "oneOf" else key: _with_any_of(value) for key, value in part.items()}
     return [_with_any_of(each) for each in part] if isinstance(part, list) else part
+
+
+def _told(docstring: str) -> dict[str, str]:
+    """Return the first sentence of a docstring, without its full stop, and all of it, as Markdown."""
+    text = docstring.replace("``", "`")
+    found = _SENTENCE.match(text)
+    return {"summary": " ".join((found[1] if found else text).split()), "description": text}
 
 
 def _only_the_schema(request: Request[Any, Any, Any]) -> None:

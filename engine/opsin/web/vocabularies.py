@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -14,11 +14,13 @@ from opsin.errors import UnknownName
 from opsin.library import Effect, LabelChanges, Reanalysis
 from opsin.model import Label, Vocabulary
 from opsin.web.access import ADMIN, READ
+from opsin.web.caching import known_or, named
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
+AnyRequest = Request[Any, Any, Any]
 _PROBLEMS = problem_responses(400, 401, 403, 404)
-_CHANGING = problem_responses(400, 401, 403, 404, 409, 503)
+_CHANGING = problem_responses(400, 401, 403, 404, 409, 412, 503)
 DryRun = FromQuery[Annotated[bool, QueryParameter(description="Change nothing, and say what the change would do.")]]
 Rescore = FromQuery[Annotated[bool, QueryParameter(description="Bring the tags of all pictures up to the change.")]]
 Texts = list[str] | msgspec.UnsetType | None
@@ -114,19 +116,26 @@ class VocabulariesController(Controller):
         return await _done(service, name, lambda: known.create(name, labels), rescore=rescore)
 
     @get("/{vocabulary:str}", responses=_PROBLEMS)
-    async def show(self, service: NamedDependency[Service], vocabulary: FromPath[str]) -> Vocabulary:
-        """Show a vocabulary with its labels."""
-        return await service.run(lambda: service.library.vocabularies.get(vocabulary))
+    async def show(
+        self, request: AnyRequest, service: NamedDependency[Service], vocabulary: FromPath[str]
+    ) -> Response[Vocabulary]:
+        """Show a vocabulary with its labels. Its `ETag` is its revision, which changes with anything that is shown."""
+        found = await service.run(lambda: service.library.vocabularies.get(vocabulary))
+        return known_or(request, found.revision, found)
 
     @delete("/{vocabulary:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
     async def remove(
-        self, service: NamedDependency[Service], vocabulary: FromPath[str], dry_run: DryRun = False
+        self,
+        request: AnyRequest,
+        service: NamedDependency[Service],
+        vocabulary: FromPath[str],
+        dry_run: DryRun = False,
     ) -> Changed:
-        """Take a vocabulary away, with the tags that rest on it alone."""
-        known = service.library.vocabularies
+        """Take a vocabulary away, with the tags that rest on it alone; with `If-Match`, only where it is what the caller saw."""
+        known, expected = service.library.vocabularies, named(request.headers.get("if-match"))
         if dry_run:
             return await _tried(service, vocabulary, lambda: known.try_remove(vocabulary))
-        await service.run_pictures(lambda: known.remove(vocabulary))
+        await service.run_pictures(lambda: known.remove(vocabulary, expected=expected))
         return Changed(vocabulary=vocabulary, revision=None)
 
 
@@ -138,17 +147,21 @@ class LabelsController(Controller):
     opt = READ
 
     @get("/{label:str}", responses=_PROBLEMS)
-    async def show(self, service: NamedDependency[Service], vocabulary: FromPath[str], label: FromPath[str]) -> Label:
-        """Show a label."""
-        found = (await service.run(lambda: service.library.vocabularies.get(vocabulary))).by_id.get(label)
+    async def show(
+        self, request: AnyRequest, service: NamedDependency[Service], vocabulary: FromPath[str], label: FromPath[str]
+    ) -> Response[Label]:
+        """Show a label. Its `ETag` is the revision of the vocabulary."""
+        known = await service.run(lambda: service.library.vocabularies.get(vocabulary))
+        found = known.by_id.get(label)
         if found is None:
             msg = f"the vocabulary {vocabulary!r} has no label {label[:100]!r}"
             raise UnknownName(msg)
-        return found
+        return known_or(request, known.revision, found)
 
     @patch("/{label:str}", opt=ADMIN, responses=_CHANGING)
     async def change(
         self,
+        request: AnyRequest,
         service: NamedDependency[Service],
         vocabulary: FromPath[str],
         label: FromPath[str],
@@ -156,28 +169,34 @@ class LabelsController(Controller):
         dry_run: DryRun = False,
         rescore: Rescore = True,
     ) -> Changed:
-        """Change a label, or make it."""
-        known = service.library.vocabularies
+        """Change a label, or make it; with `If-Match`, only where the vocabulary is what the caller saw."""
+        known, expected = service.library.vocabularies, named(request.headers.get("if-match"))
         if dry_run:
             return await _tried(service, vocabulary, lambda: known.try_edit_label(vocabulary, label, **data.changes()))
         return await _done(
-            service, vocabulary, lambda: known.edit_label(vocabulary, label, **data.changes()), rescore=rescore
+            service,
+            vocabulary,
+            lambda: known.edit_label(vocabulary, label, expected=expected, **data.changes()),
+            rescore=rescore,
         )
 
     @delete("/{label:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
     async def remove(
         self,
+        request: AnyRequest,
         service: NamedDependency[Service],
         vocabulary: FromPath[str],
         label: FromPath[str],
         dry_run: DryRun = False,
         rescore: Rescore = True,
     ) -> Changed:
-        """Take a label out of its vocabulary."""
-        known = service.library.vocabularies
+        """Take a label out of its vocabulary; with `If-Match`, only where that is what the caller saw."""
+        known, expected = service.library.vocabularies, named(request.headers.get("if-match"))
         if dry_run:
             return await _tried(service, vocabulary, lambda: known.try_remove_label(vocabulary, label))
-        return await _done(service, vocabulary, lambda: known.remove_label(vocabulary, label), rescore=rescore)
+        return await _done(
+            service, vocabulary, lambda: known.remove_label(vocabulary, label, expected=expected), rescore=rescore
+        )
 
 
 async def _tried(service: Service, name: str, effect: Callable[[], Effect]) -> Changed:
