@@ -57,6 +57,11 @@ def test_a_backup_taken_beside_the_owner_gives_the_library_back(
         assert [(asset.id, asset.tags) for asset in again.list()] == before
         assert not again.index.verify()
         assert again.preview("red-circle.jpg")[:4] == b"RIFF"
+    assert not {"keys.json", "key-uses.json", "admin.key"} & {path.name for path in (tmp_path / "new").iterdir()}
+    assert not opsin.keys(tmp_path / "new").list()
+    shutil.copy(copied.path / "keys.json", tmp_path / "new")
+    assert opsin.keys(tmp_path / "new").find((copied.path / "admin.key").read_text().strip())
+    with opsin.open(tmp_path / "new") as again:
         assert again.search("red", everything=True).hits
     assert run("doctor", "--library", tmp_path / "new").status == 0
     assert no_leftovers(tmp_path)

@@ -30,6 +30,9 @@ enabled = false
 """
 
 
+NOBODY = "019a20a7-8d66-7ae0-a15c-eb1c889c71b3"
+
+
 class Ran(NamedTuple):
     status: int
     out: str
@@ -108,6 +111,21 @@ def at(filled: Served) -> tuple[str, ...]:
         ("search", "--like", "blue-circle.jpg", "--not", "red"),
         ("duplicates", "--threshold", "0.5"),
         ("duplicates", "--threshold", "1"),
+        ("vocabulary", "list"),
+        ("vocabulary", "list", "--shipped"),
+        ("vocabulary", "show", "everyday"),
+        ("vocabulary", "show", "everyday", "dog"),
+        ("vocabulary", "show", "everyday", "nosuch"),
+        ("vocabulary", "show", "nosuch"),
+        ("vocabulary", "edit", "everyday", "dog"),
+        ("searches", "list"),
+        ("searches", "run", NOBODY),
+        ("webhooks", "list"),
+        ("webhooks", "deliveries", NOBODY),
+        ("keys", "revoke", "00000000"),
+        ("encoders",),
+        ("encoders", "list"),
+        ("plugins", "show", "nosuch"),
     ],
     ids=" ".join,
 )
@@ -117,6 +135,60 @@ def test_a_command_says_the_same_of_a_service_as_of_its_library(
     here = run(*command, *as_json, "--library", filled.home)
     there = run(*command, *as_json, *at)
     assert there == here
+
+
+def test_searches_webhooks_and_keys_are_kept_by_a_service(at: tuple[str, ...], filled: Served, run: Run) -> None:
+    search = run("searches", "create", "red", "--name", "reds", "--json", *at).lines[0]
+    assert search in run("searches", "list", "--json", *at).lines
+    assert "red-square.jpg" in run("searches", "run", search["id"], "--library", filled.home).out
+    assert run("searches", "run", search["id"], *at) == run("searches", "run", search["id"], "--library", filled.home)
+    assert "reds" in run("searches", "delete", search["id"], *at).out
+    assert run("searches", "list", "--json", *at).lines == []
+    hook = run("webhooks", "create", "https://shop.example/hook", "--json", *at).lines[0]["id"]
+    assert run("webhooks", "set", hook, "--switch", "off", *at).out.endswith("is off.\n")
+    assert run("webhooks", "list", *at) == run("webhooks", "list", "--library", filled.home)
+    assert run("webhooks", "redeliver", hook, "--json", *at).lines == [{"count": 0}]
+    assert "shop.example" in run("webhooks", "delete", hook, "--library", filled.home).out  # sent to the service
+    made = run("keys", "create", "shop", "--scope", "write", "--json", *at).lines[0]
+    assert run("list", "--server", filled.url, "--key", made["key"]).status == 0
+    assert run("keys", "list", *at) == run("keys", "list", "--library", filled.home)
+    assert run("keys", "revoke", made["id"], *at).status == 0
+    assert run("list", "--server", filled.url, "--key", made["key"]).status == 4
+
+
+def test_the_plugins_of_a_service_are_shown_as_they_are_there(at: tuple[str, ...], filled: Served, run: Run) -> None:
+    assert run("plugins", *at) == run("plugins", "--library", filled.home)
+    assert run("plugins", "show", "colors", *at) == run("plugins", "show", "colors", "--library", filled.home)
+    (shown,) = run("plugins", "show", "colors", "--json", *at).lines
+    assert [item["kind"] for item in shown["objects"]] == ["extractor", "categorizer"]
+    assert shown in run("plugins", "list", "--json", *at).lines
+
+
+def test_vocabularies_are_changed_by_a_service_as_by_oneself(
+    at: tuple[str, ...], photos: Path, tmp_path: Path, run: Run
+) -> None:
+    home = tmp_path / "here"
+    home.mkdir()
+    (home / "opsin.toml").write_text(SETTINGS, "utf-8")
+    with opsin.init(home, encoder="fake") as library:
+        library.add(photos, owner="ann")
+    file = tmp_path / "mine.toml"
+    file.write_text('name = "mine"\nsummary = "Of mine."\n[labels]\nshape = { prompts = ["circle"] }\n', "utf-8")
+    for *command, as_json in (
+        ("add", file, ()),
+        ("edit", "mine", "shape", "--threshold", "-5", ("--json",)),
+        ("edit", "mine", "other", "--synonym", "another", "--no-rescore", ()),
+        ("remove", "mine", "other", ("--json",)),
+        ("remove", "mine", "nosuch", ()),
+        ("remove", "mine", ()),
+        ("add", "fresh", "--empty", ("--json",)),
+        ("remove", "fresh", ("--json",)),
+        ("remove", "fresh", ()),
+        ("add", tmp_path / "nosuch.toml", ()),
+    ):
+        here = run("vocabulary", *command, *as_json, "--library", home)
+        there = run("vocabulary", *command, *as_json, *at)
+        assert there == here, command
 
 
 @pytest.mark.parametrize("as_json", [(), ("--json",)])
@@ -187,7 +259,13 @@ def test_the_environment_names_the_service_and_a_library_of_ones_own_its_key(
 def test_what_no_service_can_be_asked_says_where_to_run_it(
     at: tuple[str, ...], filled: Served, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for command in (("index", "status"), ("reanalyse",), ("doctor",), ("backup", tmp_path / "b"), ("plugins",)):
+    for command in (
+        ("index", "status"),
+        ("reanalyse",),
+        ("doctor",),
+        ("backup", tmp_path / "b"),
+        ("plugins", "doctor"),
+    ):
         ran = run(*at, *command)
         assert (ran.status, ran.out) == (2, "")
         assert "run it where the library is" in ran.err

@@ -7,31 +7,35 @@ from pathlib import Path
 import click
 
 from opsin.cli.output import emit, size, table
-from opsin.cli.shared import json_option, library_option, warn_of_licence
+from opsin.cli.shared import Place, client_of, json_option, library_option, place_option, warn_of_licence
 
 
 @click.group(invoke_without_command=True)
-@library_option
+@place_option
 @json_option
 @click.pass_context
-def encoders(context: click.Context, root: Path | None, as_json: bool) -> None:
+def encoders(context: click.Context, place: Place, as_json: bool) -> None:
     """List the encoders: size, speed here, licence of the weights, languages, installed or not."""
     if context.invoked_subcommand is None:
-        _list(root, as_json=as_json)
+        _list(place, as_json=as_json)
 
 
 @encoders.command("list")
-@library_option
+@place_option
 @json_option
-def list_(root: Path | None, as_json: bool) -> None:
+def list_(place: Place, as_json: bool) -> None:
     """List the encoders."""
-    _list(root, as_json=as_json)
+    _list(place, as_json=as_json)
 
 
-def _list(root: Path | None, *, as_json: bool) -> None:
+def _list(place: Place, *, as_json: bool) -> None:
     import opsin
 
-    cards = opsin.encoders(root)
+    if place.service is None:
+        cards = opsin.encoders(place.root)
+    else:
+        with client_of(place.service) as client:
+            cards = client.encoders()
     if as_json:
         for card in cards:
             emit(card)

@@ -8,34 +8,64 @@ from typing import TYPE_CHECKING
 import click
 
 from opsin.cli.output import counted, emit, printable, table
-from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
+from opsin.cli.shared import (
+    Place,
+    client_of,
+    json_option,
+    library_option,
+    open_library,
+    options_before_a_command,
+    place_option,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opsin.library import PluginView
 
 
 @click.group(invoke_without_command=True)
-@library_option
+@place_option
 @json_option
 @click.pass_context
-def plugins(context: click.Context, root: Path | None, as_json: bool) -> None:
+def plugins(context: click.Context, place: Place, as_json: bool) -> None:
     """List the plugins; `show` and `doctor` look closer."""
     if context.invoked_subcommand is None:
-        _list(root, as_json=as_json)
+        _list(place, as_json=as_json)
 
 
 @plugins.command("list")
-@library_option
+@place_option
 @json_option
-def list_(root: Path | None, as_json: bool) -> None:
+def list_(place: Place, as_json: bool) -> None:
     """List the plugins: what each offers, and whether it can be used."""
-    _list(root, as_json=as_json)
+    _list(place, as_json=as_json)
 
 
-def _list(root: Path | None, *, as_json: bool) -> None:
+def _found(place: Place) -> Sequence[PluginView]:
     import opsin
 
-    found = opsin.plugins(root)
+    if place.service is None:
+        return opsin.plugins(place.root)
+    with client_of(place.service) as client:
+        return client.plugins()
+
+
+def _named(place: Place, name: str) -> PluginView:
+    import opsin
+
+    if place.service is None:
+        return opsin.show_plugin(name, place.root)
+    found = _found(place)
+    for each in found:
+        if each.name == name:
+            return each
+    msg = f"there is no plugin {name!r}; there are {', '.join(each.name for each in found)}"
+    raise opsin.errors.UnknownName(msg)
+
+
+def _list(place: Place, *, as_json: bool) -> None:
+    found = _found(place)
     if as_json:
         for plugin in found:
             emit(plugin)
@@ -49,13 +79,11 @@ def _list(root: Path | None, *, as_json: bool) -> None:
 
 @plugins.command()
 @click.argument("name")
-@library_option
+@place_option
 @json_option
-def show(name: str, root: Path | None, as_json: bool) -> None:
+def show(name: str, place: Place, as_json: bool) -> None:
     """Show one plugin: where it comes from, what it offers, its settings in force."""
-    import opsin
-
-    plugin = opsin.show_plugin(name, root)
+    plugin = _named(place, name)
     if as_json:
         emit(plugin)
         return

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.finding import show_page, weighted
 from opsin.cli.output import emit, printable, table
-from opsin.cli.shared import json_option, library_option, open_library, where_option
+from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach, where_option
 
 if TYPE_CHECKING:
     from opsin.library import SavedSearch
 
 
 @click.group()
+@options_before_a_command
 def searches() -> None:
     """Keep searches: webhooks are told of each new picture that matches one (search.matched)."""
 
@@ -27,7 +27,7 @@ def searches() -> None:
 @where_option
 @click.option("--cutoff", default=0.5, show_default=True, type=click.FloatRange(0, 1), help="The score that matches.")
 @click.option("--name", default="", help="What to call it.")
-@library_option
+@place_option
 @json_option
 def create_search(
     text: str | None,
@@ -36,11 +36,11 @@ def create_search(
     where: tuple[str, ...],
     cutoff: float,
     name: str,
-    root: Path | None,
+    place: Place,
     as_json: bool,
 ) -> None:
     """Keep a search, written as for `opsin search`."""
-    with open_library(root) as library:
+    with reach(place) as library:
         examples = [weighted(entry) for entry in like]
         made = library.searches.create(text, like=examples, without=without, where=where, cutoff=cutoff, name=name)
     if as_json:
@@ -50,12 +50,12 @@ def create_search(
 
 
 @searches.command("list")
-@library_option
+@place_option
 @json_option
-def list_searches(root: Path | None, as_json: bool) -> None:
+def list_searches(place: Place, as_json: bool) -> None:
     """List the saved searches."""
-    with open_library(root, readonly=True) as library:
-        found = library.searches.list()
+    with reach(place, readonly=True) as library:
+        found = [*library.searches.list()]
     if as_json:
         for each in found:
             emit(each)
@@ -71,11 +71,11 @@ def list_searches(root: Path | None, as_json: bool) -> None:
 @click.argument("number", metavar="ID")
 @click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000))
 @click.option("--cursor", metavar="TEXT", help="Continue where a former page ended.")
-@library_option
+@place_option
 @json_option
-def run_search(number: str, limit: int, cursor: str | None, root: Path | None, as_json: bool) -> int:
+def run_search(number: str, limit: int, cursor: str | None, place: Place, as_json: bool) -> int:
     """Find what is there by now that matches the saved search ID."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         page = library.searches.run(number, limit=limit, cursor=cursor)
     if as_json:
         for hit in page.hits:
@@ -89,11 +89,11 @@ def run_search(number: str, limit: int, cursor: str | None, root: Path | None, a
 
 @searches.command("delete")
 @click.argument("number", metavar="ID")
-@library_option
+@place_option
 @json_option
-def delete_search(number: str, root: Path | None, as_json: bool) -> None:
+def delete_search(number: str, place: Place, as_json: bool) -> None:
     """Forget the saved search ID."""
-    with open_library(root) as library:
+    with reach(place) as library:
         gone = library.searches.get(number)
         library.searches.delete(number)
     if as_json:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
-from contextlib import ExitStack, suppress
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.output import emit, table
-from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
+from opsin.cli.shared import (
+    Place,
+    client_of,
+    json_option,
+    library_option,
+    open_library,
+    options_before_a_command,
+    place_option,
+)
 
 if TYPE_CHECKING:
-    from opsin.library import Library, Scope
+    from opsin.client.synchronous import Keys as ServedKeys
+    from opsin.library import Keys, Library, Scope
     from opsin.web.logs import LogForm
 
 
@@ -142,13 +152,12 @@ def keys() -> None:
     show_default=True,
     help="What the key allows; each allows what stands before it, too.",
 )
-@library_option
+@place_option
 @json_option
-def create_key(name: str, scope: Scope, root: Path | None, as_json: bool) -> None:
+def create_key(name: str, scope: Scope, place: Place, as_json: bool) -> None:
     """Make a key for NAME, e.g. whoever uses it. It is shown once; only its hash is kept."""
-    import opsin
-
-    made = opsin.keys(root).create(name, scope)
+    with _keys(place) as known:
+        made = known.create(name, scope)
     if as_json:
         emit(made)
     else:
@@ -157,13 +166,12 @@ def create_key(name: str, scope: Scope, root: Path | None, as_json: bool) -> Non
 
 
 @keys.command("list")
-@library_option
+@place_option
 @json_option
-def list_keys(root: Path | None, as_json: bool) -> None:
+def list_keys(place: Place, as_json: bool) -> None:
     """List the keys, without their secrets."""
-    import opsin
-
-    found = opsin.keys(root).list()
+    with _keys(place) as known:
+        found = known.list()
     if as_json:
         for key in found:
             emit(key)
@@ -174,17 +182,28 @@ def list_keys(root: Path | None, as_json: bool) -> None:
 
 @keys.command("revoke")
 @click.argument("number", metavar="ID")
-@library_option
+@place_option
 @json_option
-def revoke_key(number: str, root: Path | None, as_json: bool) -> None:
+def revoke_key(number: str, place: Place, as_json: bool) -> None:
     """Take the key ID away; a running service refuses it at once."""
-    import opsin
-
-    revoked = opsin.keys(root).revoke(number)
+    with _keys(place) as known:
+        revoked = known.revoke(number)
     if as_json:
         emit(revoked)
     else:
         click.echo(f"Revoked the key {revoked.id} ({revoked.name}).")
+
+
+@contextmanager
+def _keys(place: Place) -> Iterator[Keys | ServedKeys]:
+    """Lend the keys of the library, of which no owner need be asked, or of the service that is named."""
+    import opsin
+
+    if place.service is None:
+        yield opsin.keys(place.root)
+        return
+    with client_of(place.service) as client:
+        yield client.keys
 
 
 COMMANDS = (keys, serve)

@@ -189,7 +189,7 @@ def reach(place: Place, *, readonly: bool = False, as_copies: bool = True) -> Li
     import opsin
 
     if place.service is not None:
-        return _client(place.service)
+        return client_of(place.service)
     try:
         return opsin.open(place.root, readonly=readonly)
     except LibraryBusy:
@@ -199,7 +199,7 @@ def reach(place: Place, *, readonly: bool = False, as_copies: bool = True) -> Li
         if not as_copies:
             msg = f"the library is served at {served.url}, where copies are taken in: say --copy, or stop the service first"
             raise LibraryBusy(msg) from None
-        return _client(served)
+        return client_of(served)
 
 
 def look(place: Place, *pictures: str, encoder: str | None, **options: Any) -> Iterator[Told]:
@@ -215,11 +215,12 @@ def look(place: Place, *pictures: str, encoder: str | None, **options: Any) -> I
     if encoder is not None:
         msg = "a service has the encoder of its library: leave out --encoder"
         raise UsageError(msg)
-    with _client(place.service) as client:
+    with client_of(place.service) as client:
         yield from client.analyse(*pictures, **options)
 
 
-def _client(service: Served) -> Client:
+def client_of(service: Served) -> Client:
+    """Return a client of a service."""
     from opsin.client import Client
 
     return Client(service.url, service.key)

@@ -9,18 +9,22 @@ import click
 
 from opsin.cli.output import counted, emit, printable, progress, table, tag_changes
 from opsin.cli.shared import (
+    Place,
     complete_label,
     complete_vocabulary,
     json_option,
     library_option,
     open_library,
     options_before_a_command,
+    place_option,
+    reach,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from opsin.library import LabelChanges, Library
+    from opsin.client import Client
+    from opsin.library import LabelChanges, Library, Reanalysis
     from opsin.model import Label
 
 _LISTS = {"prompt": "prompts", "negative": "negatives", "synonym": "synonyms", "parent": "parents", "unseen": "unseen"}
@@ -40,31 +44,20 @@ def vocabulary() -> None:
 
 
 @vocabulary.command("list")
-@library_option
+@place_option
 @click.option("--shipped", is_flag=True, help="Show also what plugins ship and this library does not use.")
 @json_option
-def list_(root: Path | None, shipped: bool, as_json: bool) -> None:
+def list_(place: Place, shipped: bool, as_json: bool) -> None:
     """List the vocabularies of the library."""
-    with open_library(root, readonly=True) as library:
-        found = [(each, True) for each in library.vocabularies.list()]
-        if shipped:
-            names = {each.name for each, _ in found}
-            found += [(each, False) for each in library.vocabularies.shipped() if each.name not in names]
+    with reach(place, readonly=True) as library:
+        found = [each for each in library.vocabularies.summaries() if each.used or shipped]
     if as_json:
-        for each, used in found:
-            emit(
-                {
-                    "name": each.name,
-                    "revision": each.revision,
-                    "labels": len(each.labels),
-                    "used": used,
-                    "summary": each.summary,
-                }
-            )
+        for each in found:
+            emit(each)
         return
     rows = [
-        (each.name + ("" if used else "  (not in use)"), len(each.labels), each.revision, each.summary)
-        for each, used in found
+        (each.name + ("" if each.used else "  (not in use)"), each.labels, each.revision, each.summary)
+        for each in found
     ]
     table(("vocabulary", "labels", "revision", "summary"), rows, right=("labels",), whole=("vocabulary", "revision"))
 
@@ -72,14 +65,14 @@ def list_(root: Path | None, shipped: bool, as_json: bool) -> None:
 @vocabulary.command()
 @click.argument("name", shell_complete=complete_vocabulary)
 @click.argument("label", required=False, shell_complete=complete_label)
-@library_option
+@place_option
 @json_option
-def show(name: str, label: str | None, root: Path | None, as_json: bool) -> None:
+def show(name: str, label: str | None, place: Place, as_json: bool) -> None:
     """Show a vocabulary, or everything about one of its labels."""
     from opsin.errors import UnknownName
     from opsin.plugin.vocabulary import label_id
 
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         found = library.vocabularies.get(name)
     if label is None:
         if as_json:
@@ -142,23 +135,40 @@ def check(files: tuple[Path, ...], root: Path | None, as_json: bool) -> int:
 
 @vocabulary.command()
 @click.argument("source", metavar="FILE_OR_NAME")
-@library_option
+@place_option
 @click.option("--empty", is_flag=True, help="Begin a new vocabulary of this name, to be filled with `edit`.")
 @_rescore_option
 @json_option
-def add(source: str, root: Path | None, empty: bool, no_rescore: bool, as_json: bool) -> int:
+def add(source: str, place: Place, empty: bool, no_rescore: bool, as_json: bool) -> int:
     """Take a vocabulary into the library: a TOML file, or the name of one that a plugin ships."""
-    with open_library(root) as library:
-        added = library.vocabularies.create(source) if empty else library.vocabularies.add(source)
+    import opsin
+    from opsin.plugin.vocabulary import read_vocabulary
+
+    file = Path(source) if not empty and source.endswith(".toml") else None
+    if file is not None and not file.is_file():
+        msg = f"there is no file {file}"
+        raise opsin.errors.UnknownName(msg)
+    read = None if file is None else read_vocabulary(file)
+    name, rescore = source if read is None else read.name, not (empty or no_rescore)
+    with reach(place) as there:
+        if isinstance(there, opsin.Library):
+            done = None
+            _ = there.vocabularies.create(name) if empty else there.vocabularies.add(source)
+        elif read is not None:
+            done = there.vocabularies.create(name, read.labels, summary=read.summary, rescore=rescore)
+        else:
+            make = there.vocabularies.create if empty else there.vocabularies.add_shipped
+            done = make(name, rescore=rescore)
+        added = there.vocabularies.get(name)
         told = {"vocabulary": added.name, "labels": len(added.labels), "revision": added.revision}
         said = f"Added the vocabulary {added.name} with {len(added.labels)} labels."
-        return _finish(library, added.name, said, told, rescore=not (empty or no_rescore), as_json=as_json)
+        return _finish(there, name, said, told, done, rescore=rescore, as_json=as_json)
 
 
 @vocabulary.command()
 @click.argument("name", shell_complete=complete_vocabulary)
 @click.argument("label", shell_complete=complete_label)
-@library_option
+@place_option
 @click.option("--prompt", multiple=True, help="A text that describes the label; may be repeated.")
 @click.option("--negative", multiple=True, help="A text that describes a look-alike; may be repeated.")
 @click.option("--synonym", multiple=True, help="Another word for it; may be repeated.")
@@ -183,7 +193,7 @@ def add(source: str, root: Path | None, empty: bool, no_rescore: bool, as_json: 
 def edit(
     name: str,
     label: str,
-    root: Path | None,
+    place: Place,
     clear: tuple[str, ...],
     no_rescore: bool,
     as_json: bool,
@@ -195,56 +205,79 @@ def edit(
     opsin vocabulary edit everyday dog --synonym doggy --name de=Hund
     opsin vocabulary edit everyday dog --clear prompts --prompt "a photo of a dog"
     """
+    import opsin
     from opsin.plugin.vocabulary import label_id
 
-    with open_library(root) as library:
-        before = library.vocabularies.get(name).by_id.get(label_id(label))
+    with reach(place) as there:
+        seen = there.vocabularies.get(name)
+        before = seen.by_id.get(label_id(label))
         changes = _changes(before, clear, options)
         if before is not None and not changes:
             raise click.UsageError("say what to change, e.g. --synonym WORD; `opsin vocabulary edit --help` lists it")
-        changed = library.vocabularies.edit_label(name, label, **changes)
-        told = {"vocabulary": name, "label": changed.by_id[label_id(label)], "revision": changed.revision}
+        done = None
+        if isinstance(there, opsin.Library):
+            there.vocabularies.edit_label(name, label, expected=[seen.revision], **changes)
+        else:
+            done = there.vocabularies.edit_label(
+                name, label, expected=[seen.revision], rescore=not no_rescore, **changes
+            )
+        changed = there.vocabularies.get(name)
+        told = {"vocabulary": name, "label": changed.by_id.get(label_id(label)), "revision": changed.revision}
         said = f"{'Changed' if before else 'Made'} the label {label_id(label)} of {name}."
         if not as_json:
-            _say_shipped(library, name)
-        return _finish(library, name, said, told, rescore=not no_rescore, as_json=as_json)
+            _say_shipped(there, name)
+        return _finish(there, name, said, told, done, rescore=not no_rescore, as_json=as_json)
 
 
 @vocabulary.command()
 @click.argument("name", shell_complete=complete_vocabulary)
 @click.argument("label", required=False, shell_complete=complete_label)
-@library_option
+@place_option
 @_rescore_option
 @json_option
-def remove(name: str, label: str | None, root: Path | None, no_rescore: bool, as_json: bool) -> int:
+def remove(name: str, label: str | None, place: Place, no_rescore: bool, as_json: bool) -> int:
     """Take a vocabulary out of the library, or one label out of a vocabulary."""
-    with open_library(root) as library:
+    import opsin
+
+    with reach(place) as there:
+        done = None
         if label is None:
-            library.vocabularies.remove(name)
-            return _finish(
-                library, name, f"Removed the vocabulary {name}.", {"vocabulary": name}, rescore=False, as_json=as_json
-            )
-        changed = library.vocabularies.remove_label(name, label)
-        told = {"vocabulary": name, "revision": changed.revision}
+            there.vocabularies.remove(name)
+            said, gone = f"Removed the vocabulary {name}.", {"vocabulary": name}
+            return _finish(there, name, said, gone, done, rescore=False, as_json=as_json)
+        if isinstance(there, opsin.Library):
+            there.vocabularies.remove_label(name, label)
+        else:
+            done = there.vocabularies.remove_label(name, label, rescore=not no_rescore)
+        told = {"vocabulary": name, "revision": there.vocabularies.get(name).revision}
         if not as_json:
-            _say_shipped(library, name)
-        return _finish(
-            library, name, f"Removed the label {label} of {name}.", told, rescore=not no_rescore, as_json=as_json
-        )
+            _say_shipped(there, name)
+        said = f"Removed the label {label} of {name}."
+        return _finish(there, name, said, told, done, rescore=not no_rescore, as_json=as_json)
 
 
-def _finish(library: Library, name: str, said: str, told: dict[str, Any], *, rescore: bool, as_json: bool) -> int:
-    """Score the library again where asked to, and say what became of it."""
+def _finish(
+    there: Library | Client,
+    name: str,
+    said: str,
+    told: dict[str, Any],
+    done: Reanalysis | None,
+    *,
+    rescore: bool,
+    as_json: bool,
+) -> int:
+    """Score the library again where asked to, which a service has ``done``, and say what became of it."""
+    import opsin
     from opsin.library import Reanalysis
 
     if not as_json:
         click.echo(said)
-    done = Reanalysis()
-    if rescore and library.count():
+    done = done or Reanalysis()
+    if rescore and isinstance(there, opsin.Library) and there.count():
         with progress(show=not as_json) as bar:
-            plan = library.vocabularies.plan_rescore(name)
+            plan = there.vocabularies.plan_rescore(name)
             task = bar.add_task("Scoring again", total=len(plan), rate="")
-            done = library.reanalyse(plan, progress=lambda _: bar.advance(task))
+            done = there.reanalyse(plan, progress=lambda _: bar.advance(task))
     if as_json:
         counts = {
             "rescored": done.contents,
@@ -265,8 +298,12 @@ def _finish(library: Library, name: str, said: str, told: dict[str, Any], *, res
     return 5 if done.problems else 0
 
 
-def _say_shipped(library: Library, name: str) -> None:
+def _say_shipped(library: Library | Client, name: str) -> None:
     """Where a plugin ships a vocabulary of this name, say that the library's copy is another one now."""
+    import opsin
+
+    if not isinstance(library, opsin.Library):  # a service does not tell what else is shipped under this name
+        return
     offered = next((each for each in library.vocabularies.shipped() if each.name == name), None)
     if offered is None or offered == library.vocabularies.get(name):
         return

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import click
 
 from opsin.cli.output import emit, table
-from opsin.cli.shared import json_option, library_option, open_library, options_before_a_command
+from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach
 
 if TYPE_CHECKING:
     from opsin.library import Webhook
@@ -31,11 +30,11 @@ def webhooks() -> None:
 @webhooks.command("create")
 @click.argument("url")
 @_events_option
-@library_option
+@place_option
 @json_option
-def create_webhook(url: str, events: tuple[str, ...], root: Path | None, as_json: bool) -> None:
+def create_webhook(url: str, events: tuple[str, ...], place: Place, as_json: bool) -> None:
     """Make a webhook to URL. Its secret, which signs what is sent, is shown once."""
-    with open_library(root) as library:
+    with reach(place) as library:
         made = library.webhooks.create(url, events or ("*",))
     if as_json:
         emit(made)
@@ -45,11 +44,11 @@ def create_webhook(url: str, events: tuple[str, ...], root: Path | None, as_json
 
 
 @webhooks.command("list")
-@library_option
+@place_option
 @json_option
-def list_webhooks(root: Path | None, as_json: bool) -> None:
+def list_webhooks(place: Place, as_json: bool) -> None:
     """List the webhooks, without their secrets."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         found = library.webhooks.list()
     if as_json:
         for each in found:
@@ -64,13 +63,13 @@ def list_webhooks(root: Path | None, as_json: bool) -> None:
 @click.option("--url", help="Another address.")
 @_events_option
 @click.option("--switch", type=click.Choice(["on", "off"]), help="Switched on, it goes on where it stopped.")
-@library_option
+@place_option
 @json_option
 def set_webhook(
-    number: str, url: str | None, events: tuple[str, ...], switch: str | None, root: Path | None, as_json: bool
+    number: str, url: str | None, events: tuple[str, ...], switch: str | None, place: Place, as_json: bool
 ) -> None:
     """Change the webhook ID."""
-    with open_library(root) as library:
+    with reach(place) as library:
         enabled = None if switch is None else switch == "on"
         changed = library.webhooks.change(number, url=url, events=events or None, enabled=enabled)
     _say(changed, as_json=as_json)
@@ -78,11 +77,11 @@ def set_webhook(
 
 @webhooks.command("delete")
 @click.argument("number", metavar="ID")
-@library_option
+@place_option
 @json_option
-def delete_webhook(number: str, root: Path | None, as_json: bool) -> None:
+def delete_webhook(number: str, place: Place, as_json: bool) -> None:
     """Take the webhook ID away, with what waits for it."""
-    with open_library(root) as library:
+    with reach(place) as library:
         gone = library.webhooks.get(number)
         library.webhooks.delete(number)
     if as_json:
@@ -93,11 +92,11 @@ def delete_webhook(number: str, root: Path | None, as_json: bool) -> None:
 
 @webhooks.command("test")
 @click.argument("number", metavar="ID")
-@library_option
+@place_option
 @json_option
-def test_webhook(number: str, root: Path | None, as_json: bool) -> int:
+def test_webhook(number: str, place: Place, as_json: bool) -> int:
     """Send a webhook.test event to the webhook ID now, and show what it answers; 1 where it did not arrive."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         tried = library.webhooks.test(number)
     if as_json:
         emit(tried)
@@ -109,11 +108,11 @@ def test_webhook(number: str, root: Path | None, as_json: bool) -> int:
 @webhooks.command("deliveries")
 @click.argument("number", metavar="ID")
 @click.option("--state", type=click.Choice(["waiting", "dead"]), help="Only these.")
-@library_option
+@place_option
 @json_option
-def list_deliveries(number: str, state: Literal["waiting", "dead"] | None, root: Path | None, as_json: bool) -> None:
+def list_deliveries(number: str, state: Literal["waiting", "dead"] | None, place: Place, as_json: bool) -> None:
     """List the events that did not arrive at the webhook ID yet, or were given up."""
-    with open_library(root, readonly=True) as library:
+    with reach(place, readonly=True) as library:
         found = library.webhooks.deliveries(number, state=state, limit=1000)
     if as_json:
         for each in found:
@@ -126,11 +125,11 @@ def list_deliveries(number: str, state: Literal["waiting", "dead"] | None, root:
 @webhooks.command("redeliver")
 @click.argument("number", metavar="ID")
 @click.argument("event", type=int, required=False)
-@library_option
+@place_option
 @json_option
-def redeliver(number: str, event: int | None, root: Path | None, as_json: bool) -> None:
+def redeliver(number: str, event: int | None, place: Place, as_json: bool) -> None:
     """Send again what was given up for the webhook ID: all of it, or the event of the number EVENT."""
-    with open_library(root) as library:
+    with reach(place) as library:
         count = library.webhooks.redeliver(number, event)
     if as_json:
         emit({"count": count})

@@ -6,19 +6,25 @@ from collections.abc import Collection, Sequence
 from typing import Any, Unpack
 from urllib.parse import quote
 
+import httpx
 import msgspec
 
 from opsin.client.call import Call, Flow, Item, as_kind, in_field, only_where
-from opsin.library import Effect, LabelChanges, Reanalysis
+from opsin.library import Effect, LabelChanges, Reanalysis, VocabularySummary
 from opsin.model import Label, Vocabulary
+
+
+def summaries() -> Call[tuple[VocabularySummary, ...]]:
+    """Return the vocabularies of the library, and then those that plugins ship besides, without their labels."""
+    read = in_field("vocabularies", tuple[VocabularySummary, ...])
+    return Call(method="GET", path="/v1/vocabularies", read=read)
 
 
 def list_vocabularies() -> Flow[Vocabulary]:
     """Yield the vocabularies of the library, by name."""
-    found = yield Call(method="GET", path="/v1/vocabularies", read=in_field("vocabularies", list[dict[str, Any]]))
-    for each in found:
-        if each["used"]:
-            yield Item((yield get(each["name"])))
+    for each in (yield summaries()):
+        if each.used:
+            yield Item((yield get(each.name)))
 
 
 def get(name: str) -> Call[Vocabulary]:
@@ -29,29 +35,38 @@ def get(name: str) -> Call[Vocabulary]:
     return Call(method="GET", path=_place(name), read=as_kind(Vocabulary))
 
 
-def create(name: str, labels: Sequence[Label] = ()) -> Call[Reanalysis]:
-    """Make a vocabulary, score the library again, and return what that changed."""
-    return _change("POST", "/v1/vocabularies", {"name": name, "labels": _plain(labels)})
+def create(name: str, labels: Sequence[Label] = (), *, summary: str = "", rescore: bool = True) -> Call[Reanalysis]:
+    """Make a vocabulary, score the library again unless ``rescore`` is False, and return what that changed."""
+    fields = {"name": name, "labels": _plain(labels), "summary": summary}
+    return _change("POST", "/v1/vocabularies", fields, rescore=rescore)
 
 
-def add_shipped(name: str) -> Call[Reanalysis]:
+def add_shipped(name: str, *, rescore: bool = True) -> Call[Reanalysis]:
     """Take in a vocabulary that a plugin ships, score the library again, and return what that changed."""
-    return _change("POST", "/v1/vocabularies", {"name": name})
+    return _change("POST", "/v1/vocabularies", {"name": name}, rescore=rescore)
 
 
 def edit_label(
-    vocabulary: str, label: str, /, *, expected: Collection[str] | None = None, **changes: Unpack[LabelChanges]
+    vocabulary: str,
+    label: str,
+    /,
+    *,
+    expected: Collection[str] | None = None,
+    rescore: bool = True,
+    **changes: Unpack[LabelChanges],
 ) -> Call[Reanalysis]:
     """Change a label, or make it, score the library again, and return what that changed.
 
     :raises Outdated: where the revision of the vocabulary is none of those ``expected``, here and below.
     """
-    return _change("PATCH", _place(vocabulary, label), dict(changes), expected)
+    return _change("PATCH", _place(vocabulary, label), dict(changes), expected, rescore=rescore)
 
 
-def remove_label(vocabulary: str, label: str, *, expected: Collection[str] | None = None) -> Call[Reanalysis]:
+def remove_label(
+    vocabulary: str, label: str, *, expected: Collection[str] | None = None, rescore: bool = True
+) -> Call[Reanalysis]:
     """Take a label out of a vocabulary, score the library again, and return what that changed."""
-    return _change("DELETE", _place(vocabulary, label), expected=expected)
+    return _change("DELETE", _place(vocabulary, label), expected=expected, rescore=rescore)
 
 
 def remove(name: str, *, expected: Collection[str] | None = None) -> Call[None]:
@@ -80,10 +95,18 @@ def try_remove(name: str) -> Call[Effect]:
 
 
 def _change(
-    method: str, path: str, fields: dict[str, Any] | None = None, expected: Collection[str] | None = None
+    method: str,
+    path: str,
+    fields: dict[str, Any] | None = None,
+    expected: Collection[str] | None = None,
+    *,
+    rescore: bool,
 ) -> Call[Reanalysis]:
-    read = in_field("rescored", Reanalysis)
-    return Call(method=method, path=path, json=fields, headers=only_where(expected), read=read, changes=True)
+    def done(response: httpx.Response) -> Reanalysis:
+        return in_field("rescored", Reanalysis)(response) if rescore else Reanalysis()
+
+    headers, params = only_where(expected), {"rescore": rescore}
+    return Call(method=method, path=path, params=params, json=fields, headers=headers, read=done, changes=True)
 
 
 def _try(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Effect]:

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, insights, labels, searches, uploads
+from opsin.client import calls, insights, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
@@ -79,6 +79,7 @@ class Vocabularies(_Part):
 
     list = _items(labels.list_vocabularies)
     get = _answer(labels.get)
+    summaries = _answer(labels.summaries)
     create = _answer(labels.create)
     add_shipped = _answer(labels.add_shipped)
     edit_label = _answer(labels.edit_label)
@@ -88,6 +89,27 @@ class Vocabularies(_Part):
     try_edit_label = _answer(labels.try_edit_label)
     try_remove_label = _answer(labels.try_remove_label)
     try_remove = _answer(labels.try_remove)
+
+
+class Keys(_Part):
+    """The keys of the library."""
+
+    list = _answer(keys.list_keys)
+    create = _answer(keys.create)
+    revoke = _answer(keys.revoke)
+
+
+class Webhooks(_Part):
+    """Who is told of what happens."""
+
+    create = _answer(webhooks.create)
+    list = _answer(webhooks.list_webhooks)
+    get = _answer(webhooks.get)
+    change = _answer(webhooks.change)
+    delete = _answer(webhooks.delete)
+    test = _answer(webhooks.test)
+    deliveries = _answer(webhooks.deliveries)
+    redeliver = _answer(webhooks.redeliver)
 
 
 class Insights(_Part):
@@ -115,6 +137,8 @@ class Client:
         self.searches = Searches(self)
         self.vocabularies = Vocabularies(self)
         self.insights = Insights(self)
+        self.keys = Keys(self)
+        self.webhooks = Webhooks(self)
 
     version = _answer(calls.version)
     load = _answer(calls.load)

@@ -63,6 +63,7 @@ from opsin.services.taking import Said
 from opsin.services.trying import Effect, LabelEffect
 from opsin.services.upkeep import IndexStatus
 from opsin.services.views import AssetView
+from opsin.services.vocabulary import VocabularySummary
 from opsin.services.watching import Watched
 from opsin.services.webhooks import Delivery, NewWebhook, Tried, Webhook
 
@@ -133,6 +134,7 @@ __all__ = [
     "Trends",
     "Tried",
     "Vocabularies",
+    "VocabularySummary",
     "Watched",
     "Webhook",
     "Webhooks",

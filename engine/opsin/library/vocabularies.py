@@ -38,6 +38,10 @@ class Vocabularies:
         found = vocabulary.shipped(self._workspace.settings)
         return [found[name] for name in sorted(found)]
 
+    def summaries(self) -> tuple[vocabulary.VocabularySummary, ...]:
+        """Return the vocabularies of this library, and then those that plugins ship besides, without their labels."""
+        return vocabulary.summaries(self._workspace.layout.vocabularies, self._workspace.settings)
+
     def check(self) -> Sequence[str]:
         """Return what is wrong with the vocabularies' files, one sentence each; empty where all is well."""
         return vocabulary.check(self._workspace.layout.vocabularies)
@@ -62,13 +66,13 @@ class Vocabularies:
         """
         return relabel.add_vocabulary(self._workspace.writable, name, files=False)
 
-    def create(self, name: str, labels: Sequence[Label] = ()) -> Vocabulary:
-        """Make a vocabulary, without labels unless some are given.
+    def create(self, name: str, labels: Sequence[Label] = (), *, summary: str = "") -> Vocabulary:
+        """Make a vocabulary, without labels unless some are given; ``summary`` says in a sentence what it is.
 
         :raises UsageError: where there is a vocabulary of that name.
         :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
         """
-        return relabel.create_vocabulary(self._workspace.writable, name, labels)
+        return relabel.create_vocabulary(self._workspace.writable, name, labels, summary=summary)
 
     def remove(self, name: str, *, expected: Collection[str] | None = None) -> None:
         """Take a vocabulary away, with the tags that rest on it alone.

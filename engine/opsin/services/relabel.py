@@ -56,7 +56,7 @@ def add_vocabulary(workspace: Workspace, source: str | Path, *, files: bool = Tr
 
 
 def create_vocabulary(
-    workspace: Workspace, name: str, labels: Sequence[Label] = (), *, write: bool = True
+    workspace: Workspace, name: str, labels: Sequence[Label] = (), *, summary: str = "", write: bool = True
 ) -> Vocabulary:
     """Make a vocabulary.
 
@@ -64,7 +64,8 @@ def create_vocabulary(
     :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
     with _changing(workspace, write=write):
-        return vocabulary.create(workspace.layout.vocabularies, checked.text(name, "name"), labels, write=write)
+        name, summary = checked.text(name, "name"), checked.text(summary, "summary")
+        return vocabulary.create(workspace.layout.vocabularies, name, labels, summary=summary, write=write)
 
 
 def remove_vocabulary(workspace: Workspace, name: str, *, expected: Collection[str] | None = None) -> None:

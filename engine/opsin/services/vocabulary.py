@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
@@ -19,6 +21,33 @@ from opsin.settings import Settings
 
 _LONGEST = 100
 """Letters of a name: that of its file has to fit into 255 bytes."""
+
+
+class VocabularySummary(msgspec.Struct, frozen=True, kw_only=True):
+    """A vocabulary without its labels; ``used`` is False where a plugin ships it and the library is without it."""
+
+    name: str
+    summary: str
+    revision: str
+    labels: int
+    used: bool
+
+
+def summaries(folder: Path, settings: Settings) -> tuple[VocabularySummary, ...]:
+    """Return the vocabularies in ``folder``, then those that plugins ship besides, each by name."""
+    used = load_all(folder)
+    names = {each.name for each in used}
+    others = [each for name, each in sorted(shipped(settings).items()) if name not in names]
+    return tuple(
+        VocabularySummary(
+            name=each.name,
+            summary=each.summary,
+            revision=each.revision,
+            labels=len(each.labels),
+            used=each.name in names,
+        )
+        for each in (*used, *others)
+    )
 
 
 def load_all(folder: Path) -> list[Vocabulary]:
@@ -121,13 +150,15 @@ def add(
     return vocabulary
 
 
-def create(folder: Path, name: str, labels: Sequence[Label] = (), *, write: bool = True) -> Vocabulary:
+def create(
+    folder: Path, name: str, labels: Sequence[Label] = (), *, summary: str = "", write: bool = True
+) -> Vocabulary:
     """Make a vocabulary.
 
     :raises UsageError: where there is a vocabulary of that name.
     :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
-    text = render_vocabulary(Vocabulary(name=name, labels=tuple(labels)))
+    text = render_vocabulary(Vocabulary(name=name, summary=summary, labels=tuple(labels)))
     made = read_vocabulary(text, origin=f"the vocabulary {name[:_LONGEST]!r}")
     _require_free(folder, name)
     if write:

@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from opsin.errors import UnknownName
-from opsin.library import Effect, LabelChanges, Reanalysis
+from opsin.library import Effect, LabelChanges, Reanalysis, VocabularySummary
 from opsin.model import Label, Vocabulary
 from opsin.web.access import ADMIN, READ
 from opsin.web.caching import known_or, named
@@ -31,6 +31,7 @@ class NewVocabulary(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     name: str
     labels: list[Label] | None = None
+    summary: str = ""
 
 
 class LabelFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -49,16 +50,6 @@ class LabelFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     def changes(self) -> LabelChanges:
         """Return the fields that are to change."""
         return cast("LabelChanges", msgspec.to_builtins(self))
-
-
-class VocabularySummary(msgspec.Struct, frozen=True, kw_only=True):
-    """A vocabulary without its labels; ``used`` is False where a plugin ships it and the library is without it."""
-
-    name: str
-    summary: str
-    revision: str
-    labels: int
-    used: bool
 
 
 class Vocabularies(msgspec.Struct, frozen=True):
@@ -89,15 +80,7 @@ class VocabulariesController(Controller):
     @get(responses=_PROBLEMS)
     async def list(self, service: NamedDependency[Service]) -> Vocabularies:
         """List the vocabularies in use, and those that plugins ship besides."""
-        known = service.library.vocabularies
-
-        def find() -> Vocabularies:
-            used = known.list()
-            names = {each.name for each in used}
-            others = [each for each in known.shipped() if each.name not in names]
-            return Vocabularies([_summary(each, used=each.name in names) for each in (*used, *others)])
-
-        return await service.run(find)
+        return Vocabularies(await service.run(service.library.vocabularies.summaries))
 
     @post(opt=ADMIN, responses=_CHANGING)
     async def create(
@@ -113,7 +96,7 @@ class VocabulariesController(Controller):
             return await _tried(service, name, lambda: known.try_add(name, labels))
         if labels is None:
             return await _done(service, name, lambda: known.add_shipped(name), rescore=rescore)
-        return await _done(service, name, lambda: known.create(name, labels), rescore=rescore)
+        return await _done(service, name, lambda: known.create(name, labels, summary=data.summary), rescore=rescore)
 
     @get("/{vocabulary:str}", responses=_PROBLEMS)
     async def show(
@@ -219,9 +202,3 @@ async def _done(service: Service, name: str, change: Callable[[], Vocabulary], *
         return Changed(vocabulary=name, revision=changed.revision, rescored=done)
 
     return await service.run_pictures(run)
-
-
-def _summary(found: Vocabulary, *, used: bool) -> VocabularySummary:
-    return VocabularySummary(
-        name=found.name, summary=found.summary, revision=found.revision, labels=len(found.labels), used=used
-    )
