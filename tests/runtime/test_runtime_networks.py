@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import textwrap
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import opsin
+from opsin.host.networks import Networks
 from opsin.host.runtime import Precision, Runtime, compile_network
 from opsin.settings import available_cores
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeLibrary
 
 KEY = "small convolution, seed 3"
 
@@ -63,8 +71,23 @@ def must_not_build() -> Any:
     pytest.fail("the network was built although it is in the cache")
 
 
-def compiled(cache: Path, runtime: Runtime = "openvino", precision: Precision = "f32", build: Any = small) -> Any:
-    return compile_network(build, (pictures(2),), key=KEY, precision=precision, cache=cache, threads=2, runtime=runtime)
+def compiled(
+    cache: Path,
+    runtime: Runtime = "openvino",
+    precision: Precision = "f32",
+    build: Any = small,
+    networks: Networks | None = None,
+) -> Any:
+    return compile_network(
+        build,
+        (pictures(2),),
+        key=KEY,
+        precision=precision,
+        cache=cache,
+        threads=2,
+        runtime=runtime,
+        networks=networks,
+    )
 
 
 def reference(images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -166,6 +189,35 @@ def test_a_damaged_cache_entry_is_made_again(tmp_path: Path, name: str, harm: st
         file.write_bytes(data)
     assert np.array_equal(compiled(tmp_path)(pictures(2))[0], whole)
     assert np.array_equal(compiled(tmp_path, build=must_not_build)(pictures(2))[0], whole)
+
+
+def test_hosts_that_share_a_network_use_it_at_once_and_it_ends_with_the_last(tmp_path: Path) -> None:
+    networks = Networks()
+    one, two = compiled(tmp_path, networks=networks), compiled(tmp_path, networks=networks)
+    images = [pictures(count) for count in (3, 7)]
+    right = [compiled(tmp_path)(each)[0] for each in images]
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(network, images[place]) for _ in range(8) for place, network in enumerate((one, two))]
+        for number, answer in enumerate(asked):
+            assert np.array_equal(answer.result()[0], right[number % 2])
+
+    class Made:
+        pass
+
+    made = networks.get("it", Made)
+    assert networks.get("it", must_not_build) is made
+    held = weakref.ref(made)
+    del made
+    gc.collect()
+    assert held() is None
+
+
+def test_a_library_opened_beside_another_shares_its_networks(make_library: MakeLibrary) -> None:
+    one = make_library("one", vocabularies=())
+    make_library("two", vocabularies=()).close()
+    with opsin.open(one.path.with_name("two"), beside=one) as two, opsin.open(two.path, readonly=True) as alone:
+        assert two._workspace.networks is one._workspace.networks
+        assert alone._workspace.networks is not one._workspace.networks
 
 
 def test_nothing_is_left_beside_the_cache_entries(tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from opsin.cli.shared import (
     client_of,
     json_option,
     library_option,
-    open_library,
     options_before_a_command,
     place_option,
 )
@@ -92,9 +91,7 @@ def serve(
             click.echo("Stopping: requests under way are answered first.")
 
     with logs_to(sys.stderr, form), ExitStack() as stack:
-        libraries = [stack.enter_context(_opened(each, make=make)) for each in roots]
-        for library in libraries:
-            library.check()
+        libraries = _open_all(roots, stack, make=make)
         keys = [opsin.keys(library.path).make_admin() for library in libraries]
         # Uvicorn raises again what stopped it; the library is closed first.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -126,15 +123,26 @@ def _roots(folders: tuple[Path, ...], root: Path | None) -> list[Path | None]:
     return [*folders]
 
 
-def _opened(root: Path | None, *, make: bool) -> Library:
+def _open_all(roots: list[Path | None], stack: ExitStack, *, make: bool) -> list[Library]:
+    """Open the libraries, which share what they have of networks; all are closed again where one cannot be used."""
+    libraries: list[Library] = []
+    for root in roots:
+        beside = libraries[0] if libraries else None
+        libraries.append(stack.enter_context(_opened(root, beside, make=make)))
+        libraries[-1].check()
+    return libraries
+
+
+def _opened(root: Path | None, beside: Library | None, *, make: bool) -> Library:
     import opsin
 
     try:
-        return open_library(root)
+        return opsin.open(root, beside=beside)
     except opsin.errors.LibraryMissing:
         if not make:
             raise
-        return opsin.init(root)
+        opsin.init(root).close()
+        return opsin.open(root, beside=beside)
 
 
 @click.group()

@@ -13,6 +13,7 @@ from opsin.settings import available_cores
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from opsin.host.networks import Networks
     from opsin.plugin import Compiled, TextEncoder
     from opsin.settings import HostSettings
 
@@ -29,6 +30,7 @@ class HostContext:
         settings: HostSettings,
         encoder: TextEncoder | None,
         log: logging.Logger | None = None,
+        networks: Networks | None = None,
     ) -> None:
         watch_torchvision()
         self._config = config
@@ -36,6 +38,7 @@ class HostContext:
         self._compiled = cache / "compiled"
         self._settings = settings
         self._encoder = encoder
+        self._networks = networks
         self._log = log or logging.getLogger(f"opsin.plugins.{plugin}")
 
     @property
@@ -78,5 +81,6 @@ class HostContext:
             cache=self._compiled,
             threads=self.threads,
             runtime=self._settings.runtime,
+            networks=self._networks,
         )
         return compiled

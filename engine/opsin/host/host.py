@@ -19,6 +19,7 @@ from opsin.host.explaining import explain
 from opsin.host.lane import Lane
 from opsin.host.making import LaneMaker
 from opsin.host.messages import EncoderFacts
+from opsin.host.networks import Networks
 from opsin.host.passes import Pass
 from opsin.host.recipe import Recipe
 from opsin.host.room import Room
@@ -40,7 +41,8 @@ class Host:
 
     Building it builds objects and loads nothing; each is loaded at its first use, or by ``start``. ``plugins`` are
     further (name, module) pairs beside the installed ones. ``made_by`` is the encoder that made the stored vectors, None
-    where there are none. ``clock`` (seconds) paces the back-off of quarantined plugins. Callbacks of the futures run in the host's threads: keep them short and never wait for the host in them.
+    where there are none. ``clock`` (seconds) paces the back-off of quarantined plugins. What is compiled in
+    this process is shared with hosts that have the same ``networks``. Callbacks of the futures run in the host's threads: keep them short and never wait for the host in them.
 
     :raises UnknownName: where no plugin has the encoder.
     """
@@ -55,13 +57,14 @@ class Host:
         plugins: Iterable[Extra] = (),
         made_by: EncoderFacts | None = None,
         clock: Callable[[], float] = time.monotonic,
+        networks: Networks | None = None,
     ) -> None:
         self._lock = threading.Lock()
         self._retired: list[tuple[Roster, list[Lane]]] = []
         self._room = Room(settings.host.queue)
         self._plugins = discover(settings, plugins)
         plugin, item = find_encoder(self._plugins, encoder)
-        self._maker = maker = LaneMaker(settings.host, cache, clock)
+        self._maker = maker = LaneMaker(settings.host, cache, clock, networks)
         lane = maker.make(plugin, item, Recipe("encoder", encoder))
         self.encoder = maker.encoder = EncoderProxy(lane, item, made_by)
         self._extractors = [lane, *build_extractors(self._plugins, set(lane.gives), maker.make)]

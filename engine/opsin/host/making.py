@@ -23,6 +23,7 @@ from opsin.settings import HostSettings
 if TYPE_CHECKING:
     from opsin.host.encoder import EncoderProxy
     from opsin.host.health import Clock
+    from opsin.host.networks import Networks
 
 
 PATIENCE = 10.0
@@ -35,11 +36,12 @@ class LaneMaker:
     ``extracted`` holds the revision of what each extractor beside the encoder gives, by feature; set once these are made.
     """
 
-    def __init__(self, settings: HostSettings, cache: Path, clock: Clock) -> None:
+    def __init__(self, settings: HostSettings, cache: Path, clock: Clock, networks: Networks | None = None) -> None:
         self.encoder: EncoderProxy | None = None
         self.extracted: Mapping[str, str] = {}
         self._settings = settings
         self._cache = cache
+        self._networks = networks
         self._clock = clock
         self._lock = threading.Lock()
         self._inference = Runner("inference")
@@ -104,7 +106,12 @@ class LaneMaker:
 
     def _local(self, plugin: Plugin, item: PluginObject, recipe: Recipe, encoder: EncoderProxy | None) -> Target:
         context = HostContext(
-            plugin=plugin.name, config=plugin.config, cache=self._cache, settings=self._settings, encoder=encoder
+            plugin=plugin.name,
+            config=plugin.config,
+            cache=self._cache,
+            settings=self._settings,
+            encoder=encoder,
+            networks=self._networks,
         )
         return LocalTarget(recipe.kind, item, rebuild=lambda: build(plugin, recipe), context=context)
 

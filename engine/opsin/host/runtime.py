@@ -16,6 +16,7 @@ import numpy as np
 
 from opsin.errors import PluginUnavailable
 from opsin.host import network_files
+from opsin.host.networks import Networks
 from opsin.host.torch_network import TorchNetwork
 from opsin.host.torch_repair import repair_torchvision
 from opsin.settings import available_cores
@@ -45,6 +46,7 @@ def compile_network(
     cache: Path,
     threads: int = 0,
     runtime: Runtime = "auto",
+    networks: Networks | None = None,
 ) -> Compiled:
     """Make a network runnable on this machine.
 
@@ -53,14 +55,19 @@ def compile_network(
     input is dynamic, as is axis 1 of two-dimensional integer inputs (token ids). ``precision="auto"`` is bfloat16
     where the processor computes in it, else float32; "bf16" falls back to float32 where OpenVINO cannot, and
     ``Compiled.runtime`` tells what it became. ``threads=0`` means all cores. ``runtime="auto"`` is torch where it
-    sees CUDA or MPS, else OpenVINO.
+    sees CUDA or MPS, else OpenVINO. With OpenVINO, hosts that have the same ``networks`` share what is compiled.
 
     :raises PluginUnavailable: where the runtime is not installed, or the cache folder cannot be written.
     """
     count = threads or available_cores()
     if runtime == "torch" or (runtime == "auto" and accelerator()):
         return TorchNetwork(build, precision=precision, threads=count, device=accelerator() or "cpu")
-    return _compile_openvino(build, example, key=key, precision=precision, cache=cache, threads=count)
+    known = networks or Networks()
+    compiled = known.get(
+        (key, precision, str(cache), count),
+        lambda: _compile_openvino(build, example, key=key, precision=precision, cache=cache, threads=count),
+    )
+    return _OpenvinoNetwork(compiled)
 
 
 def accelerator() -> Literal["cuda", "mps", ""]:
@@ -110,7 +117,8 @@ def _compile_openvino(
     precision: Precision,
     cache: Path,
     threads: int,
-) -> Compiled:
+) -> Any:
+    """Return an ``openvino.CompiledModel``."""
     ov = _openvino()
     core = ov.Core()
     full_key = f"{FORMAT}|{ov.__version__}|{key}"
@@ -126,7 +134,7 @@ def _compile_openvino(
         if model is None:
             msg = f"the compiled network in {folder} cannot be read back; remove that folder and try again"
             raise PluginUnavailable(msg)
-    compiled = core.compile_model(
+    return core.compile_model(
         model,
         "CPU",
         {
@@ -139,7 +147,6 @@ def _compile_openvino(
             "ENABLE_CPU_PINNING": False,
         },
     )
-    return _OpenvinoNetwork(compiled)
 
 
 def _openvino_precision(core: Any, wanted: Precision) -> str:
@@ -194,9 +201,10 @@ def _quiet() -> Iterator[None]:
 
 
 class _OpenvinoNetwork:
-    """A compiled OpenVINO model with one request, used by one caller at a time."""
+    """A compiled OpenVINO model with one request, used by one caller at a time; others may have requests of their own."""
 
     def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled  # for as long as this is used, ``Networks`` lends it to others
         precision = str(compiled.get_property("INFERENCE_PRECISION_HINT"))
         self.runtime = "openvino bf16" if "bfloat16" in precision else "openvino f32"
         self._request = compiled.create_infer_request()

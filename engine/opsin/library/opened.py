@@ -69,8 +69,11 @@ class Library:
     its id, the beginning of its id, its path, its address, or its file's name where no other asset has it.
     """
 
-    def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
-        self._workspace = Workspace(root, readonly=readonly, encoder=encoder)
+    def __init__(
+        self, root: Path, *, readonly: bool = False, encoder: str | None = None, beside: Library | None = None
+    ) -> None:
+        other = None if beside is None else beside._workspace  # noqa: SLF001 - a library's own
+        self._workspace: Workspace = Workspace(root, readonly=readonly, encoder=encoder, beside=other)
 
     @property
     def path(self) -> Path:

@@ -42,16 +42,19 @@ def init(path: Place = None, *, encoder: str | None = None, vocabularies: Sequen
     return Library(root)
 
 
-def open(path: Place = None, *, readonly: bool = False, encoder: str | None = None) -> Library:
+def open(
+    path: Place = None, *, readonly: bool = False, encoder: str | None = None, beside: Library | None = None
+) -> Library:
     """Open the library at ``path``, else at ``OPSIN_HOME``, else at ./opsin-library.
 
     One process at a time may open it for writing; any number may open it with ``readonly=True`` beside that one.
+    ``beside`` is another library of this process: networks that both need are in memory once, and nothing else is shared.
 
     :raises LibraryMissing: where there is none.
     :raises LibraryBusy: where another process has it open for writing.
     :raises EncoderMismatch: where ``encoder`` is given and is not the one that it was made with.
     """
-    return Library(_root(path), readonly=readonly, encoder=encoder)
+    return Library(_root(path), readonly=readonly, encoder=encoder, beside=beside)
 
 
 def restore(

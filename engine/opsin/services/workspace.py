@@ -15,6 +15,7 @@ from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
 from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName
+from opsin.host.networks import Networks
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
@@ -39,8 +40,10 @@ _SMALL = 100_000
 class Workspace:
     """The parts of one open library. ``encoder`` is the name chosen when it was made."""
 
-    def __init__(self, root: Path, *, readonly: bool = False, encoder: str | None = None) -> None:
-        """Open the library at ``root``; unless ``readonly``, become its owner.
+    def __init__(
+        self, root: Path, *, readonly: bool = False, encoder: str | None = None, beside: Workspace | None = None
+    ) -> None:
+        """Open the library at ``root``; unless ``readonly``, become its owner. It shares the networks of ``beside``.
 
         :raises LibraryMissing: where there is none.
         :raises LibraryBusy: where another process owns it.
@@ -51,6 +54,7 @@ class Workspace:
         self.readonly = readonly
         self._ownership = None if readonly else Ownership(self.layout)
         self._lock = threading.RLock()
+        self.networks: Networks = Networks() if beside is None else beside.networks
         self.changing_vocabularies = threading.Lock()
         self._host: Host | None = None
         self._decoder: Decoder | None = None
@@ -109,6 +113,7 @@ class Workspace:
                     encoder=self.encoder,
                     vocabularies=vocabulary.load_all(self.layout.vocabularies),
                     made_by=self._made_by(),
+                    networks=self.networks,
                 )
             return self._host
 
