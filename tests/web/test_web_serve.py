@@ -20,6 +20,7 @@ import opsin
 from opsin.cli.serving import serve as serve_command
 from opsin.errors import LibraryBusy, LibraryMissing, UsageError
 from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.server import listen
 from opsin.web.tls import Certificate
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ def test_a_port_that_is_taken_is_one_sentence(serve: Serve) -> None:
     assert ran.returncode == 2
     assert "choose another --port" in ran.stderr
     assert ran.stderr.count("\n") == 1
+
+
+def test_what_it_sends_does_not_wait_for_more() -> None:
+    with listen("127.0.0.1", 0) as place, socket.create_connection(place.getsockname()):
+        accepted, _ = place.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.fixture(scope="module")

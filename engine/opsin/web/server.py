@@ -66,7 +66,7 @@ def serve(
     if certificate is not None:
         certificate.check()
     app = create_app(*libraries)
-    with _listen(host, port) as sock:
+    with listen(host, port) as sock:
         found = sock.getsockname()
         scheme = "http" if certificate is None else "https"
         url = f"{scheme}://{f'[{host}]' if ':' in host else host}:{found[1]}"
@@ -87,10 +87,20 @@ def serve(
         _Server(app, config, lambda: listening(url), stopping).run(sockets=[sock])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    What it accepts sends at once: an answer goes as head and body, and the body would else wait until the head was
+    acknowledged, which a client that asks again on the same connection puts off by 40 ms. (asyncio sees to that only
+    for sockets that say which protocol they speak, which these do not.)
+
+    :raises UsageError: where nothing can listen at this place.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        made = socket.create_server((host, port), family=family, backlog=2048)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     except (OSError, OverflowError, UnicodeError) as error:
         msg = f"cannot listen on {host}, port {port} ({getattr(error, 'strerror', None) or error}): choose another --port or --host"
         raise UsageError(msg) from error
+    return made
