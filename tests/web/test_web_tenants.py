@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 from click.testing import CliRunner
-from tests.conftest import FAKE_SETTINGS
+from tests.conftest import FAKE_SETTINGS, MakeLibrary
 from tests.web.conftest import SETTINGS, Serve
 
 import opsin
@@ -29,7 +29,6 @@ from opsin.web.app import create_app
 from opsin.web.reception import Reception
 
 RED, BLUE = (jpeg_bytes(make_picture(colour, "square", 96)) for colour in ("red", "blue"))
-RATES = "[serve]\nrate_limit = 100000\n"
 NOBODY = "opsin_00000000_0000000000000000000000000000000000000000"
 CHANGES: Mapping[str, Mapping[str, Any]] = {
     "/v1/assets/{asset_id}": {"caption": "mine"},
@@ -265,6 +264,16 @@ def test_an_idempotency_key_is_one_librarys_even_where_their_keys_have_the_same_
     assert [answer.headers.get("idempotency-replayed") for answer in found] == [None, "true", None, "true"]
     ids = [answer.json()["results"][0]["asset"]["id"] for answer in found]
     assert ids[0] == ids[1] != ids[2] == ids[3]
+
+
+def test_limits_are_each_librarys_own_even_where_their_keys_have_the_same_id(make_library: MakeLibrary) -> None:
+    limits = "[serve]\nrate_limit = 2\n"
+    made = [make_library(name, settings=limits, vocabularies=()) for name in ("first", "second")]
+    tenants = [Tenant(library, "", {}) for library in made]
+    server = Server(create_app(*made), *tenants)
+    first, second = same_number(server)
+    assert [server.ask(first, "GET", "/v1/keys").status_code for _ in range(3)] == [403, 403, 429]
+    assert server.ask(second, "GET", "/v1/tags").headers["ratelimit"].startswith('"key";r=1;')
 
 
 def test_a_secret_that_came_to_open_two_libraries_opens_none(server: Server, caplog: pytest.LogCaptureFixture) -> None:

@@ -111,6 +111,7 @@ def _cors(origins: Sequence[str]) -> CORSConfig:
             "Authorization",
             "Content-Type",
             "Idempotency-Key",
+            "If-Match",
             "If-None-Match",
             "X-Api-Key",
             "X-Request-Id",
