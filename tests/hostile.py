@@ -7,7 +7,7 @@ import json
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,21 +46,25 @@ WORKERS_AT_MOST = 2 * 1024 + 256
 
 @dataclass
 class Memory:
-    """What ``process`` and its children hold at most while this looks, in MiB of PSS."""
+    """What ``process`` and its children hold at most while this looks, in MiB of PSS.
+
+    The kernel walks all pages to tell PSS, and counts RSS anyway: PSS is asked for when RSS is higher than ever before.
+    """
 
     process: str = "self"
     own: int = 0
     children: int = 0
+    _own_pages: int = 0
+    _children_pages: int = 0
 
     def look(self) -> None:
-        children = 0
-        for task in Path(f"/proc/{self.process}/task").iterdir():
-            with contextlib.suppress(OSError):  # a thread or child that has just ended
-                for child in (task / "children").read_text().split():
-                    with contextlib.suppress(OSError):
-                        children += pss(child)
-        self.own = max(self.own, pss(self.process))
-        self.children = max(self.children, children)
+        if (pages := resident(self.process)) > self._own_pages:
+            self._own_pages = pages
+            self.own = max(self.own, pss(self.process))
+        children = [child for task in Path(f"/proc/{self.process}/task").iterdir() for child in children_of(task)]
+        if (pages := sum(asked(resident, children))) > self._children_pages:
+            self._children_pages = pages
+            self.children = max(self.children, sum(asked(pss, children)))
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
@@ -77,6 +81,22 @@ class Memory:
         finally:
             ended.set()
             thread.join()
+
+
+def children_of(task: Path) -> list[str]:
+    with contextlib.suppress(OSError):  # a thread that has just ended
+        return (task / "children").read_text().split()
+    return []
+
+
+def asked(what: Callable[[str], int], processes: Sequence[str]) -> Iterator[int]:
+    for process in processes:
+        with contextlib.suppress(OSError):  # it has just ended
+            yield what(process)
+
+
+def resident(process: str) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1])
 
 
 def pss(process: str) -> int:
