@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from tests.durability.conftest import FreshLibrary
     from tests.durability.durable_check import problems
     from tests.durability.durable_clients import Acknowledged, Clients, problems_over_http
-    from tests.durability.durable_nursery import Forked, Nursery, nursery
+    from tests.nursery import Forked, Nursery, nursery
 else:
     from durable_check import problems
     from durable_clients import Acknowledged, Clients, problems_over_http
-    from durable_nursery import Forked, Nursery, nursery
+    from nursery import Forked, Nursery, nursery
 
 _SEED = 20240611
 _KILLS = {"start": 5, "load": 11, "stop": 4}

@@ -6,17 +6,20 @@ import json
 import re
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 import opsin
+
+if TYPE_CHECKING:
+    from tests.nursery import Nursery, nursery
+else:
+    from nursery import Nursery, nursery
 
 SETTINGS = """\
 [host]
@@ -38,31 +41,19 @@ uploads = 4
 [decode]
 max_bytes = 1_000_000
 """
-MAIN = "import sys; sys.argv = ['opsin', *{arguments!r}]; from opsin.cli import main; main()"
 PATIENCE = 60.0
 
 
 class Served:
     """A service in another process: its address, its admin key and its library."""
 
-    def __init__(self, home: Path, *arguments: str) -> None:
-        code = MAIN.format(arguments=["serve", str(home), "--port", "0", "--json", "--log", "json", *arguments])
-        with (home / "log").open("w") as log:
-            self.process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=log, text=True)
+    def __init__(self, opsin_: Nursery, home: Path, *arguments: str) -> None:
+        log = ["--log", "json"]
+        self.process = opsin_.start("serve", home, "--port", "0", "--json", *log, *arguments, errors=home / "log")
         self.home = home
         self.key = (home / "admin.key").read_text().strip()
-        self.url = str(self.next_line()["url"])
+        self.url = str(json.loads(self.process.wait_for_line())["url"])
         self.client = self.client_with(self.key)
-
-    @property
-    def _out(self) -> IO[str]:
-        assert self.process.stdout is not None
-        return self.process.stdout
-
-    def next_line(self) -> dict[str, Any]:
-        line = self._out.readline()
-        assert line, (self.home / "log").read_text()
-        return dict(json.loads(line))
 
     def client_with(self, key: str | None) -> httpx.Client:
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -106,24 +97,25 @@ class Served:
             assert time.monotonic() < until, (self.home / "log").read_text()
             time.sleep(0.05)
 
-    def stop(self, number: int = signal.SIGTERM) -> list[dict[str, Any]]:
-        """Stop it as a service manager does, and return what it said from then on."""
-        if self._out.closed:
-            return []
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        said = [json.loads(line) for line in self._out]
-        self.process.wait(PATIENCE)
-        self._out.close()
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> list[dict[str, Any]]:
+        """Stop it as a service manager does, and return what it said after its address."""
+        self.process.send(number)
+        self.process.wait()
         self.client.close()
-        return said
+        return [json.loads(line) for line in self.process.output.splitlines()[1:]]
 
 
 Serve = Callable[..., Served]
 
 
+@pytest.fixture(scope="session")
+def service_nursery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
+    with nursery(tmp_path_factory.mktemp("nursery") / "said") as made:
+        yield made
+
+
 @pytest.fixture(scope="module")
-def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
+def serve(tmp_path_factory: pytest.TempPathFactory, service_nursery: Nursery) -> Iterator[Serve]:
     """Return a function that makes a library and serves it, or serves one that is there."""
     running: list[Served] = []
 
@@ -132,7 +124,7 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serve]:
             home = tmp_path_factory.mktemp("served")
             (home / "opsin.toml").write_text(SETTINGS, "utf-8")
             opsin.init(home, encoder="fake").close()
-        running.append(Served(home, *arguments))
+        running.append(Served(service_nursery, home, *arguments))
         return running[-1]
 
     yield start

@@ -122,7 +122,7 @@ def test_hostile_pictures_made_here_are_answered_in_every_form_of_a_request(expo
 def test_all_hostile_pictures_are_answered_within_time_and_memory(exposed: Served, shared_data: Path) -> None:
     paths, firm = shared_set(shared_data)
     assert len(paths) > 1000
-    memory = Memory(str(exposed.process.pid))
+    memory = Memory(str(exposed.process.process))
     memory.look()
     before, begun = memory.own, time.monotonic()
     with memory.watched():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 import socket
 import time
 from typing import TYPE_CHECKING
@@ -105,8 +107,8 @@ def test_stopping_answers_what_was_begun_and_refuses_what_comes_later(serve: Ser
     with service.connected() as line:
         line.sendall(head(service, "/v1/assets", "Content-Type: image/jpeg", f"Content-Length: {len(RED)}") + RED[:-1])
         time.sleep(0.3)
-        service.process.terminate()
-        assert service.next_line()["event"] == "stopping"
+        service.process.send(signal.SIGTERM)
+        assert json.loads(service.process.wait_for_line(1))["event"] == "stopping"
         until = time.monotonic() + 30
         while is_open(service):
             assert time.monotonic() < until
@@ -114,7 +116,7 @@ def test_stopping_answers_what_was_begun_and_refuses_what_comes_later(serve: Ser
         line.sendall(RED[-1:])
         assert answer_of(line).startswith(b"HTTP/1.1 201 ")
     assert service.stop()[-1]["event"] == "stopped"
-    assert service.process.returncode == 0
+    assert service.process.status == 0
     log = (service.home / "log").read_text()
     assert "1 requests under way are answered first" in log
     assert "0 requests were left unanswered" in log
