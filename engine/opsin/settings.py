@@ -171,9 +171,20 @@ def load_settings(path: Path) -> Settings:
     try:
         settings = msgspec.convert(values, Settings)
     except msgspec.ValidationError as error:
-        msg = f"{refusal(error, text, str(path))}; mend it, or take the key out"
+        why = _wrong_share(values, text, str(path)) if "tags.labels[" in str(error) else refusal(error, text, str(path))
+        msg = f"{why}; mend it, or take the key out"
         raise SettingError(msg) from error
     return _with_environment(msgspec.structs.replace(settings, source=text))
+
+
+def _wrong_share(values: Mapping[str, Any], text: str, origin: str) -> str:
+    """Return what is wrong with the first entry of ``tags.labels`` that is no share; msgspec does not name entries."""
+    for label, share in values["tags"]["labels"].items():
+        try:
+            msgspec.convert(share, Share)
+        except msgspec.ValidationError as error:
+            return refusal(error, text, origin, within=("tags", "labels", label))
+    return origin
 
 
 _KEY = r"""(?:[A-Za-z0-9_-]+|"[^"]*"|'[^']*')"""
