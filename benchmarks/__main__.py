@@ -9,7 +9,7 @@ import argparse
 import subprocess
 import sys
 
-ALONE = ("index_search", "decode", "encode_throughput", "adding", "latency", "saved_searches")
+ALONE = ("index_search", "decode", "encode_throughput", "adding", "latency", "saved_searches", "load")
 ON_PHOTOS = ("zero_shot", "refusal")
 
 
