@@ -174,7 +174,11 @@ def _convert(ov: Any, build: Callable[[], Any], example: tuple[NDArray[Any], ...
     inputs = tuple(torch.from_numpy(np.ascontiguousarray(array)) for array in example)
     module = build()
     with _quiet(), _slow_attention(torch), torch.no_grad():
-        model = ov.convert_model(module, example_input=inputs, input=shapes if len(shapes) > 1 else shapes[0])
+        # Without check_trace=False torch traces twice, runs both and compares them; what differs is only warned of.
+        from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+        traced = TorchScriptPythonDecoder(module, example_input=inputs, trace_kwargs={"check_trace": False})
+        model = ov.convert_model(traced, example_input=inputs, input=shapes if len(shapes) > 1 else shapes[0])
     for port, array in zip(model.inputs, example, strict=True):
         port.get_node().set_element_type(ov.Type(array.dtype))
     model.validate_nodes_and_infer_types()
