@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from opsin.catalogue import database
 from opsin.errors import LibraryError
@@ -76,7 +75,9 @@ def test_an_upgrade_that_fails_in_its_last_step_leaves_the_library_as_it_was(
         old.execute("CREATE TABLE idempotency (in_the_way)")
     with closing(sqlite3.connect(catalogue)) as old:
         before = list(old.iterdump())
-    with pytest.raises(OperationalError, match="already exists"):
+    with pytest.raises(
+        LibraryError, match=f"from schema {revision} to {database.HEAD} and is as it was .*already exists"
+    ):
         make_library()
     with closing(sqlite3.connect(catalogue)) as old, old:
         assert list(old.iterdump()) == before

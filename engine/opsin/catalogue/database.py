@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, bindparam, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.tables import meta
@@ -51,8 +52,15 @@ class Catalogue:
         if self.readonly:
             msg = f"{self.path} has schema {found or 'none'}, this Opsin needs {HEAD}: open it once for writing"
             raise LibraryError(msg)
-        with sqlite.failures(self.path):
-            migrate(self._engine, self.path)
+        try:
+            with sqlite.failures(self.path):
+                migrate(self._engine, self.path)
+        except DBAPIError as error:
+            msg = (
+                f"{self.path} cannot be brought from schema {found or 'none'} to {HEAD} and is as it was ({error.orig}): "
+                "use the Opsin that wrote it until this is mended, and report it"
+            )
+            raise LibraryError(msg) from error
 
     def _schema(self) -> str | None:
         with self.read() as connection:
