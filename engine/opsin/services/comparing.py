@@ -44,12 +44,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Table(msgspec.Struct, frozen=True):
-    """All saved searches: ``queries`` are unit rows, float32 (n, dim); a match comes up to ``least`` (n,).
+    """All saved searches: ``queries`` are float32 (n, len(dimensions)); a match comes up to ``least`` (n,).
 
-    ``filters`` (n,) says which of ``checks`` a search has.
+    ``dimensions`` are those of a vector in which any query is not zero: words leave out the part of the starter's vectors
+    that only pictures have, half of what would be multiplied. ``filters`` (n,) says which of ``checks`` a search has.
     """
 
     known: tuple[Known, ...]
+    dimensions: NDArray[np.intp]
     queries: NDArray[np.float32]
     scale: Scale
     least: Vector
@@ -66,9 +68,12 @@ class Table(msgspec.Struct, frozen=True):
                 by_label[name].append(place)
         different = {each.conditions: each.checks for each in known}
         numbers = {conditions: number for number, conditions in enumerate(different)}
+        queries = np.stack([each.query for each in known]) if known else np.zeros((0, 0), np.float32)
+        dimensions = np.flatnonzero(queries.any(axis=0))
         return cls(
             known=tuple(known),
-            queries=np.stack([each.query for each in known]) if known else np.zeros((0, 0), np.float32),
+            dimensions=dimensions,
+            queries=np.ascontiguousarray(queries[:, dimensions]),
             scale=Scale.joined([each.scale for each in known]),
             least=np.array([each.least for each in known], np.float32),
             by_label=by_label,
@@ -89,12 +94,20 @@ class Table(msgspec.Struct, frozen=True):
         """
         if not self.known:
             return {}
-        near = dict(zip(vectors, _nearest(list(vectors.values()), self.queries), strict=True))
+        near = dict(zip(vectors, self._nearest(list(vectors.values())), strict=True))
         return {
             row.row: here
             for row in rows
             if row.content_id in near and (here := self._of_one(near[row.content_id], row, tags[row.row]))
         }
+
+    def _nearest(self, pictures: Sequence[NDArray[np.float32]]) -> list[Vector]:
+        """Return for each picture, its frames as unit rows (frames, dim), the similarity of its nearest frame, float32 (n,)."""
+        frames = np.concatenate(pictures)[:, self.dimensions]
+        parts = [product(frames[at : at + LARGE_BATCH], self.queries.T) for at in range(0, len(frames), LARGE_BATCH)]
+        found = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        ends = np.cumsum([len(each) for each in pictures])
+        return [found[end - len(each) : end].max(axis=0) for each, end in zip(pictures, ends, strict=True)]
 
     def _of_one(self, similarities: Vector, row: AssetRow, tags: Sequence[Tag]) -> list[Matched]:
         mine = {tag.label: tag for tag in tags}
@@ -107,15 +120,6 @@ class Table(msgspec.Struct, frozen=True):
         return [
             _matched(self.known[place], float(score), mine) for place, score in zip(order.tolist(), scores, strict=True)
         ]
-
-
-def _nearest(pictures: Sequence[NDArray[np.float32]], queries: NDArray[np.float32]) -> list[Vector]:
-    """Return for each picture, its frames as unit rows (frames, dim), the similarity of its nearest frame, float32 (n,)."""
-    frames = np.concatenate(pictures)
-    parts = [product(frames[at : at + LARGE_BATCH], queries.T) for at in range(0, len(frames), LARGE_BATCH)]
-    found = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    ends = np.cumsum([len(each) for each in pictures])
-    return [found[end - len(each) : end].max(axis=0) for each, end in zip(pictures, ends, strict=True)]
 
 
 def _matched(known: Known, score: float, tags: Mapping[str, Tag]) -> Matched:
