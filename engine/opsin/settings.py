@@ -122,6 +122,12 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keep: Seconds = 604_800.0
 
 
+class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For how many seconds a job is shown after it is over."""
+
+    keep: Seconds = 604_800.0
+
+
 class InsightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether tags are told of by owner and in time, and which. ``days``: what was added before is left out.
 
@@ -149,6 +155,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     urls: UrlSettings = UrlSettings()
     serve: ServeSettings = ServeSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    jobs: JobSettings = JobSettings()
     insights: InsightSettings = InsightSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""

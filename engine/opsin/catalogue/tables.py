@@ -242,3 +242,22 @@ idempotency = Table(
     Column("body", LargeBinary, nullable=False),
     Column("at", String, nullable=False, index=True),
 )
+
+# Work that goes on after whoever asked for it was answered. `given`, `result` and `problem` are JSON; `attempts` counts how
+# often it was begun: a job that ends its process is not begun for ever.
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("state", String, nullable=False, index=True),
+    Column("given", LargeBinary, nullable=False),
+    Column("created_at", String, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer),
+    Column("result", LargeBinary),
+    Column("problem", LargeBinary),
+    Column("started_at", String),
+    Column("finished_at", String, index=True),
+)

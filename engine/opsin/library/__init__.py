@@ -9,6 +9,7 @@ from __future__ import annotations
 from opsin.intake.sources import LeftOut
 from opsin.library.index import LibraryIndex
 from opsin.library.insights import Insights
+from opsin.library.jobs import Jobs
 from opsin.library.opened import Library
 from opsin.library.places import (
     analyse,
@@ -45,6 +46,7 @@ from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
 from opsin.services.insights import Companion, Companions, OwnTag, Profile, Trend, Trends
+from opsin.services.jobs import Job, JobState
 from opsin.services.keys import Key, Keys, NewKey, Scope
 from opsin.services.listing import TagCount, TagDetails
 from opsin.services.once import Told
@@ -95,6 +97,9 @@ __all__ = [
     "IndexStatus",
     "IngestStatus",
     "Insights",
+    "Job",
+    "JobState",
+    "Jobs",
     "Key",
     "Keys",
     "LabelChanges",

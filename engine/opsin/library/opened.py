@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
 from opsin.library.index import LibraryIndex
 from opsin.library.insights import Insights
+from opsin.library.jobs import Jobs
 from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
@@ -104,6 +105,11 @@ class Library:
     def searches(self) -> Searches:
         """Queries that are kept, and that each new picture is compared with."""
         return Searches(self._workspace)
+
+    @property
+    def jobs(self) -> Jobs:
+        """Work that goes on after whoever asked for it was answered."""
+        return Jobs(self._workspace)
 
     @property
     def insights(self) -> Insights:

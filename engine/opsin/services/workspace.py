@@ -22,6 +22,7 @@ from opsin.services.meaning import Meaning
 from opsin.services.outbox import Outbox
 from opsin.services.rows import Rows, WorkedOut
 from opsin.services.stages import Stages
+from opsin.services.turns import Running
 from opsin.services.unmeasured import Unmeasured
 from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
@@ -85,6 +86,7 @@ class Workspace:
         self.rows = Rows()
         self.stages = Stages()
         self.outbox = Outbox(self.catalogue)
+        self.running = Running()
         self.worked_out: WorkedOut | None = None
         self.unmeasured = Unmeasured()
         self.meaning = Meaning(lambda: self.host, self.catalogue, self.settings.tags)

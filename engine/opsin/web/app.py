@@ -22,6 +22,7 @@ from opsin.web.docs import DocsController
 from opsin.web.duplicates import DuplicatesController
 from opsin.web.health import HealthController
 from opsin.web.insights import InsightsController
+from opsin.web.jobs import JobsController, ReanalysisController
 from opsin.web.keys import KeysController
 from opsin.web.knowing import EncodersController, PluginsController
 from opsin.web.logs import log_request
@@ -80,6 +81,8 @@ def create_app(*libraries: Library) -> Reception:
             EncodersController,
             PluginsController,
             InsightsController,
+            JobsController,
+            ReanalysisController,
             KeysController,
             WebhooksController,
             DocsController,
@@ -99,7 +102,7 @@ def create_app(*libraries: Library) -> Reception:
         request_max_body_size=serve.max_body,
     )
     door = Door(app, hosts=serve.hosts, origins=serve.origins)
-    return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, count])
+    return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, count], ending=tenants.end)
 
 
 def _cors(origins: Sequence[str]) -> CORSConfig:

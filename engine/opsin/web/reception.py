@@ -51,13 +51,22 @@ class ClientGone(UsageError):
 class Reception:
     """Notes each request, tells ``observers`` of it when it is done, and waits no longer than ``patience`` for a body.
 
-    HEAD is answered as GET would be, without the body.
+    HEAD is answered as GET would be, without the body. :attr:`ending` is called when the server begins to stop, for answers
+    that would go on.
     """
 
-    def __init__(self, app: ASGIApp, *, patience: float, observers: Sequence[Callable[[Seen], None]]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        patience: float,
+        observers: Sequence[Callable[[Seen], None]],
+        ending: Callable[[], None],
+    ) -> None:
         self._app = app
         self.patience = patience
         self._observers = observers
+        self.ending = ending
         self.under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -39,6 +39,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping()
+        self._app.ending()
         left = self._app.under_way
         _log.info("stopping: %d requests under way are answered first, for at most %d seconds", left, _DRAIN)
         await super().shutdown(sockets)

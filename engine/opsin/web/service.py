@@ -36,6 +36,8 @@ class Service:
         self._taken = 0
         self._loading = threading.Thread(target=self._load, name="opsin-web-load")
         self._delivering = library.webhooks.delivering()
+        self._working = library.jobs.working()
+        self.ending = False
         self.missing: str | None = LOADING
 
     @property
@@ -44,9 +46,10 @@ class Service:
         return self._taken
 
     def start(self) -> None:
-        """Begin to load the models, for which requests wait that need them, and to deliver what happens."""
+        """Begin to load the models, for which requests wait that need them, to deliver what happens, and to do jobs."""
         self._loading.start()
         self._delivering.start()
+        self._working.start()
 
     def _load(self) -> None:
         try:
@@ -64,6 +67,7 @@ class Service:
             self._loading.join()
         self._pictures.shutdown()
         self._quick.shutdown()
+        self._working.stop()
         self._delivering.stop()
 
     async def run(self, work: Callable[[], T]) -> T:

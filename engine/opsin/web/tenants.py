@@ -59,6 +59,11 @@ class Tenants:
         for service in self.services:
             service.start()
 
+    def end(self) -> None:
+        """Let answers end that would go on as long as somebody listens."""
+        for service in self.services:
+            service.ending = True
+
     def stop(self) -> None:
         """Wait for what is under way, in all libraries."""
         for service in self.services:

@@ -1,4 +1,4 @@
-"""What the service needs: who gave features; public ids, deleting and erasing; events, webhooks, saved searches; answers."""
+"""What the service needs: who gave features; public ids, deleting and erasing; events, webhooks, saved searches; answers; jobs."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,6 +14,7 @@ def upgrade() -> None:
     _words()
     _events()
     _answers()
+    _jobs()
 
 
 def _features() -> None:
@@ -119,3 +120,24 @@ def _answers() -> None:
         sa.PrimaryKeyConstraint("holder", "name", name="pk_idempotency"),
     )
     op.create_index("ix_idempotency_at", "idempotency", ["at"])
+
+
+def _jobs() -> None:
+    """Add the work that goes on after its request was answered."""
+    op.create_table(
+        "job",
+        sa.Column("id", sa.String(36), primary_key=True),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("given", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("done", sa.Integer(), nullable=False),
+        sa.Column("total", sa.Integer()),
+        sa.Column("result", sa.LargeBinary()),
+        sa.Column("problem", sa.LargeBinary()),
+        sa.Column("started_at", sa.String()),
+        sa.Column("finished_at", sa.String()),
+    )
+    op.create_index("ix_job_state", "job", ["state"])
+    op.create_index("ix_job_finished_at", "job", ["finished_at"])

@@ -1,0 +1,70 @@
+"""`library.jobs`: work that goes on after whoever asked for it was answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from opsin.services import jobs, working
+from opsin.services.filters import read
+from opsin.services.job_kinds import Reanalyse
+from opsin.services.jobs import Job, JobState
+from opsin.services.workspace import Workspace
+
+Several = list[Job]  # said here: in the class, `list` is a method
+
+
+class Jobs:
+    """The jobs of one library. They are done while :meth:`working` runs, as `opsin serve` has it, and over restarts."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def list(
+        self, *, state: JobState | None = None, kind: str | None = None, limit: int = 50, before: str | None = None
+    ) -> Several:
+        """Return jobs, the newest first; ``before`` goes on behind the job of this id.
+
+        :raises UsageError: for a state that there is not, or a limit that is too high.
+        """
+        return jobs.every(self._workspace, state=state, kind=kind, limit=limit, before=before)
+
+    def get(self, job: str) -> Job:
+        """Return one job.
+
+        :raises UnknownName: where there is none of this id.
+        """
+        return jobs.get(self._workspace, job)
+
+    def wait(self, job: str, timeout: float | None = None) -> Job:
+        """Return a job when it is over, or after ``timeout`` seconds as it is by then.
+
+        :raises UnknownName: where there is none of this id.
+        """
+        return jobs.wait(self._workspace, job, timeout)
+
+    def cancel(self, job: str) -> Job:
+        """Have a job end: at once where it has not begun, else after the piece in hand; what it did stays.
+
+        :raises UnknownName: where there is none of this id.
+        """
+        return jobs.cancel(self._workspace.writable, job)
+
+    def reanalyse(
+        self,
+        *,
+        categorizers: Sequence[str] = (),
+        missing: bool = False,
+        stale: bool = False,
+        where: Sequence[str] = (),
+    ) -> Job:
+        """Have categorizers asked again, as :meth:`opsin.Library.reanalyse` does it, and return the job.
+
+        :raises UsageError: for conditions that make no sense.
+        """
+        read(self._workspace, where)
+        given = Reanalyse(categorizers=tuple(categorizers), missing=missing, stale=stale, where=tuple(where))
+        return jobs.start(self._workspace.writable, "reanalyse", given)
+
+    def working(self) -> working.Working:
+        """Return what does the jobs, to be started and stopped."""
+        return working.Working(self._workspace.writable)

@@ -1,0 +1,52 @@
+"""What jobs can be: each kind with what does it, and the line in which it waits for its turn.
+
+A kind is a function of the workspace, what was given as JSON, and the turn that it tells how far it is. It returns what
+came of it, to be written as JSON. A job may be begun again after its process was killed in the middle: it has to find what
+it did already and go on from there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from opsin.services import filters, reanalyse
+from opsin.services.turns import Turn
+from opsin.services.workspace import Workspace
+
+Line = Literal["soon", "long"]
+"""``soon``: what somebody waits for, such as pictures that were sent; ``long``: what goes through a library."""
+
+
+class Kind(NamedTuple):
+    """A kind of job. The jobs of a line are done one after the other."""
+
+    work: Callable[[Workspace, bytes, Turn], object]
+    line: Line = "long"
+
+
+class Reanalyse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is to be asked again; neither ``missing`` nor ``stale`` means everything."""
+
+    categorizers: tuple[str, ...] = ()
+    missing: bool = False
+    stale: bool = False
+    where: tuple[str, ...] = ()
+
+
+def _reanalyse(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Reanalysis:
+    told = msgspec.json.decode(given, type=Reanalyse)
+    plan = reanalyse.plan(
+        workspace,
+        categorizers=told.categorizers,
+        missing=told.missing,
+        stale=told.stale,
+        where=filters.read(workspace, told.where),
+    )
+    turn.expect(len(plan))
+    return reanalyse.reanalyse(workspace, plan, lambda _: turn.step())
+
+
+KINDS: Mapping[str, Kind] = {"reanalyse": Kind(_reanalyse)}

@@ -1,0 +1,258 @@
+"""Jobs: done in their turn, shown while they run, cancelled, taken up after the process ended, and told of when they are over."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+import opsin
+from opsin.catalogue import jobs as stored
+from opsin.catalogue import outbox
+from opsin.catalogue.ids import now
+from opsin.errors import UnknownName, UsageError
+from opsin.services import jobs
+from opsin.services.job_kinds import Kind
+from opsin.services.turns import Turn
+from opsin.services.working import Working
+from opsin.services.workspace import Workspace
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeLibrary
+
+PATIENCE = 30.0
+Kinds = Mapping[str, Kind]
+
+
+class Steps:
+    """A kind of job that goes on by one piece each time a test lets it."""
+
+    def __init__(self) -> None:
+        self.go = threading.Semaphore(0)
+        self.reached = threading.Semaphore(0)
+
+    def __call__(self, workspace: Workspace, given: bytes, turn: Turn) -> dict[str, Any]:
+        turn.expect(int(msgspec.json.decode(given)["pieces"]))
+        for _ in range(turn.total or 0):
+            self.reached.release()
+            assert self.go.acquire(timeout=PATIENCE)
+            turn.step()
+        return {"pieces": turn.done}
+
+    def wait_until_begun(self) -> None:
+        assert self.reached.acquire(timeout=PATIENCE)
+
+
+def _refuses(workspace: Workspace, given: bytes, turn: Turn) -> None:
+    raise UsageError("it makes no sense: say something else")
+
+
+def _breaks(workspace: Workspace, given: bytes, turn: Turn) -> None:
+    raise ZeroDivisionError("nobody foresaw this")
+
+
+@pytest.fixture
+def library(make_library: MakeLibrary) -> opsin.Library:
+    return make_library(vocabularies=())
+
+
+@pytest.fixture
+def steps() -> Steps:
+    return Steps()
+
+
+@pytest.fixture
+def kinds(steps: Steps) -> Kinds:
+    return {"steps": Kind(steps), "refuses": Kind(_refuses), "breaks": Kind(_breaks), "quick": Kind(_quick, "soon")}
+
+
+def _quick(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, str]:
+    return {"said": "done"}
+
+
+@contextmanager
+def working(library: opsin.Library, kinds: Kinds) -> Iterator[Working]:
+    worker = Working(library._workspace, kinds)
+    worker.start()
+    try:
+        yield worker
+    finally:
+        worker.stop()
+
+
+def start(library: opsin.Library, kind: str, pieces: int = 2) -> jobs.Job:
+    return jobs.start(library._workspace, kind, {"pieces": pieces})
+
+
+def over(library: opsin.Library, job: jobs.Job) -> jobs.Job:
+    found = library.jobs.wait(job.id, PATIENCE)
+    assert found.over, found
+    return found
+
+
+def test_a_job_is_shown_as_it_goes_on_and_keeps_what_came_of_it(
+    library: opsin.Library, kinds: Kinds, steps: Steps
+) -> None:
+    job = start(library, "steps")
+    assert (job.state, job.done, job.total, job.over) == ("queued", 0, None, False)
+    with working(library, kinds):
+        steps.wait_until_begun()
+        steps.go.release()
+        steps.wait_until_begun()
+        found = library.jobs.get(job.id)
+        assert (found.state, found.done, found.total, found.over) == ("running", 1, 2, False)
+        steps.go.release()
+        ended = over(library, job)
+    assert (ended.state, ended.done, ended.total, ended.result) == ("done", 2, 2, {"pieces": 2})
+    assert ended.started_at
+    assert ended.finished_at
+    assert library.jobs.get(job.id) == ended
+
+
+def test_a_job_that_is_refused_or_breaks_says_why_and_ends_no_other(
+    library: opsin.Library, kinds: Kinds, caplog: pytest.LogCaptureFixture
+) -> None:
+    made = [start(library, kind) for kind in ("refuses", "breaks", "quick")]
+    with working(library, kinds):
+        refused, broken, quick = (over(library, job) for job in made)
+    assert (refused.state, broken.state, quick.state) == ("failed", "failed", "done")
+    assert refused.problem is not None
+    assert broken.problem is not None
+    assert refused.problem.message == "it makes no sense: say something else"
+    assert "nobody foresaw" not in broken.problem.message
+    assert any("nobody foresaw this" in str(record.exc_info) for record in caplog.records)
+
+
+def test_what_somebody_waits_for_is_not_behind_what_takes_long(
+    library: opsin.Library, kinds: Kinds, steps: Steps
+) -> None:
+    with working(library, kinds):
+        long = start(library, "steps", 1)
+        steps.wait_until_begun()
+        assert over(library, start(library, "quick")).result == {"said": "done"}
+        assert not library.jobs.get(long.id).over
+        steps.go.release()
+        over(library, long)
+
+
+def test_a_job_is_cancelled_before_it_begins_and_after_the_piece_in_hand(
+    library: opsin.Library, kinds: Kinds, steps: Steps
+) -> None:
+    waiting, running = start(library, "steps"), start(library, "steps")
+    assert library.jobs.cancel(waiting.id).state == "cancelled"
+    with working(library, kinds):
+        steps.wait_until_begun()
+        assert library.jobs.cancel(running.id).state == "running"
+        steps.go.release()
+        ended = over(library, running)
+    assert (ended.state, ended.done) == ("cancelled", 1)
+    assert library.jobs.cancel(running.id) == ended  # again changes nothing
+    assert library.jobs.get(waiting.id).started_at is None
+
+
+def test_what_is_under_way_when_the_service_stops_goes_on_when_it_starts_again(
+    library: opsin.Library, kinds: Kinds, steps: Steps
+) -> None:
+    job = start(library, "steps", 2)
+    with working(library, kinds) as worker:
+        steps.wait_until_begun()
+        stopping = threading.Thread(target=worker.stop)
+        stopping.start()
+        until_told(worker)
+        steps.go.release()
+        stopping.join(PATIENCE)
+    left = library.jobs.get(job.id)
+    assert (left.state, left.done) == ("queued", 1)
+    with working(library, kinds):
+        steps.go.release(2)
+        assert over(library, job).state == "done"
+
+
+def until_told(worker: Working) -> None:
+    assert worker._stop.wait(PATIENCE)
+
+
+def _left_running(library: opsin.Library, job: jobs.Job, attempts: int) -> None:
+    """Leave a job as a process does that is killed in the middle of it."""
+    with library._workspace.catalogue.write() as connection:
+        stored.change(connection, job.id, state="running", attempts=attempts)
+
+
+def test_a_job_that_a_killed_process_had_in_hand_is_begun_again_but_not_for_ever(
+    library: opsin.Library, kinds: Kinds
+) -> None:
+    once, often = start(library, "quick"), start(library, "quick")
+    _left_running(library, once, attempts=1)
+    _left_running(library, often, attempts=3)
+    with working(library, kinds):
+        assert over(library, once).state == "done"
+        ended = over(library, often)
+    assert ended.state == "failed"
+    assert ended.problem is not None
+    assert "ended 3 times" in ended.problem.message
+
+
+def test_a_job_that_this_version_does_not_know_fails_and_says_so(library: opsin.Library, kinds: Kinds) -> None:
+    job = start(library, "of_tomorrow")
+    with working(library, kinds):
+        ended = over(library, job)
+    assert ended.problem is not None
+    assert "'of_tomorrow'" in ended.problem.message
+
+
+def test_jobs_are_listed_newest_first_by_state_and_kind_and_in_pages(library: opsin.Library, kinds: Kinds) -> None:
+    made = [start(library, kind).id for kind in ("quick", "steps", "quick")]
+    library.jobs.cancel(made[0])
+    assert [job.id for job in library.jobs.list()] == made[::-1]
+    assert [job.id for job in library.jobs.list(kind="quick")] == [made[2], made[0]]
+    assert [job.id for job in library.jobs.list(state="cancelled")] == [made[0]]
+    assert [job.id for job in library.jobs.list(limit=1, before=made[2])] == [made[1]]
+    wrong: Any = "ended"
+    with pytest.raises(UsageError, match="not 'ended'"):
+        library.jobs.list(state=wrong)
+
+
+@pytest.mark.parametrize("ask", ["get", "cancel", "wait"])
+def test_a_job_that_there_is_not_is_an_unknown_name(library: opsin.Library, ask: str) -> None:
+    call: Callable[[str], object] = getattr(library.jobs, ask)
+    with pytest.raises(UnknownName, match="opsin jobs list"):
+        call("nothing")
+
+
+def test_jobs_that_ended_long_ago_are_forgotten_when_another_ends(library: opsin.Library, kinds: Kinds) -> None:
+    old, recent, new = (start(library, "quick") for _ in range(3))
+    for job, at in ((old, "2020-01-01T00:00:00.000Z"), (recent, now())):
+        library.jobs.cancel(job.id)
+        with library._workspace.catalogue.write() as connection:
+            stored.change(connection, job.id, finished_at=at)
+    with working(library, kinds):
+        over(library, new)
+    assert [job.id for job in library.jobs.list()] == [new.id, recent.id]
+
+
+def test_webhooks_are_told_of_jobs_that_are_done_or_failed(library: opsin.Library, kinds: Kinds) -> None:
+    library.webhooks.create("https://example.org/hook", ["job.*"])
+    with working(library, kinds):
+        done, failed = (over(library, start(library, kind)) for kind in ("quick", "refuses"))
+    with library._workspace.catalogue.read() as connection:
+        events = outbox.after(connection, 0, 10)
+    told = [(each.kind, msgspec.json.decode(each.data)["job"]["id"], each.asset_row) for each in events]
+    assert told == [("job.done", done.id, None), ("job.failed", failed.id, None)]
+
+
+def test_reanalyse_as_a_job_does_what_the_call_does(make_library: MakeLibrary) -> None:
+    library = make_library()
+    library.add(opsin.testing.jpeg_bytes(opsin.testing.make_picture("red", "square", 96)))
+    with pytest.raises(UsageError):
+        library.jobs.reanalyse(where=["nonsense"])
+    worker = library.jobs.working()
+    worker.start()
+    ended = over(library, library.jobs.reanalyse())
+    worker.stop()
+    assert (ended.state, ended.done, ended.total) == ("done", 1, 1), ended
+    assert ended.result is not None
+    assert ended.result["contents"] == 1

@@ -1,0 +1,87 @@
+"""Jobs over HTTP: asked for, looked at, followed and cancelled."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Serve, Served
+
+NOBODY = "00000000-0000-7000-8000-000000000000"
+
+
+def events(told: str) -> list[dict[str, str]]:
+    """Return the events of a stream, as the standard says that they are read."""
+    blocks = [block for block in told.replace("\r\n", "\n").split("\n\n") if block.strip()]
+    return [dict(line.split(": ", 1) for line in block.split("\n")) for block in blocks]
+
+
+@pytest.fixture(scope="module")
+def job(served: Served) -> dict[str, Any]:
+    """Return a job that is over."""
+    picture = jpeg_bytes(make_picture("red", "square", 96))
+    assert served.client.post("/v1/assets", files={"file": ("red.jpg", picture)}).status_code == 201
+    made = served.client.post("/v1/reanalyse", json={"where": ["format=jpeg"]})
+    assert made.status_code == 202
+    assert made.headers["Location"] == f"/v1/jobs/{made.json()['id']}"
+    served.client.get(f"{made.headers['Location']}/events")  # ends with the job
+    return dict(served.client.get(made.headers["Location"]).json())
+
+
+def test_a_job_is_answered_at_once_and_shows_what_came_of_it(served: Served, job: dict[str, Any]) -> None:
+    assert (job["kind"], job["state"], job["done"], job["total"]) == ("reanalyse", "done", 1, 1), job
+    assert job["result"]["contents"] == 1
+    assert served.client.get("/v1/jobs", params={"state": "done", "kind": "reanalyse"}).json()["jobs"] == [job]
+    assert served.client.get("/v1/jobs", params={"state": "queued"}).json() == {"jobs": [], "cursor": None}
+
+
+def test_a_job_is_followed_to_its_end_and_who_knows_that_is_sent_nothing_more(
+    served: Served, job: dict[str, Any]
+) -> None:
+    address = f"/v1/jobs/{job['id']}/events"
+    stream = served.client.get(address)
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    (last,) = events(stream.text)
+    assert last["event"] == "job"
+    assert json.loads(last["data"]) == job
+    assert served.client.get(address, headers={"Last-Event-ID": last["id"]}).status_code == 204
+    assert len(events(served.client.get(address, headers={"Last-Event-ID": "running-0-1"}).text)) == 1
+
+
+def test_a_job_that_is_over_stays_so_when_it_is_cancelled(served: Served, job: dict[str, Any]) -> None:
+    assert served.client.post(f"/v1/jobs/{job['id']}/cancel").json() == job
+
+
+@pytest.mark.parametrize(("method", "rest"), [("GET", ""), ("GET", "/events"), ("POST", "/cancel")])
+def test_a_job_that_there_is_not_is_404(served: Served, method: str, rest: str) -> None:
+    answer = served.client.request(method, f"/v1/jobs/{NOBODY}{rest}")
+    assert (answer.status_code, answer.json()["code"]) == (404, "unknown-name")
+
+
+def test_what_makes_no_sense_is_refused_before_there_is_a_job(served: Served) -> None:
+    before = served.client.get("/v1/jobs").json()
+    assert served.client.post("/v1/reanalyse", json={"where": ["nonsense"]}).status_code == 400
+    assert served.client.post("/v1/reanalyse", json={"everything": True}).status_code == 400
+    assert served.client.get("/v1/jobs").json() == before
+
+
+def test_jobs_come_in_pages(served: Served, job: dict[str, Any]) -> None:
+    assert served.client.post("/v1/reanalyse", json={"missing": True}).status_code == 202
+    first = served.client.get("/v1/jobs", params={"limit": 1}).json()
+    second = served.client.get("/v1/jobs", params={"limit": 1, "cursor": first["cursor"]}).json()
+    assert first["cursor"] == first["jobs"][0]["id"] != second["jobs"][0]["id"]
+
+
+def test_what_a_killed_service_had_not_begun_is_done_when_it_starts_again(serve: Serve) -> None:
+    first = serve()  # its models are being loaded: whatever is asked for waits
+    made = first.client.post("/v1/reanalyse", json={})
+    assert made.status_code == 202
+    first.process.kill()
+    again = serve(first.home)
+    told = events(again.client.get(f"{made.headers['Location']}/events").text)
+    assert json.loads(told[-1]["data"])["state"] == "done"
