@@ -123,9 +123,10 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how many seconds a job is shown after it is over."""
+    """For how many seconds a job is shown after it is over, and how many may wait that add pictures."""
 
     keep: Seconds = 604_800.0
+    waiting: Items = 1000
 
 
 class InsightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,8 +14,9 @@ import opsin
 from opsin.catalogue import jobs as stored
 from opsin.catalogue import outbox
 from opsin.catalogue.ids import now
-from opsin.errors import UnknownName, UsageError
+from opsin.errors import Overloaded, UnknownName, UsageError
 from opsin.services import jobs
+from opsin.services.given import Upload
 from opsin.services.job_kinds import Kind
 from opsin.services.turns import Turn
 from opsin.services.working import Working
@@ -256,3 +257,36 @@ def test_reanalyse_as_a_job_does_what_the_call_does(make_library: MakeLibrary) -
     assert (ended.state, ended.done, ended.total) == ("done", 1, 1), ended
     assert ended.result is not None
     assert ended.result["contents"] == 1
+
+
+def test_jobs_that_add_pictures_are_refused_where_too_many_wait(make_library: MakeLibrary) -> None:
+    library = make_library(settings="[jobs]\nwaiting = 1\n", vocabularies=())
+    picture = Upload(opsin.testing.jpeg_bytes(opsin.testing.make_picture("red", "square", 96)), "red.jpg")
+    job = library.jobs.add(picture)
+    staged = library.path / "staged"
+    assert [folder.name for folder in staged.iterdir()] == [job.id]
+    with pytest.raises(Overloaded, match=r"jobs\.waiting"):
+        library.jobs.add(picture)
+    assert library.jobs.cancel(job.id).state == "cancelled"
+    assert not list(staged.iterdir())
+
+
+def test_bytes_whose_process_ended_before_there_was_a_job_are_taken_away(library: opsin.Library, kinds: Kinds) -> None:
+    left = library.path / "staged" / "01a20d9e-f4ab-7609-8228-6d8a010cbf07"
+    left.mkdir(parents=True)
+    (left / "0").write_bytes(b"half a picture")
+    with working(library, kinds):
+        assert not left.exists()
+
+
+def test_one_job_is_done_once_however_many_threads_there_are(library: opsin.Library) -> None:
+    done: list[str] = []
+
+    def note(workspace: Workspace, given: bytes, turn: Turn) -> None:
+        done.append(turn.job)
+
+    made = [start(library, "note").id for _ in range(20)]
+    with working(library, {"note": Kind(note, "soon")}):
+        for identity in made:
+            assert library.jobs.wait(identity, PATIENCE).state == "done"
+    assert sorted(done) == made

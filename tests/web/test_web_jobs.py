@@ -85,3 +85,43 @@ def test_what_a_killed_service_had_not_begun_is_done_when_it_starts_again(serve:
     again = serve(first.home)
     told = events(again.client.get(f"{made.headers['Location']}/events").text)
     assert json.loads(told[-1]["data"])["state"] == "done"
+
+
+def test_pictures_that_nobody_waits_for_are_added_by_a_job_that_names_them(served: Served) -> None:
+    files = [("file", (name, jpeg_bytes(make_picture(name, "circle", 96)))) for name in ("blue", "green")]
+    files.append(("file", ("broken", b"no picture")))
+    headers = {"Idempotency-Key": "later"}
+    made, again = (
+        served.client.post("/v1/assets", files=files, data={"tags": "seen", "wait": "false"}, headers=headers)
+        for _ in range(2)
+    )
+    assert (made.status_code, made.json()) == (202, again.json())
+    served.client.get(f"{made.headers['Location']}/events")
+    ended = served.client.get(made.headers["Location"]).json()
+    assert (ended["state"], ended["done"], ended["total"]) == ("done", 3, 3), ended
+    blue, green, broken = ended["result"]["results"]
+    assert (blue["status"], green["status"], broken["status"]) == ("added", "added", "refused")
+    assert broken["problem"]["code"] == "unreadable-picture"
+    shown = served.client.get(f"/v1/assets/{blue['asset_id']}").json()
+    assert (shown["name"], "seen" in [tag["label"] for tag in shown["tags"]]) == ("blue", True)
+    assert not list((served.home / "staged").iterdir())
+
+
+@pytest.mark.parametrize("said", [{"auto_tag": 7}, {"public_id": "two"}, {"wait": "perhaps"}])
+def test_what_makes_no_sense_is_refused_before_pictures_are_stored(served: Served, said: dict[str, Any]) -> None:
+    files = [("file", (name, jpeg_bytes(make_picture(name, "ring", 96)))) for name in ("red", "green")]
+    answer = served.client.post("/v1/assets", files=files, data={"wait": "false", **said})
+    assert answer.status_code == 400, answer.text
+    assert not list((served.home / "staged").glob("*"))
+
+
+def test_what_was_accepted_outlives_a_killed_service(serve: Serve) -> None:
+    first = serve()  # its models are being loaded: the job has not begun, or has just
+    picture = jpeg_bytes(make_picture("purple", "circle", 96))
+    made = first.client.post("/v1/assets", params={"wait": "false"}, files={"file": ("late.jpg", picture)})
+    assert made.status_code == 202
+    first.process.kill()
+    again = serve(first.home)
+    told = events(again.client.get(f"{made.headers['Location']}/events").text)
+    (result,) = json.loads(told[-1]["data"])["result"]["results"]
+    assert again.client.get(f"/v1/assets/{result['asset_id']}/original").content == picture

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from opsin.catalogue.tables import job
 
@@ -62,11 +62,23 @@ def unfinished(connection: Connection) -> list[JobRow]:
     return [JobRow(**row._mapping) for row in rows]  # noqa: SLF001
 
 
+def count_queued(connection: Connection, kind: str) -> int:
+    """Return how many jobs of a kind nobody has begun."""
+    query = select(func.count()).select_from(job).where(job.c.state == QUEUED, job.c.kind == kind)
+    return int(connection.execute(query).scalar_one())
+
+
 def next_queued(connection: Connection, kinds: Collection[str]) -> JobRow | None:
     """Return the oldest job of these kinds that nobody has begun."""
     query = _JOB.where(job.c.state == QUEUED, job.c.kind.in_(kinds)).order_by(job.c.id).limit(1)
     row = connection.execute(query).first()
     return None if row is None else JobRow(**row._mapping)  # noqa: SLF001
+
+
+def begin(connection: Connection, identity: str, **values: Any) -> bool:
+    """Change columns of a job that waits, and return whether it still does."""
+    waiting = update(job).where(job.c.id == identity, job.c.state == QUEUED)
+    return connection.execute(waiting.values(**values)).rowcount == 1
 
 
 def change(connection: Connection, identity: str, **values: Any) -> None:

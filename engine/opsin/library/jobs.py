@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Unpack
 
-from opsin.services import jobs, working
+from opsin.services import jobs, staging, taking, working
 from opsin.services.filters import read
+from opsin.services.given import Address, Upload
 from opsin.services.job_kinds import Reanalyse
 from opsin.services.jobs import Job, JobState
 from opsin.services.workspace import Workspace
@@ -47,7 +49,20 @@ class Jobs:
 
         :raises UnknownName: where there is none of this id.
         """
-        return jobs.cancel(self._workspace.writable, job)
+        found = jobs.cancel(self._workspace.writable, job)
+        if found.over:
+            staging.drop(self._workspace, found.id)
+        return found
+
+    def add(self, *pictures: Upload | Address, tags: Iterable[str] = (), **said: Unpack[taking.Said]) -> Job:
+        """Have pictures added, as :meth:`opsin.Library.add` does it; when this returns, their bytes are durable.
+
+        :raises UsageError: for an option that makes no sense.
+        :raises Overloaded: where ``jobs.waiting`` such jobs wait already.
+        :raises LibraryError: where the disk is full.
+        """
+        workspace = self._workspace.writable
+        return staging.stage(workspace, pictures, taking.options(workspace, tags, said))
 
     def reanalyse(
         self,

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from opsin.services import filters, reanalyse
+from opsin.services import filters, reanalyse, staging
 from opsin.services.turns import Turn
 from opsin.services.workspace import Workspace
 
@@ -49,4 +49,7 @@ def _reanalyse(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Rean
     return reanalyse.reanalyse(workspace, plan, lambda _: turn.step())
 
 
-KINDS: Mapping[str, Kind] = {"reanalyse": Kind(_reanalyse)}
+KINDS: Mapping[str, Kind] = {
+    staging.KIND: Kind(staging.add_staged, "soon"),
+    "reanalyse": Kind(_reanalyse),
+}

@@ -47,9 +47,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.finished_at is not None
 
 
-def start(workspace: Workspace, kind: str, given: object) -> Job:
+def start(workspace: Workspace, kind: str, given: object, *, identity: str | None = None) -> Job:
     """Store a job, which is begun as soon as its turn comes, and return it. ``given`` is written as JSON."""
-    row = JobRow(id=new_id(), kind=kind, state=QUEUED, given=msgspec.json.encode(given), created_at=now())
+    row = JobRow(id=identity or new_id(), kind=kind, state=QUEUED, given=msgspec.json.encode(given), created_at=now())
     with workspace.catalogue.write() as connection:
         jobs.add(connection, row)
     workspace.running.ring()

@@ -25,6 +25,7 @@ class Layout:
         self.index = root / "index.opsin"
         self.vocabularies = root / "vocabularies"
         self.previews = root / "previews"
+        self.staged = root / "staged"
         self.keys = root / "keys.json"
         self.key_uses = root / "key-uses.json"
         self.admin_key = root / "admin.key"

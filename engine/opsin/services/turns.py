@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 
 class Ended(Exception):
@@ -14,7 +12,9 @@ class Ended(Exception):
 class Turn:
     """What a job says while it runs, and is asked: :meth:`step` is called after each piece."""
 
-    def __init__(self, stop: threading.Event) -> None:
+    def __init__(self, job: str, stop: threading.Event) -> None:
+        """``job`` is the id of the job that this is the turn of; it ends when ``stop`` is set."""
+        self.job = job
         self._stop = stop
         self._cancelled = threading.Event()
         self.done = 0
@@ -60,16 +60,15 @@ class Running:
         with self._lock:
             return self._turns.get(identity)
 
-    @contextmanager
-    def has(self, identity: str, turn: Turn) -> Iterator[None]:
-        """Let others find the turn of a job while the block runs."""
+    def put(self, turn: Turn) -> None:
+        """Let others find the turn of a job that begins."""
         with self._lock:
-            self._turns[identity] = turn
-        try:
-            yield
-        finally:
-            with self._lock:
-                del self._turns[identity]
+            self._turns[turn.job] = turn
+
+    def drop(self, turn: Turn) -> None:
+        """Forget the turn of a job that ended."""
+        with self._lock:
+            del self._turns[turn.job]
 
     def ring(self) -> None:
         """Say that there is a new job."""

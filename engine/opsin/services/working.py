@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import get_args
 
 import msgspec
 from sqlalchemy import Connection
@@ -20,10 +19,13 @@ from opsin.model import EventKind
 from opsin.services.commit import Problem, problem
 from opsin.services.job_kinds import KINDS, Kind, Line
 from opsin.services.jobs import shown
+from opsin.services.staging import drop, drop_abandoned
 from opsin.services.turns import Ended, Turn
 from opsin.services.workspace import Workspace
 
 _log = logging.getLogger(__name__)
+_AT_ONCE: Mapping[Line, int] = {"soon": 4, "long": 1}
+"""Jobs of each line that are done at once: pictures of several are looked at together."""
 _ATTEMPTS = 3
 """So often a job is begun that ends its process."""
 _EVENTS: Mapping[str, EventKind] = {DONE: "job.done", FAILED: "job.failed"}
@@ -39,12 +41,18 @@ class Working:
         self._kinds = kinds
         self._stop = threading.Event()
         self._threads = [
-            threading.Thread(target=self._run, args=(line,), name=f"opsin-jobs-{line}", daemon=True)
-            for line in get_args(Line)
+            threading.Thread(target=self._run, args=(line,), name=f"opsin-jobs-{line}-{number}", daemon=True)
+            for line, at_once in _AT_ONCE.items()
+            for number in range(at_once)
         ]
 
     def start(self) -> None:
         """Begin, with what an earlier process left undone."""
+        try:
+            self._take_up()
+            drop_abandoned(self._workspace)
+        except LibraryError as error:
+            _log.error("what an earlier process left undone waits for the next start: %s", error)
         for thread in self._threads:
             thread.start()
 
@@ -57,29 +65,24 @@ class Working:
                 thread.join()
 
     def _run(self, line: Line) -> None:
-        kinds = [name for name, kind in self._kinds.items() if kind.line == line]
-        running, taken_up = self._workspace.running, False
+        kinds = {name for name, kind in self._kinds.items() if kind.line == line}
+        running = self._workspace.running
         while not self._stop.is_set():
             try:
-                if not taken_up:
-                    self._take_up(line)
-                    taken_up = True
-                with running.news:
-                    row = self._next(kinds)
-                    if row is None and not self._stop.is_set():
+                with running.news:  # of several threads one takes a job
+                    taken = self._take(kinds)
+                    if taken is None and not self._stop.is_set():
                         running.news.wait()
-                if row is not None:
-                    self._do(row)
+                if taken is not None:
+                    self._do(*taken)
             except LibraryError as error:
                 _log.error("jobs wait: %s", error)
                 self._stop.wait(_PAUSE)
 
-    def _take_up(self, line: Line) -> None:
+    def _take_up(self) -> None:
         """Have what an earlier process was doing done again, and say of what cannot be done that it failed."""
         with self._workspace.catalogue.write() as connection:
             for row in jobs.unfinished(connection):
-                if self._line(row.kind) != line:
-                    continue
                 if row.kind not in self._kinds:
                     msg = f"this version of Opsin knows no job of the kind {row.kind!r}: upgrade, or ask for it anew"
                     self._end(connection, row, FAILED, failed=problem(LibraryError(msg)))
@@ -89,35 +92,28 @@ class Working:
                 elif row.state == RUNNING:
                     jobs.change(connection, row.id, state=QUEUED)
 
-    def _line(self, kind: str) -> Line:
-        return self._kinds[kind].line if kind in self._kinds else "long"
-
-    def _next(self, kinds: list[str]) -> JobRow | None:
+    def _take(self, kinds: Collection[str]) -> tuple[JobRow, Turn] | None:
+        """Begin with the oldest job of these kinds that waits, unless it is cancelled just now."""
         with self._workspace.catalogue.read() as connection:
-            return jobs.next_queued(connection, kinds)
-
-    def _do(self, row: JobRow) -> None:
-        """Do a job, unless it was cancelled before it began."""
-        turn = Turn(self._stop)
-        with self._workspace.running.has(row.id, turn):
-            begun = self._begin(row)
-            if begun is None:
-                return
-            _log.info("job %s (%s) begins", row.id, row.kind)
-            state, result, failed = self._outcome(begun, turn)
-            self._write_down(begun, turn, state, result, failed)
-        _log.info("job %s (%s) is %s, %d of %s", row.id, row.kind, state, turn.done, turn.total)
-
-    def _begin(self, row: JobRow) -> JobRow | None:
+            found = jobs.next_queued(connection, kinds)
+        if found is None:
+            return None
+        turn = Turn(found.id, self._stop)
+        values = {"state": RUNNING, "started_at": found.started_at or now(), "attempts": found.attempts + 1}
         with self._workspace.catalogue.write() as connection:
-            found = jobs.get(connection, row.id)
-            if found is None or found.state != QUEUED:
+            if not jobs.begin(connection, found.id, **values):
                 return None
-            begun = msgspec.structs.replace(
-                found, state=RUNNING, started_at=found.started_at or now(), attempts=found.attempts + 1
-            )
-            jobs.change(connection, row.id, state=begun.state, started_at=begun.started_at, attempts=begun.attempts)
-        return begun
+            self._workspace.running.put(turn)
+        return msgspec.structs.replace(found, **values), turn
+
+    def _do(self, row: JobRow, turn: Turn) -> None:
+        _log.info("job %s (%s) begins", row.id, row.kind)
+        try:
+            state, result, failed = self._outcome(row, turn)
+            self._write_down(row, turn, state, result, failed)
+        finally:
+            self._workspace.running.drop(turn)
+        _log.info("job %s (%s) is %s, %d of %s", row.id, row.kind, state, turn.done, turn.total)
 
     def _write_down(self, row: JobRow, turn: Turn, state: str, result: object, failed: Problem | None) -> None:
         """Write down what came of a job. As long as that cannot be, as on a full disk, it counts as running."""
@@ -129,6 +125,8 @@ class Working:
                         jobs.change(connection, row.id, state=QUEUED, **values)
                     else:
                         self._end(connection, row, state, turn=turn, result=result, failed=failed)
+                if state != QUEUED:
+                    drop(self._workspace, row.id)
             except LibraryError as error:
                 _log.error("what came of the job %s cannot be written down: %s", row.id, error)
                 if self._stop.wait(_PAUSE):
@@ -168,9 +166,10 @@ class Working:
             total=row.total if turn is None else turn.total,
             result=None if result is None else msgspec.json.encode(result),
             problem=None if failed is None else msgspec.json.encode(failed),
+            given=b"{}",
             finished_at=now(),
         )
-        changed = ("state", "done", "total", "result", "problem", "finished_at")
+        changed = ("state", "given", "done", "total", "result", "problem", "finished_at")
         jobs.change(connection, row.id, **{name: getattr(ended, name) for name in changed})
         event = _EVENTS.get(state)
         if event is not None and self._workspace.outbox.wants(event):

@@ -15,10 +15,11 @@ from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from opsin.library import Added, AddStatus, AssetPage, AssetView, Order, Sort
+from opsin.library import Added, AddStatus, AssetPage, AssetView, Job, Order, Sort
 from opsin.web.access import READ, WRITE
 from opsin.web.bodies import PicturesOperation, read_pictures
 from opsin.web.caching import known_or
+from opsin.web.jobs import accepted
 from opsin.web.problems import ProblemDetails, of_picture, problem_responses, raise_alone
 from opsin.web.service import Service
 
@@ -38,6 +39,7 @@ class AddFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auto_tag: float | None = None
     public_id: str | None = None
     overwrite: bool = True
+    wait: bool = True
 
 
 @dataclass
@@ -53,6 +55,9 @@ class AddOperation(PicturesOperation):
             "tags": Schema(type=OpenAPIType.ARRAY, items=text),
             "public_id": text,
             "overwrite": Schema(type=OpenAPIType.BOOLEAN, description="Whether what has this public_id becomes this"),
+            "wait": Schema(
+                type=OpenAPIType.BOOLEAN, description="Whether to answer when all is done, else at once with a job"
+            ),
             "context": Schema(type=OpenAPIType.OBJECT, description="Anything of yours; in a form, as JSON"),
         }
 
@@ -72,7 +77,11 @@ class StoredPictures(msgspec.Struct, frozen=True):
     results: list[Stored]
 
 
-_NOTHING_NEW = {200: ResponseSpec(StoredPictures, description="Nothing was new", generate_examples=False)}
+_ANSWERS = {
+    201: ResponseSpec(StoredPictures, description="Something was added", generate_examples=False),
+    200: ResponseSpec(StoredPictures, description="Nothing was new", generate_examples=False),
+    202: ResponseSpec(Job, description="With `wait=false`: a job adds the pictures", generate_examples=False),
+}
 
 
 class AssetsController(Controller):
@@ -85,27 +94,22 @@ class AssetsController(Controller):
     @post(
         opt=WRITE,
         operation_class=AddOperation,
-        responses=_NOTHING_NEW | problem_responses(400, 401, 403, 409, 413, 415, 422, 503),
+        responses=_ANSWERS | problem_responses(400, 401, 403, 409, 413, 415, 422, 503),
     )
-    async def add(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Response[StoredPictures]:
+    async def add(
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service]
+    ) -> Response[StoredPictures] | Response[Job]:
         """Add pictures: each is durable and searchable when this answers; 200 where nothing was new.
 
-        One picture that cannot be added is a problem; of several, each has its own.
+        One picture that cannot be added is a problem; of several, each has its own. With `wait=false` the bytes are
+        durable when this answers 202, and a job adds the pictures; its result says what became of each.
         """
         with service.admitted():
-            pictures, said = await read_pictures(request, service.settings, AddFields)
-            added = await service.run_pictures(
-                lambda: service.library.add(
-                    *pictures,
-                    owner=said.owner,
-                    tags=said.tags,
-                    caption=said.caption,
-                    context=said.context,
-                    auto_tag=said.auto_tag,
-                    public_id=said.public_id,
-                    overwrite=said.overwrite,
-                )
-            )
+            pictures, fields = await read_pictures(request, service.settings, AddFields)
+            said = {name: getattr(fields, name) for name in AddFields.__struct_fields__ if name != "wait"}
+            if not fields.wait:
+                return accepted(await service.run_pictures(lambda: service.library.jobs.add(*pictures, **said)))
+            added = await service.run_pictures(lambda: service.library.add(*pictures, **said))
         raise_alone([each.problem for each in added])
         results = [_stored(each) for each in added]
         new = any(each.status in _NEW for each in results)
