@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from opsin.client import Client
+from opsin.errors import UnknownName
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -125,3 +127,15 @@ def test_what_was_accepted_outlives_a_killed_service(serve: Serve) -> None:
     told = events(again.client.get(f"{made.headers['Location']}/events").text)
     (result,) = json.loads(told[-1]["data"])["result"]["results"]
     assert again.client.get(f"/v1/assets/{result['asset_id']}/original").content == picture
+
+
+def test_the_client_asks_for_jobs_and_waits_for_them(served: Served) -> None:
+    with Client(served.url, served.key) as client:
+        made = client.jobs.reanalyse(missing=True)
+        ended = client.jobs.wait(made.id)
+        assert (ended.state, ended) == ("done", client.jobs.get(made.id))
+        assert client.jobs.list(state="done", limit=1) == [ended]
+        assert client.jobs.list(limit=1, before=ended.id) != [ended]
+        assert client.jobs.cancel(made.id) == ended
+        with pytest.raises(UnknownName):
+            client.jobs.wait(NOBODY)

@@ -42,6 +42,7 @@ COMMANDS = {
     "serve": ("serving", "Serve the library over HTTP."),
     "webhooks": ("webhooks", "Tell other programs of what happens."),
     "searches": ("searches", "Keep searches that new pictures are compared with."),
+    "jobs": ("jobs", "List, cancel and await work that goes on."),
     "keys": ("serving", "Make, list and revoke the keys of the service."),
     "completion": ("making", "Print the completion script of a shell."),
 }

@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, insights, keys, labels, searches, uploads, webhooks
+from opsin.client import calls, insights, jobs, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, arguments, settings
@@ -112,6 +112,16 @@ class Webhooks(_Part):
     redeliver = _answer(webhooks.redeliver)
 
 
+class Jobs(_Part):
+    """Work that goes on after whoever asked for it was answered."""
+
+    list = _answer(jobs.list_jobs)
+    get = _answer(jobs.get)
+    wait = _answer(jobs.wait)
+    cancel = _answer(jobs.cancel)
+    reanalyse = _answer(jobs.reanalyse)
+
+
 class Insights(_Part):
     """What the tags say of owners and of time, where it is switched on."""
 
@@ -132,6 +142,7 @@ class AsyncClient:
         self.insights = Insights(self)
         self.keys = Keys(self)
         self.webhooks = Webhooks(self)
+        self.jobs = Jobs(self)
 
     version = _answer(calls.version)
     load = _answer(calls.load)
