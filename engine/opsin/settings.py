@@ -129,6 +129,14 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     waiting: Items = 1000
 
 
+class ScheduleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How often, in seconds, a service looks whether something is to be erased, snapshot or asked again."""
+
+    erase: Seconds = 3600.0
+    snapshot: Seconds = 3600.0
+    heal: Seconds = 600.0
+
+
 class InsightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether tags are told of by owner and in time, and which. ``days``: what was added before is left out.
 
@@ -157,6 +165,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serve: ServeSettings = ServeSettings()
     webhooks: WebhookSettings = WebhookSettings()
     jobs: JobSettings = JobSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
     insights: InsightSettings = InsightSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Unpack
 
-from opsin.services import jobs, staging, taking, working
+from opsin.services import jobs, schedule, staging, taking, working
 from opsin.services.filters import read
 from opsin.services.given import Address, Upload
 from opsin.services.job_kinds import Reanalyse
@@ -83,3 +83,7 @@ class Jobs:
     def working(self) -> working.Working:
         """Return what does the jobs, to be started and stopped."""
         return working.Working(self._workspace.writable)
+
+    def scheduling(self) -> schedule.Scheduling:
+        """Return what asks for jobs that are needed from time to time, to be started and stopped."""
+        return schedule.Scheduling(self._workspace.writable)

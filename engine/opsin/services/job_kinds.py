@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from opsin.services import filters, reanalyse, staging
+from opsin.services import deleting, filters, reanalyse, staging
 from opsin.services.turns import Turn
 from opsin.services.workspace import Workspace
 
@@ -49,7 +49,20 @@ def _reanalyse(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Rean
     return reanalyse.reanalyse(workspace, plan, lambda _: turn.step())
 
 
+def _erase(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  # noqa: ARG001 - as all kinds
+    count = deleting.erase_due(workspace)
+    turn.expect(count)
+    turn.step(count)
+    return {"erased": count}
+
+
+def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  # noqa: ARG001 - as all kinds
+    return {"up_to": workspace.snapshot()}
+
+
 KINDS: Mapping[str, Kind] = {
     staging.KIND: Kind(staging.add_staged, "soon"),
     "reanalyse": Kind(_reanalyse),
+    "erase": Kind(_erase, "soon"),
+    "snapshot": Kind(_snapshot, "soon"),
 }

@@ -37,6 +37,7 @@ class Service:
         self._loading = threading.Thread(target=self._load, name="opsin-web-load")
         self._delivering = library.webhooks.delivering()
         self._working = library.jobs.working()
+        self._scheduling = library.jobs.scheduling()
         self.ending = False
         self.missing: str | None = LOADING
 
@@ -50,6 +51,7 @@ class Service:
         self._loading.start()
         self._delivering.start()
         self._working.start()
+        self._scheduling.start()
 
     def _load(self) -> None:
         try:
@@ -67,6 +69,7 @@ class Service:
             self._loading.join()
         self._pictures.shutdown()
         self._quick.shutdown()
+        self._scheduling.stop()
         self._working.stop()
         self._delivering.stop()
 

@@ -1,0 +1,115 @@
+"""What a service does from time to time: only where it is needed, once, and less often where it is in vain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import delete
+
+import opsin
+from opsin.catalogue import erasing
+from opsin.catalogue.tables import report
+from opsin.services.schedule import Schedule
+from opsin.testing import jpeg_bytes, make_picture
+
+if TYPE_CHECKING:
+    from tests.conftest import MakeLibrary
+
+RED = jpeg_bytes(make_picture("red", "square", 96))
+SETTINGS = "[assets]\nundo = 0.001\n[schedule]\nerase = 100\nsnapshot = 100\nheal = 100\n"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def library(make_library: MakeLibrary) -> Iterator[opsin.Library]:
+    library = make_library(settings=SETTINGS, vocabularies=())
+    worker = library.jobs.working()
+    worker.start()
+    yield library
+    worker.stop()
+
+
+def done(library: opsin.Library) -> list[str]:
+    """Return the kinds of all jobs, when all are over, and forget none."""
+    for job in library.jobs.list():
+        assert library.jobs.wait(job.id, 30).state == "done"
+    return [job.kind for job in library.jobs.list()]
+
+
+def test_nothing_is_asked_for_where_nothing_is_needed(library: opsin.Library, clock: Clock) -> None:
+    schedule = Schedule(library._workspace, clock)
+    assert schedule.round() == 60
+    clock.now = 60
+    assert schedule.round() == 100
+    assert done(library) == []
+
+
+def test_what_came_is_written_to_the_index_once(library: opsin.Library, clock: Clock) -> None:
+    schedule = Schedule(library._workspace, clock)
+    library.add(RED)
+    for clock.now in (60, 300, 600):
+        schedule.round()
+        assert done(library) == ["snapshot"]
+    assert library._workspace.index.mark == 1
+
+
+def test_what_was_deleted_is_erased_when_it_cannot_be_undone_any_more(library: opsin.Library, clock: Clock) -> None:
+    schedule = Schedule(library._workspace, clock)
+    (added,) = library.add(RED)
+    assert added.asset is not None
+    library._workspace.snapshot()
+    with library._workspace.catalogue.write() as connection:
+        row = erasing.hidden_until(connection, "9999", 1)
+        assert not row
+        erasing.hide(connection, 1, "2020-01-01T00:00:00.000Z")
+    clock.now = 60
+    schedule.round()
+    assert done(library) == ["erase"]
+    assert library.jobs.list()[0].result == {"erased": 1}
+    assert not list((library.path / "blobs").glob("*/*"))
+
+
+def test_failed_reports_are_asked_for_again(library: opsin.Library, clock: Clock) -> None:
+    schedule = Schedule(library._workspace, clock)
+    library.add(RED)
+    library._workspace.snapshot()
+    with library._workspace.catalogue.write() as connection:
+        connection.execute(delete(report))
+    clock.now = 60
+    schedule.round()
+    assert done(library) == ["reanalyse"]
+    result = library.jobs.list()[0].result
+    assert result is not None
+    assert (result["contents"], result["problems"]) == (1, 0)
+    clock.now = 1000
+    schedule.round()
+    assert done(library) == ["reanalyse"]
+
+
+def test_what_is_needed_still_is_tried_less_and_less_often(library: opsin.Library, clock: Clock) -> None:
+    schedule = Schedule(library._workspace, clock)
+    library.add(RED)
+    library._workspace.snapshot()
+    waits: list[float] = []
+    for _ in range(4):
+        clock.now += waits[-1] if waits else 60
+        with library._workspace.catalogue.write() as connection:
+            connection.execute(delete(report))
+        schedule.round()
+        done(library)
+        waits.append(schedule._due["reanalyse"] - clock.now)
+    assert waits == [100, 100 * 2, 100 * 4, 100 * 8]
