@@ -2,7 +2,8 @@
 
 Each file has the bytes that programs see, and those of its last fsync or fdatasync. Each folder has the names that
 programs see, and those of its own last fsync: a new file, a new folder, a rename and an unlink last only from then on.
-A call may overlap others: what it changes counts from its end, and a sync keeps what was there when it began.
+A call may overlap others: what it changes counts from its end, and a sync keeps what was there when it began. Of two
+syncs that overlap, the one that began later may end first: what it kept is not lost when the other one ends (``as_of``).
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ Kept = Literal["synced", "names", "bytes", "some"]
 class _File:
     seen: bytearray = field(default_factory=bytearray)
     synced: bytes = b""
+    as_of: int = -1
 
 
 @dataclass
 class _Folder:
     seen: dict[str, _File | _Folder] = field(default_factory=dict)
     synced: dict[str, _File | _Folder] = field(default_factory=dict)
+    as_of: int = -1
 
 
 _Node = _File | _Folder
@@ -81,11 +84,14 @@ class CrashDisk:
         if inside is None or self._ignored(inside):
             return lambda: None
         node = self._find(inside)
-        if isinstance(node, _File):
-            data = bytes(node.seen)
-            return lambda: setattr(node, "synced", data)
-        names = dict(node.seen)
-        return lambda: setattr(node, "synced", names)
+        there = bytes(node.seen) if isinstance(node, _File) else dict(node.seen)
+
+        def keep() -> None:
+            if call.begin > node.as_of:
+                setattr(node, "synced", there)  # noqa: B010 - of either kind
+                node.as_of = call.begin
+
+        return keep
 
     def _apply(self, call: Call) -> None:
         inside = [self._inside(path) for path in call.paths]

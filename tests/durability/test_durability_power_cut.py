@@ -25,7 +25,7 @@ else:
     from durable_check import parse, problems
     from durable_disk import CrashDisk, Kept
     from durable_process import Running
-    from durable_trace import calls, tracing
+    from durable_trace import Call, calls, tracing
 
 pytestmark = pytest.mark.usefixtures("strace")
 _PICTURES = 10
@@ -209,3 +209,21 @@ def test_a_made_library_outlasts_a_power_cut(tmp_path: Path, settings_text: str)
     assert problems(tmp_path / "cut", []) == []
     with opsin.open(tmp_path / "cut", readonly=True) as library:
         assert [vocabulary.name for vocabulary in library.vocabularies.list()] == ["everyday"]
+
+
+def test_a_sync_that_began_later_is_not_undone_by_an_earlier_one_that_ends_after_it(tmp_path: Path) -> None:
+    root, before = tmp_path / "library", tmp_path / "before"
+    before.mkdir()
+
+    def sync(begin: int, end: int) -> Call:
+        return Call("fsync", begin, end, 3, (str(root),), b"", 0, "")
+
+    made = [
+        sync(0, 4),
+        Call("mkdir", 1, 1, None, (str(root / "7c"),), b"", 0, ""),
+        sync(2, 3),
+    ]
+    disk = CrashDisk(root, before)
+    assert len(list(disk.replay(made))) == 3
+    disk.write_to(tmp_path / "after")
+    assert [each.name for each in (tmp_path / "after").iterdir()] == ["7c"]
