@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,6 +27,8 @@ from opsin import (
 )
 from opsin.errors import DeadlineExceeded, Overloaded, PluginError, UnknownName, UsageError
 from opsin.host import EncoderFacts, Host
+from opsin.host.passes import Pass
+from opsin.host.target import Job
 from opsin.model import Vocabulary
 from opsin.plugin.rules import EMBEDDING
 from opsin.testing import COLOURS, FakeEncoder, make_frame
@@ -415,6 +417,38 @@ def test_decoding_is_told_what_every_object_wants_to_see(make_host: MakeHost) ->
     assert host.min_side == 300
     assert host.views == (FakeEncoder.view,)
     assert host.features[EMBEDDING].feature.shape == (64,)
+
+
+class Prompt:
+    """A lane that has answered by the time it was given something to do, as any may have on busy cores."""
+
+    def __init__(self, name: str, needs: frozenset[str] = frozenset()) -> None:
+        self.name, self.needs = name, needs
+        self.gives = (name,)
+        self.revision = self.family = "1"
+        self.asked = 0
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        self.asked += len(jobs)
+        for job in jobs:
+            said = Matches((Match("seen", 0.9),)) if self.needs else {self.name: np.ones(1, np.float32)}
+            job.settle(said, None)
+
+
+def test_each_categorizer_is_asked_once_however_early_the_extractors_answer() -> None:
+    extractor, one, other = Prompt("size"), Prompt("one", frozenset({"size"})), Prompt("other", frozenset({"size"}))
+    lanes: Any = [one, other]
+    begun = Pass(
+        frames=[make_frame()],
+        features=[{}],
+        encoder=cast("Any", extractor),
+        given={"size"},
+        categorizers=lanes,
+        done=lambda: None,
+    )
+    begun.begin([cast("Any", extractor)])
+    assert [len(report.matches) for report in begun.future.result(0).reports] == [1, 1]
+    assert (one.asked, other.asked) == (1, 1)
 
 
 def test_a_plugin_cannot_change_what_the_others_look_at(make_host: MakeHost) -> None:

@@ -65,7 +65,7 @@ class Pass:
             if isinstance(lane.needs, Frames):
                 items = [Item(features={}, frame=frame) for frame in frames]
                 self._send(lane, items)
-        if not self._features_left:
+        if not extractors:  # else the last of them does, which may have answered already
             self._categorize()
 
     def _extracted(self, lane: Lane, number: int, answer: Any, error: PluginError | None) -> None:
