@@ -16,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 import opsin
+from opsin.host import network_files, runtime
 from opsin.host.networks import Networks
 from opsin.host.runtime import Precision, Runtime, compile_network
 from opsin.settings import available_cores
@@ -244,6 +245,17 @@ def test_a_process_killed_while_it_writes_leaves_no_half_entry(tmp_path: Path) -
     assert done.returncode == -9
     assert list(tmp_path.glob("ir-*")) == []
     assert compiled(tmp_path)(pictures(2))[0].shape == (2, 24)
+
+
+def test_a_network_that_another_process_wrote_meanwhile_stays_for_those_who_read_it(tmp_path: Path) -> None:
+    first = compiled(tmp_path)
+    (folder,) = tmp_path.iterdir()
+    before = folder.stat().st_ino
+    ov = runtime._openvino()
+    example = (np.zeros((2, 32, 32, 3), np.uint8),)
+    network_files.write(ov, runtime._convert(ov, small, example), folder, f"{runtime.FORMAT}|{ov.__version__}|{KEY}")
+    assert [each.stat().st_ino for each in tmp_path.iterdir()] == [before]
+    assert first(pictures(2))[0].shape == (2, 24)
 
 
 def test_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path: Path) -> None:

@@ -24,14 +24,18 @@ class _Manifest(msgspec.Struct, frozen=True):
 
 
 def write(ov: Any, model: Any, folder: Path, key: str) -> None:
-    """Put the model into ``folder`` whole or not at all: written aside, then renamed."""
+    """Put the model into ``folder`` whole or not at all: written aside, then renamed. One that is whole there stays."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=".new-ir-", dir=folder.parent))
     try:
         ov.save_model(model, aside / "model.xml", compress_to_fp16=False)
         manifest = _Manifest(key, _sha256(aside / "model.xml"), _sha256(aside / "model.bin"))
         (aside / "manifest.json").write_bytes(msgspec.json.encode(manifest))
-        if folder.exists():  # damaged, or another process was faster; both may go
+        with contextlib.suppress(OSError):
+            if _is_whole(folder, key):
+                log.debug("another process wrote %s first, and may be reading it", folder)
+                return
+        if folder.exists():
             old = Path(tempfile.mkdtemp(prefix=".old-ir-", dir=folder.parent))
             with contextlib.suppress(FileNotFoundError):
                 folder.rename(old / "ir")
@@ -49,16 +53,28 @@ def write(ov: Any, model: Any, folder: Path, key: str) -> None:
 def read(core: Any, folder: Path, key: str) -> Any:
     """Return the model in ``folder``, or None where it is missing, damaged or another one."""
     try:
-        manifest = msgspec.json.decode((folder / "manifest.json").read_bytes(), type=_Manifest)
-        whole = manifest == _Manifest(key, _sha256(folder / "model.xml"), _sha256(folder / "model.bin"))
-        if whole:
+        if _is_whole(folder, key):
             return core.read_model(folder / "model.xml")
-        log.warning("the compiled network in %s is damaged; it is made again", folder)
+        reason = "it is damaged"
     except FileNotFoundError:
         return None
-    except (OSError, RuntimeError, msgspec.MsgspecError) as error:
-        log.warning("the compiled network in %s cannot be read (%s); it is made again", folder, error)
+    except (OSError, RuntimeError) as error:
+        reason = str(error)
+    log.warning("the compiled network in %s cannot be read (%s); it is made again", folder, reason)
     return None
+
+
+def _is_whole(folder: Path, key: str) -> bool:
+    """Return whether ``folder`` holds the model of ``key`` just as it was written.
+
+    :raises OSError: where a file of it is missing or cannot be read.
+    """
+    said = (folder / "manifest.json").read_bytes()
+    found = _Manifest(key, _sha256(folder / "model.xml"), _sha256(folder / "model.bin"))
+    try:
+        return msgspec.json.decode(said, type=_Manifest) == found
+    except msgspec.MsgspecError:
+        return False
 
 
 def _sha256(path: Path) -> str:
