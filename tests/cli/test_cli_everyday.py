@@ -164,3 +164,25 @@ def test_json_is_one_object_a_line(home: Path, run: Callable[..., Any], argument
     assert ran.out
     assert all(isinstance(json.loads(line), dict) for line in ran.out.splitlines())
     assert run(*arguments).out != ran.out
+
+
+def test_a_new_library_says_what_comes_next_and_is_sound(
+    tmp_path: Path, made_once: Path, run: Callable[..., Any]
+) -> None:
+    root = tmp_path / "new"
+    root.mkdir()
+    (root / "opsin.toml").write_bytes((made_once / "library" / "opsin.toml").read_bytes())
+    run("init", "--encoder", "fake", "--library", root)
+    listed = run("list", "--library", root)
+    assert (listed.status, listed.out) == (1, "")
+    assert "opsin add" in listed.err
+    index = [entry for entry in run("doctor", "--library", root, "--json").lines if entry["area"] == "index"]
+    assert [entry["state"] for entry in index] == ["ok"]
+    assert "remedy" not in index[0]
+
+
+def test_a_label_that_nobody_knows_comes_with_what_looks_like_it_or_what_lists_them_all(
+    home: Path, run: Callable[..., Any]
+) -> None:
+    assert "did you mean red" in run("search", "square", "--tag", "redd").err
+    assert "opsin tags" in run("search", "square", "--tag", "zzzzzz").err

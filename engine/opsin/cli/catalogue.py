@@ -34,7 +34,7 @@ def list_(place: Place, where: tuple[str, ...], limit: int | None, as_json: bool
             for a in found
         ]
     if not rows:
-        click.echo("No picture fits.", err=True)
+        click.echo("No picture fits." if where else "There is no picture yet: `opsin add FOLDER` adds some.", err=True)
         return 1
     table(("picture", "size", "format", "tags", "id"), rows, right=("size",), whole=("size", "format", "id"))
     return 0

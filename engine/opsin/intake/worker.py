@@ -175,7 +175,7 @@ def _explain(kind: Format, error: BaseException) -> str:
     """Return one sentence of what is wrong with the picture."""
     reason = " ".join(str(error).split())[:_LONGEST_MESSAGE].rstrip(".")
     if not reason or "BytesIO" in reason:
-        reason = "its header makes no sense"
+        return f"The {kind.title} is broken, or of a kind that Opsin cannot read: save it anew, as a PNG or JPEG."
     return f"The {kind.title} is broken: {reason}."
 
 

@@ -222,10 +222,10 @@ def _index(workspace: Workspace, *, quick: bool) -> Iterator[Finding]:
     with workspace.catalogue.read() as connection:
         _, vectors = contents.count(connection)
     if not path.exists():
-        state: State = "warning" if vectors else "ok"
-        yield Finding(
-            area="index", state=state, message="there is none yet; searching makes one each time", remedy=remedy
-        )
+        if vectors:
+            yield Finding(area="index", state="warning", message="there is none; each search makes one", remedy=remedy)
+        else:
+            yield Finding(area="index", state="ok", message="there is nothing to hold yet")
         return
     try:
         with closing(Index.open(path, readonly=True)) as index:

@@ -12,7 +12,7 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, Standing, bar, by_label, fuse, implying, log_odds, standing, unjudged
 from opsin.model import Report
-from opsin.services.meaning import nearest
+from opsin.services.meaning import unknown_label
 from opsin.services.reanalyse import read_again
 from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
@@ -82,8 +82,7 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
     fused = fuse(reports, scopes=meaning.scopes)
     own = by_label(fused, meaning.labels).get(label)
     if own is None and label not in meaning.labels and label not in said:
-        msg = f"no vocabulary, categorizer or person knows the label {name!r}{nearest(label, meaning.labels.keys())}"
-        raise UnknownName(msg)
+        raise unknown_label(name, meaning.labels.keys())
     by_categorizer = {report.categorizer: report for report in reports}
     evidence = []
     if own is not None:

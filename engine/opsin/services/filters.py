@@ -14,10 +14,10 @@ from sqlalchemy import Column, ColumnElement, false, func, not_, or_
 from opsin.catalogue import assets, tags
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import asset, content
-from opsin.errors import UnknownName, UsageError
+from opsin.errors import UsageError
 from opsin.plugin.vocabulary import label_id
 from opsin.services import checked
-from opsin.services.meaning import nearest
+from opsin.services.meaning import unknown_label
 from opsin.services.tagging import rows_with
 from opsin.services.workspace import Workspace
 
@@ -101,10 +101,7 @@ def read(workspace: Workspace, texts: Sequence[str]) -> tuple[Condition, ...]:
         for condition in conditions:
             for name in condition.values:
                 if condition.field in _BY_TAG and not _names(condition, name) & known:
-                    msg = (
-                        f"no vocabulary, categorizer or person knows the label {name!r}{nearest(label_id(name), known)}"
-                    )
-                    raise UnknownName(msg)
+                    raise unknown_label(name, known)
     return conditions
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from opsin.catalogue import Catalogue, get_meta, set_meta
+from opsin.errors import UnknownName
 from opsin.fusion import ALGORITHM, synonyms_of
 from opsin.plugin.vocabulary import label_id
 
@@ -135,7 +136,10 @@ def _singular(word: str) -> Iterator[str]:
             yield word.removesuffix(ending) + singular
 
 
-def nearest(word: str, known: Collection[str]) -> str:
-    """Return "; did you mean x or y?" with what looks like ``word``, else nothing."""
-    near = difflib.get_close_matches(word, known, n=3)
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+def unknown_label(name: str, known: Collection[str]) -> UnknownName:
+    """Return the error for a label that nobody knows: it names what looks like it, else what shows the ones that there are."""
+    near = difflib.get_close_matches(label_id(name), known, n=3)
+    advice = (
+        f"did you mean {' or '.join(near)}?" if near else "`opsin tags` and `opsin vocabulary show` list those that are"
+    )
+    return UnknownName(f"no vocabulary, categorizer or person knows the label {name!r}; {advice}")

@@ -128,5 +128,5 @@ def _read(cursor: str, of: str) -> _Place:
     except (ValueError, RecursionError, msgspec.MsgspecError):
         place = None
     if place is None or place.of != of or not 0 <= place.row < 2**32:
-        raise UsageError("this cursor belongs to another list: begin again without it")
+        raise UsageError("this is no cursor, or one that belongs to another list: begin again without it")
     return place

@@ -377,4 +377,4 @@ def read_cursor(query: Query) -> int:
             return int(seen)
     except ValueError:
         pass
-    raise UsageError("this cursor belongs to another query: begin again without it")
+    raise UsageError("this is no cursor, or one that belongs to another query: begin again without it")
