@@ -17,7 +17,7 @@ from opsin.settings import load_settings
         ("tags.labels", ["dog"]),
         ("urls", ["timeout", "max_redirects"]),
         ("decode", ["max_bytes", "max_pixels", "max_frames", "max_memory", "max_scans", "timeout", "workers"]),
-        ("host", ["batch", "queue", "deadline", "load_deadline", "threads"]),
+        ("host", ["batch", "queue", "deadline", "load_deadline", "backoff", "longest_backoff", "threads"]),
     ],
 )
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf", "-1", "1e300", "9999999999999999999999", "'much'", "[]"])
@@ -49,6 +49,7 @@ def test_a_file_of_another_form_is_refused(tmp_path: Path, text: str, monkeypatc
         ("[decode]\n# how much\nmax_pixel = 3\n", "line 3: decode.max_pixel: there is no such key"),
         ("[host]\nbatch = 'x' # [tags]\n", "line 2: host.batch: Expected `int`, got `str`"),
         ("tags.threshold = 'x'\n", "line 1: tags.threshold: Expected `float`, got `str`"),
+        ("[tags]\n[host]\nbackoff = 900.5\n", "line 2: host: longest_backoff (900) is shorter than backoff (900.5)"),
         ("[tags]\n[tags.labels]\ncat = 1\ndog = 'x'\n", "line 4: tags.labels.dog: Expected `float`, got `str`"),
         ("[tags.labels]\n'night club' = 2\n", "line 2: tags.labels.night club: Expected `float` <= 1.0"),
         ("[tags]\nlabels = {cat = 0.1, dog = -1}\n", "line 2: tags.labels.dog: Expected `float` >= 0.0"),

@@ -49,6 +49,7 @@ class DecodeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the host drives plugin objects. Times in seconds, sizes in items; 0 threads means all cores.
 
+    What is quarantined is tried again after ``backoff``, then after twice as long, and so on, up to ``longest_backoff``.
     ``extra_plugins`` names importable modules that are plugins without being installed as such.
     """
 
@@ -56,10 +57,17 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queue: Items = 256
     deadline: Seconds = 60.0
     load_deadline: Seconds = 600.0
+    backoff: Seconds = 30.0
+    longest_backoff: Seconds = 900.0
     threads: Workers = 0
     runtime: Runtime = "auto"
     precision: Literal["auto", "bf16", "f32"] = "auto"
     extra_plugins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.longest_backoff < self.backoff:
+            msg = f"longest_backoff ({self.longest_backoff:g}) is shorter than backoff ({self.backoff:g})"
+            raise ValueError(msg)
 
 
 class TagSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -79,7 +79,7 @@ class Bench:
             batch=batch,
             deadline=60,
             load_deadline=60,
-            clock=clock,
+            health=Health(clock, backoff=30, longest=900),
         )
         self.runner.add(self.lane)
 
@@ -216,7 +216,7 @@ def test_a_failure_of_the_host_itself_leaves_nobody_waiting(bench: Bench) -> Non
 
 
 def test_hanging_for_the_second_time_is_off_for_good(clock: Any) -> None:
-    health = Health(clock)
+    health = Health(clock, backoff=30, longest=900)
     health.hung("did not answer")
     states = [health.state]
     health.stuck = False

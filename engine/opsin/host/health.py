@@ -7,8 +7,9 @@ from collections.abc import Callable
 from opsin.host.values import ObjectState
 
 BATCHES_IN_A_ROW = 3
-FIRST_BACK_OFF = 30.0
-LONGEST_BACK_OFF = 15 * 60.0
+
+_STEEPEST = 60
+"""So often a back-off is doubled at most: by then it is the longest, whatever it began with."""
 
 Clock = Callable[[], float]
 
@@ -16,12 +17,15 @@ Clock = Callable[[], float]
 class Health:
     """The state of one object. Times are seconds of ``clock``; the caller holds the lock.
 
-    A quarantined object whose time has come is on probation: the next batch decides, and a failure doubles the
-    back-off. ``stuck`` is True while a call that was given up has not returned.
+    A quarantined object is out of use for ``backoff`` seconds. When its time has come it is on probation: the next batch
+    decides, and a failure doubles the back-off, up to ``longest``. ``stuck`` is True while a call that was given up has
+    not returned.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, backoff: float, longest: float) -> None:
         self._clock = clock
+        self._backoff = backoff
+        self._longest = longest
         self.state: ObjectState = "idle"
         self.reason = ""
         self.last_error = ""
@@ -36,14 +40,17 @@ class Health:
         """Seconds until the object may be tried again; None where none is planned."""
         return None if self.revival is None else max(0.0, self.revival - self._clock())
 
+    @property
+    def rests(self) -> bool:
+        """Whether the object is out of use now; asking changes nothing."""
+        return self.state == "off" or (self.state == "quarantined" and self.next_revival != 0)
+
     def admits(self) -> bool:
         """Return whether the object may be called now; its time of revival may begin with this question."""
-        if self.state == "off":
+        if self.rests:
             return False
         if self.state != "quarantined":
             return True
-        if self.revival is None or self._clock() < self.revival:
-            return False
         if self.stuck:
             self.switch_off(f"{self.reason}; its thread has not returned, so it stays off until restart")
             return False
@@ -72,8 +79,7 @@ class Health:
     def quarantine(self, reason: str) -> None:
         """Take it out of use until its back-off has passed."""
         self.state, self.reason, self.last_error = "quarantined", reason, reason
-        back_off = min(FIRST_BACK_OFF * 2**self._rounds, LONGEST_BACK_OFF)
-        self.revival = self._clock() + back_off
+        self.revival = self._clock() + min(self._backoff * 2.0 ** min(self._rounds, _STEEPEST), self._longest)
         self._rounds += 1
         self._raised = 0
 

@@ -229,6 +229,11 @@ class Host:
         found = {lane.name: lane.needs for lane in self._roster.lanes}
         return {name: frozenset() if isinstance(needs, Frames) else needs for name, needs in found.items()}
 
+    @property
+    def well(self) -> frozenset[str]:
+        """The categorizers that are not out of use at the moment."""
+        return frozenset(lane.name for lane in self._roster.lanes if not lane.health.rests)
+
     def revisions(self, categorizers: Collection[str] | None = None) -> dict[str, str]:
         """Return the revisions of these categorizers (None: all), which are loaded for it; one that cannot be keeps its declared one.
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opsin.errors import ContractBroken, DeadlineExceeded, PluginError
-from opsin.host.health import Clock, Health
+from opsin.host.health import Health
 from opsin.host.target import Job, ProcessLostError, Target
 from opsin.host.values import ObjectKind, ObjectStatus
 from opsin.plugin import Categorizer, Extractor, Frames
@@ -36,7 +36,7 @@ class Lane:
         batch: int,
         deadline: float,
         load_deadline: float,
-        clock: Clock,
+        health: Health,
         before_load: Callable[[], object] | None = None,
         grounds: str = "",
     ) -> None:
@@ -48,7 +48,7 @@ class Lane:
         self.batch = batch
         self.deadline = deadline
         self.load_deadline = load_deadline
-        self.health = Health(clock)
+        self.health = health
         self.before_load = before_load
         self.waiting: deque[Job] = deque()
         self.calls: deque[Job] = deque()

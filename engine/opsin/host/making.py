@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from opsin.host.context import HostContext
 from opsin.host.discovery import Plugin
+from opsin.host.health import Clock, Health
 from opsin.host.isolated import ProcessTarget
 from opsin.host.lane import Lane
 from opsin.host.local import LocalTarget, PluginObject, object_name
@@ -22,7 +23,6 @@ from opsin.settings import HostSettings
 
 if TYPE_CHECKING:
     from opsin.host.encoder import EncoderProxy
-    from opsin.host.health import Clock
     from opsin.host.networks import Networks
 
 
@@ -69,7 +69,7 @@ class LaneMaker:
             batch=settings.batch,
             deadline=settings.deadline,
             load_deadline=settings.load_deadline,
-            clock=self._clock,
+            health=Health(self._clock, backoff=settings.backoff, longest=settings.longest_backoff),
             before_load=encoder.ensure_known if encoder is not None and plugin.isolated else None,
             grounds=self._grounds(item),
         )
