@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -100,16 +101,46 @@ def test_failed_reports_are_asked_for_again(library: opsin.Library, clock: Clock
     assert done(library) == ["reanalyse"]
 
 
-def test_what_is_needed_still_is_tried_less_and_less_often(library: opsin.Library, clock: Clock) -> None:
+def test_what_was_asked_in_vain_is_tried_less_and_less_often_but_what_is_new_at_once(
+    library: opsin.Library, clock: Clock, tmp_path: Path
+) -> None:
     schedule = Schedule(library._workspace, clock)
+    gone = tmp_path / "gone.jpg"
+    gone.write_bytes(jpeg_bytes(make_picture("blue", "square", 96)))
+    library.add(gone)
+    gone.unlink()  # no plugin can look at it again
+    library._workspace.snapshot()
+    with library._workspace.catalogue.write() as connection:
+        connection.execute(delete(report))
+    asked: list[float] = []
+    for clock.now in range(100, 2000, 100):
+        schedule.round()
+        asked += [clock.now] * (len(done(library)) - len(asked))
+    assert asked == [100, 200, 400, 800, 1600]
     library.add(RED)
     library._workspace.snapshot()
-    waits: list[float] = []
-    for _ in range(4):
-        clock.now += waits[-1] if waits else 60
-        with library._workspace.catalogue.write() as connection:
-            connection.execute(delete(report))
-        schedule.round()
-        done(library)
-        waits.append(schedule._due["reanalyse"] - clock.now)
-    assert waits == [100, 100 * 2, 100 * 4, 100 * 8]
+    with library._workspace.catalogue.write() as connection:
+        connection.execute(delete(report))
+    clock.now = 2000
+    schedule.round()
+    assert len(done(library)) == 6
+
+
+def test_a_categorizer_that_is_out_of_use_is_not_asked_until_it_is_tried_again(
+    library: opsin.Library, clock: Clock
+) -> None:
+    (lane,) = [lane for lane in library._workspace.host._roster.lanes if lane.name == "quality"]
+    library.add(RED)
+    library._workspace.snapshot()
+    with library._workspace.catalogue.write() as connection:
+        connection.execute(delete(report).where(report.c.categorizer == "quality"))
+    lane.health.quarantine("it hung")
+    schedule = Schedule(library._workspace, clock)
+    clock.now = 100
+    schedule.round()
+    assert done(library) == []
+    lane.health.revival = 0.0
+    clock.now = 200
+    schedule.round()
+    assert done(library) == ["reanalyse"]
+    assert [each.status for each in library.reports(next(library.list()).id) if each.categorizer == "quality"] == ["ok"]

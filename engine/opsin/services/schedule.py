@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import msgspec
+from pyroaring import BitMap
 
 from opsin.catalogue import erasing
 from opsin.catalogue import jobs as stored
@@ -26,16 +27,14 @@ _LONGEST = 21_600.0
 
 
 class Chore(msgspec.Struct, frozen=True):
-    """Something to be done every so many seconds where it is ``needed``: a job of a kind, with what it is given.
+    """Something to be done every so many seconds: a job of a kind.
 
-    What may be done ``in_vain`` waits twice as long each time that it is needed still.
+    ``given`` returns what the job is given, None where it is not needed.
     """
 
     kind: str
     every: float
-    needed: Callable[[Workspace], bool]
-    given: object = {}
-    in_vain: bool = False
+    given: Callable[[Workspace], object | None]
 
 
 class Schedule:
@@ -48,36 +47,62 @@ class Schedule:
         self._chores = (
             Chore("erase", settings.erase, _something_to_erase),
             Chore("snapshot", settings.snapshot, _index_ahead),
-            Chore("reanalyse", settings.heal, _reports_missing, Reanalyse(missing=True), in_vain=True),
+            Chore("reanalyse", settings.heal, Healing(settings.heal, clock)),
         )
-        self._waits: dict[str, float] = {}
         self._due = dict.fromkeys([chore.kind for chore in self._chores], clock() + _FIRST)
 
     def round(self) -> float:
         """Ask for the jobs that are due and needed, and return after how many seconds to look again."""
         for chore in self._chores:
             if self._due[chore.kind] <= self._clock():
-                wait = chore.every
-                if self._ask_for(chore) and chore.in_vain:
-                    wait = self._waits.get(chore.kind, chore.every)
-                    self._waits[chore.kind] = min(wait * 2, _LONGEST)
-                else:
-                    self._waits.pop(chore.kind, None)
-                self._due[chore.kind] = self._clock() + wait
+                self._ask_for(chore)
+                self._due[chore.kind] = self._clock() + chore.every
         return max(0.0, min(self._due.values()) - self._clock())
 
-    def _ask_for(self, chore: Chore) -> bool:
-        """Ask for a chore where it is needed and nobody has asked for it, and return whether it is needed."""
+    def _ask_for(self, chore: Chore) -> None:
+        """Ask for a chore where it is needed and nobody has asked for it."""
         try:
-            if not chore.needed(self._workspace):
-                return False
             with self._workspace.catalogue.read() as connection:
-                waiting = any(row.kind == chore.kind for row in stored.unfinished(connection))
-            if not waiting:
-                jobs.start(self._workspace, chore.kind, chore.given)
+                if any(row.kind == chore.kind for row in stored.unfinished(connection)):
+                    return
+            given = chore.given(self._workspace)
+            if given is not None:
+                jobs.start(self._workspace, chore.kind, given)
         except OpsinError as error:
             _log.warning("%s waits: %s", chore.kind, error)
-        return True
+
+
+class Healing:
+    """Says who is to be asked again: each categorizer that is well and whose reports are missing, or failed.
+
+    Where nothing is missing but what was asked for in vain, as of a picture whose file is gone, it waits twice as long
+    each time.
+    """
+
+    def __init__(self, every: float, clock: Callable[[], float]) -> None:
+        self._every = self._wait = every
+        self._clock = clock
+        self._tried = BitMap()
+        self._until = 0.0
+
+    def __call__(self, workspace: Workspace) -> Reanalyse | None:
+        """Return what to ask for now, None where there is nothing."""
+        well, known = workspace.host.well, workspace.host.categorizers.keys()
+        told = Reanalyse(missing=True, categorizers=() if well >= known else tuple(sorted(well & known)))
+        if not well:
+            return None
+        plan = reanalyse.plan(workspace, missing=True, categorizers=told.categorizers)
+        missing, now = BitMap(plan.wanted), self._clock()
+        if not missing:
+            return None
+        if not missing <= self._tried:
+            self._wait = self._every
+        elif now < self._until:
+            return None
+        else:
+            self._wait = min(self._wait * 2, _LONGEST)
+        self._tried, self._until = missing, now + self._wait
+        return told
 
 
 class Scheduling:
@@ -104,16 +129,12 @@ class Scheduling:
             pass
 
 
-def _something_to_erase(workspace: Workspace) -> bool:
+def _something_to_erase(workspace: Workspace) -> object | None:
     oldest = as_text(datetime.now(UTC) - timedelta(seconds=workspace.settings.assets.undo))
     with workspace.catalogue.read() as connection:
-        return bool(erasing.hidden_until(connection, oldest, 1))
+        return {} if erasing.hidden_until(connection, oldest, 1) else None
 
 
-def _index_ahead(workspace: Workspace) -> bool:
+def _index_ahead(workspace: Workspace) -> object | None:
     ids = workspace.index.ids()
-    return bool(len(ids)) and int(ids[-1]) > workspace.index.mark
-
-
-def _reports_missing(workspace: Workspace) -> bool:
-    return len(reanalyse.plan(workspace, missing=True)) > 0
+    return {} if len(ids) and int(ids[-1]) > workspace.index.mark else None
