@@ -9,6 +9,9 @@ import socket
 import ssl
 import subprocess
 import sys
+import time
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -79,6 +82,18 @@ def test_what_it_sends_does_not_wait_for_more() -> None:
         accepted, _ = place.accept()
         with accepted:
             assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_connection_is_kept_for_longer_than_clients_keep_theirs(serve: Serve) -> None:
+    service = serve()
+    with closing(HTTPConnection(service.url.removeprefix("http://"))) as connection:
+        connection.connect()
+        connection.auto_open = 0  # it shall not connect anew
+        for pause in (5.5, 0):  # httpx and uvicorn both keep one for 5 s where nobody says otherwise
+            connection.request("GET", "/v1/health/live")
+            assert connection.getresponse().read() == b'{"status":"live"}'
+            time.sleep(pause)
+    service.stop()
 
 
 @pytest.fixture(scope="module")

@@ -18,6 +18,9 @@ from opsin.web.tls import Certificate
 
 _DRAIN = 30
 """Seconds that requests under way have to end."""
+_IDLE = 75
+"""Seconds that a connection is kept on which nothing is asked: longer than usual clients (httpx 5) and proxies (nginx 60) keep
+theirs, else some request would be sent just as its connection is closed."""
 _log = logging.getLogger(__name__)
 
 
@@ -81,6 +84,7 @@ def serve(
             server_header=False,
             proxy_headers=False,
             h11_max_incomplete_event_size=MOST_HEAD,
+            timeout_keep_alive=_IDLE,
             timeout_graceful_shutdown=_DRAIN,
             ssl_certfile=None if certificate is None else certificate.chain,
             ssl_keyfile=None if certificate is None else certificate.key,
