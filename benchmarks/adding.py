@@ -13,11 +13,12 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from benchmarks.inputs import photos
+from benchmarks.processes import pss_mb
 from benchmarks.zero_shot import load_starter
 from PIL import Image
 
@@ -28,30 +29,6 @@ from opsin_starter.encoder import VIEW
 TARGET = 80.0
 BATCH = 16
 LIMIT_GB = 2.5
-
-
-def tree(pid: int) -> Iterator[int]:
-    """Yield a process and all below it."""
-    yield pid
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        try:
-            children = (task / "children").read_text().split()
-        except OSError:
-            continue
-        for child in children:
-            yield from tree(int(child))
-
-
-def pss_gb() -> float:
-    """Return the proportional set size of this process and all below it, in GB (Linux)."""
-    total = 0
-    for pid in tree(os.getpid()):
-        try:
-            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-        except OSError:
-            continue
-        total += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-    return total * 1024 / 1e9
 
 
 def network_alone(paths: Sequence[Path]) -> float:
@@ -98,7 +75,7 @@ def memory() -> None:
         with opsin.init(Path(folder) / "library", encoder="starter") as library:
             for number, _ in enumerate(library.add_each(many), 1):
                 if number % 1000 == 0:
-                    highest = max(highest, now := pss_gb())
+                    highest = max(highest, now := pss_mb(os.getpid()) / 1000)
                     print(f"{number:6} photos: {now:.2f} GB", flush=True)
     print(f"highest PSS {highest:.2f} GB, {highest / LIMIT_GB:.2f} x the limit of {LIMIT_GB} GB")
 
