@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import subprocess
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -109,40 +110,114 @@ def test_an_index_that_is_not_right_is_found(home: Path, run: Callable[..., Any]
     assert findings(run("doctor", "--json"))["index"][0] == "ok"
 
 
-def test_copied_pictures_are_compared_byte_by_byte(
-    library: opsin.Library, photos: Path, run: Callable[..., Any]
+@pytest.fixture
+def copies(home: Path, photos: Path, run: Callable[..., Any]) -> list[Path]:
+    """Return the copies of the six pictures, as they lie in the library."""
+    assert "6 copied in" in run("add", photos, "--copy").out
+    return sorted(path for path in (home / "blobs").rglob("*") if path.is_file())
+
+
+def damage(copy: Path) -> None:
+    """Change a byte; the size stays."""
+    data = copy.read_bytes()
+    copy.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def copies_of(ran: Any) -> list[tuple[str, str]]:
+    return [(line["message"], line.get("remedy", "")) for line in ran.lines if line["area"] == "copies"]
+
+
+def follow(run: Callable[..., Any], remedy: str, folder: Path) -> Any:
+    """Run the `opsin add` that a remedy names."""
+    named = remedy.partition("opsin ")[2].partition(";")[0]
+    return run(*named.replace("FOLDER", str(folder)).split())
+
+
+def test_copies_that_are_missing_or_cut_are_put_back_by_adding_the_originals_again(
+    copies: list[Path], photos: Path, run: Callable[..., Any]
 ) -> None:
-    library.add(photos, copy=True)
-    library.close()
-    blobs = sorted(path for path in (library.path / "blobs").rglob("*") if path.is_file())
-    data = blobs[0].read_bytes()
-    blobs[0].write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
-    ran = run("doctor", "--library", library.path)
+    copies[0].unlink()
+    copies[1].write_bytes(copies[1].read_bytes()[:100])
+    ran = run("doctor", "--quick", "--json")
     assert ran.status == 1
-    assert "1 copied pictures are damaged" in ran.out
-    assert run("doctor", "--quick", "--library", library.path).status == 0  # the size is right
-    blobs[1].unlink()
-    ran = run("doctor", "--quick", "--library", library.path)
-    assert ran.status == 1
-    assert "1 copied pictures are missing" in ran.out
+    ((message, remedy),) = copies_of(ran)
+    assert "2 copied pictures are missing or cut" in message
+    assert "2 copied in" in follow(run, remedy, photos).out
+    assert copies_of(run("doctor", "--json")) == [("6 copied pictures are there, with the right bytes", "")]
+    assert "6 unchanged" in run("add", photos, "--copy").out
 
 
-def test_originals_that_are_gone_are_a_warning(home: Path, photos: Path, run: Callable[..., Any]) -> None:
+def test_copies_that_hold_other_bytes_are_put_back_from_originals_anywhere(
+    copies: list[Path], photos: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    damage(copies[0])
+    assert run("doctor", "--quick").status == 0  # the size is right
+    ran = run("doctor", "--json")
+    assert ran.status == 1
+    ((message, remedy),) = copies_of(ran)
+    assert f"1 copied pictures are damaged, e.g. {photos}" in message
+    follow(run, remedy, photos)
+    assert findings(run("doctor", "--json"))["copies"][0] == "ok"
+    damage(copies[0])
+    photos.rename(tmp_path / "elsewhere")
+    follow(run, remedy, tmp_path / "elsewhere")
+    assert findings(run("doctor", "--json"))["copies"][0] == "ok"
+
+
+@pytest.mark.parametrize("name", ["backup", "backup.tar"])
+def test_copies_are_put_back_from_a_backup(
+    home: Path, copies: list[Path], tmp_path: Path, run: Callable[..., Any], name: str
+) -> None:
+    saved = tmp_path / name
+    assert run("backup", saved).status == 0
+    copies[0].unlink()
+    damage(copies[1])
+    take = f"cp -r {saved}/blobs {home}" if saved.is_dir() else f"tar -C {home} -xf {saved} blobs"
+    subprocess.run(take.split(), check=True)
+    assert findings(run("doctor", "--json"))["copies"][0] == "ok"
+
+
+def test_originals_that_are_gone_are_a_warning_until_their_folder_is_added_again(
+    home: Path, photos: Path, run: Callable[..., Any]
+) -> None:
     (photos / "red-circle.jpg").unlink()
+    (photos / "blue-circle.jpg").rename(photos / "moved.jpg")
     ran = run("doctor", "--quick", "--json")
     assert ran.status == 0
-    assert findings(ran)["originals"][0] == "warning"
+    state, remedy = findings(ran)["originals"]
+    assert (state, "run `opsin add` on their folder again" in remedy) == ("warning", True)
+    assert "1 moved, 1 vanished" in run("add", photos).out
+    assert findings(run("doctor", "--quick", "--json"))["originals"][0] == "ok"
+
+
+def test_a_vocabulary_that_is_broken_is_a_problem_until_it_is_mended(home: Path, run: Callable[..., Any]) -> None:
+    path = home / "vocabularies" / "everyday.toml"
+    text = path.read_text("utf-8")
+    path.write_text(text + "nonsense = 1\n", "utf-8")
+    state, remedy = findings(run("doctor", "--quick", "--json"))["vocabularies"]
+    assert (state, remedy) == ("problem", "mend the file, then `opsin vocabulary check`")
+    assert run("vocabulary", "check").status != 0
+    path.write_text(text, "utf-8")
+    assert run("vocabulary", "check").status == 0
+    assert findings(run("doctor", "--quick", "--json"))["vocabularies"][0] == "ok"
 
 
 @pytest.mark.parametrize("start", [0, 100, 8192])
-def test_a_damaged_catalogue_is_found(home: Path, run: Callable[..., Any], start: int) -> None:
+def test_a_damaged_catalogue_is_found_and_a_backup_gives_the_library_back(
+    home: Path, tmp_path: Path, run: Callable[..., Any], start: int
+) -> None:
+    run("backup", tmp_path / "saved")
     path = home / "catalogue.sqlite"
     data = bytearray(path.read_bytes())
     data[start : start + 2048] = b"\xff" * 2048
     path.write_bytes(data)
-    ran = run("doctor", "--quick")
+    ran = run("doctor", "--quick", "--json")
     assert ran.status == 1
-    assert "restore a backup" in ran.out
+    (remedy,) = [line["remedy"] for line in ran.lines if line["state"] == "problem"]
+    command = remedy.removeprefix("restore a backup: opsin ")
+    command = command.replace("BACKUP", str(tmp_path / "saved")).replace("NEW", str(tmp_path / "new"))
+    assert run(*command.split()).status == 0
+    assert run("doctor", "--library", tmp_path / "new").status == 0
 
 
 @pytest.mark.parametrize(

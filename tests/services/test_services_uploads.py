@@ -35,6 +35,16 @@ def test_the_own_bytes_of_a_picture_come_back(library: opsin.Library) -> None:
     assert library.original(str(added.id)) == RED
 
 
+def test_an_upload_that_is_sent_again_puts_its_copy_back(library: opsin.Library) -> None:
+    added = library.add(Upload(RED, "a.jpg"))[0]
+    (copy,) = [path for path in (library.path / "blobs").rglob("*") if path.is_file()]
+    for harm in (copy.unlink, lambda: copy.write_bytes(RED[:-1] + b"x")):
+        harm()
+        assert [each.status for each in library.add(Upload(RED, "a.jpg"))] == ["copied"]
+        assert library.original(str(added.id)) == RED
+    assert [each.status for each in library.add(Upload(RED, "a.jpg"))] == ["unchanged"]
+
+
 def test_a_list_goes_on_behind_an_asset(library: opsin.Library) -> None:
     for number in range(5):
         library.add(Upload(RED, f"{number}.jpg"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from opsin.catalogue.durable import sync_folder, write_whole
@@ -20,21 +21,35 @@ class Blobs:
         name = sha256.hex()
         return self.folder / name[:2] / name
 
-    def put(self, sha256: bytes, data: bytes) -> None:
+    def put(self, sha256: bytes, data: bytes) -> bool:
         """Store the bytes. When it returns, file and folders are on the disk.
 
+        :returns: whether the file was written: it was missing, or held other bytes.
         :raises LibraryError: where the disk is full or not writable; nothing is left behind.
         """
         target = self.path(sha256)
         try:
             self._make_folder(target.parent)
-            if target.exists():
+            if _holds(target, data):
                 sync_folder(target.parent)  # whoever put it may have died before this
-            else:
-                write_whole(target, data)
+                return False
+            write_whole(target, data)
         except OSError as error:
             msg = f"cannot store a copy in {self.folder}: {error.strerror or error}"
             raise LibraryError(msg) from error
+        return True
+
+    def is_whole(self, sha256: bytes, size: int) -> bool:
+        """Return whether there is a file of the content with so many bytes; what they are is not looked at."""
+        return _size(self.path(sha256)) == size
+
+    def is_sound(self, sha256: bytes) -> bool:
+        """Return whether the file of the content is there and holds its bytes."""
+        try:
+            with self.path(sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").digest() == sha256
+        except OSError:
+            return False
 
     def _make_folder(self, folder: Path) -> None:
         """Make a subfolder and its name durable; once in each process, as whoever made it may have died before that."""
@@ -75,3 +90,19 @@ class Blobs:
         except OSError as error:
             msg = f"the copy {self.path(sha256)} cannot be read: {error.strerror or error}"
             raise Damaged(msg) from error
+
+
+def _size(path: Path) -> int | None:
+    """Return the size of a file, None where there is none that can be looked at."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Return whether a file is there and holds just these bytes."""
+    try:
+        return _size(path) == len(data) and path.read_bytes() == data
+    except OSError:
+        return False

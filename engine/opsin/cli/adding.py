@@ -35,6 +35,7 @@ _WORDS = {
     "added": "added",
     "known": "already known by their bytes",
     "unchanged": "unchanged",
+    "copied": "copied in",
     "moved": "moved",
     "changed": "changed",
     "returned": "back again",
@@ -53,6 +54,7 @@ _NOTHING = "No picture was found there."
 @click.option("--caption", help="A caption for each.")
 @click.option("--context", multiple=True, metavar="KEY=VALUE", help="Further facts; may be repeated.")
 @click.option("--copy", is_flag=True, help="Copy files into the library instead of referring to them.")
+@click.option("--checksum", is_flag=True, help="Read also files that look unchanged by their size and time.")
 @click.option(
     "--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Tag with every label that scores more than T."
 )

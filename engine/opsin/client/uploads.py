@@ -24,6 +24,8 @@ from opsin.settings import Settings
 
 _ALL = 10_000
 """Labels of a picture: more than there are."""
+_ALWAYS = frozenset({"copy", "checksum"})
+"""What is said of pictures that a service does in any case."""
 T = TypeVar("T")
 Row = TypeVar("Row", bound="_Row")
 
@@ -47,7 +49,7 @@ def add_each(
     if mark_vanished:
         msg = "a service keeps copies and sees no folder of this machine: pictures vanish only where the library is"
         raise UsageError(msg)
-    fields: dict[str, Any] = {key: value for key, value in said.items() if value is not None and key != "copy"}
+    fields: dict[str, Any] = {key: value for key, value in said.items() if value is not None and key not in _ALWAYS}
     if "context" in fields:
         fields["context"] = msgspec.json.encode(fields["context"]).decode()
     fields["tags"] = list(tags)

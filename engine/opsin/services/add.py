@@ -54,7 +54,7 @@ def add(
                     sweep.note(row.row for row in here.values())
                 for source in group:
                     known = here.get(source.location)
-                    if known is None or not _looks_unchanged(source, known, options):
+                    if known is None or not _looks_unchanged(workspace, source, known, options):
                         line.put(source)
                     elif options.say_something:
                         line.put_unread(Prepared(source, known.sha256, None, None))
@@ -89,12 +89,13 @@ def _here(workspace: Workspace, group: Sequence[Source]) -> dict[str, AssetRow]:
         return assets.at_locations(connection, {source.location for source in group})
 
 
-def _looks_unchanged(source: Source, known: AssetRow, options: AddOptions) -> bool:
-    """Whether the file looks as it did when it was added, so that it need not be read."""
+def _looks_unchanged(workspace: Workspace, source: Source, known: AssetRow, options: AddOptions) -> bool:
+    """Whether the file looks as it did when it was added, and its copy, if one is wanted, so that it need not be read."""
     return (
-        known.vanished_at is None
+        not options.checksum
+        and known.vanished_at is None
         and known.deleted_at is None
-        and (known.copied or not options.copy)
+        and (not options.copy or (known.copied and workspace.blobs.is_whole(known.sha256, known.bytes)))
         and source.size is not None
         and (source.mtime_ns is not None or source.etag is not None)
         and (known.size, known.mtime_ns, known.etag) == (source.size, source.mtime_ns, source.etag)

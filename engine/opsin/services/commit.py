@@ -25,13 +25,24 @@ if TYPE_CHECKING:
     from opsin.intake.sources import Source
 
 AddStatus = Literal[
-    "added", "known", "unchanged", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"
+    "added",
+    "known",
+    "unchanged",
+    "copied",
+    "moved",
+    "changed",
+    "returned",
+    "refused",
+    "failed",
+    "vanished",
+    "unreachable",
 ]
 
 
 class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is said of every picture of one call. ``auto_tag`` is the threshold of its tags, None = as set.
 
+    ``checksum``: what looks unchanged by its size and time is read, too, and so are the copies of what is copied.
     ``public_id`` is the name of the one picture that comes: what has it becomes this picture, unless ``overwrite`` is
     False.
     """
@@ -41,6 +52,7 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     caption: str | None = None
     context: Mapping[str, Any] | None = None
     copy: bool = False
+    checksum: bool = False
     auto_tag: float | None = None
     public_id: str | None = None
     overwrite: bool = True
@@ -79,10 +91,10 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one source, or of one asset whose picture is not there any more.
 
-    ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name; ``moved``: its
-    file was elsewhere before; ``changed``: other bytes than before; ``returned``: it had vanished, or was deleted, and is
-    back; ``refused``: the picture's fault; ``failed``: a plugin's;
-    ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
+    ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name;
+    ``copied``: the same, of which the library had no copy, or a damaged one; ``moved``: its file was elsewhere before;
+    ``changed``: other bytes than before; ``returned``: it had vanished, or was deleted, and is back; ``refused``: the
+    picture's fault; ``failed``: a plugin's; ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
     assets that are left as they are. ``replaced`` is the id of the asset whose picture was overwritten by this one.
     """
 
@@ -97,13 +109,15 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Prepared(msgspec.Struct, frozen=True):
     """One source, ready to commit. ``analysed`` is None where the content was known already.
 
-    ``data`` is None where the source was not even read, because its asset is here and it looks unchanged.
+    ``data`` is None where the source was not even read, because its asset is here and it looks unchanged. ``copied``: the
+    content was known, and the library had no copy of it, or a damaged one.
     """
 
     source: Source
     sha256: bytes
     data: bytes | None
     analysed: Analysed | None
+    copied: bool = False
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -270,7 +284,8 @@ class Group:
                 here is not None and here.deleted_at is None and here.public_id == self._options.public_id is not None
             )
             if here is not None and same:
-                status = "unchanged" if here.vanished_at is None and here.deleted_at is None else "returned"
+                lacking = prepared.copied or (not here.copied and is_copied(source, self._options))
+                status = _status_of_same(here, copied=lacking)
             elif named:
                 status = "changed"
             else:
@@ -377,6 +392,13 @@ class Group:
 def is_copied(source: Source, options: AddOptions) -> bool:
     """Return whether a source's bytes are kept. Files and buckets are referenced where they are; what has no lasting place is copied."""
     return options.copy or source.kind not in {"file", "object"}
+
+
+def _status_of_same(here: AssetRow, *, copied: bool) -> AddStatus:
+    """Return what became of an asset whose bytes were added again; ``copied``: there was no sound copy of them."""
+    if here.vanished_at is not None or here.deleted_at is not None:
+        return "returned"
+    return "copied" if copied else "unchanged"
 
 
 def failed(source: Source, error: OpsinError) -> Added:

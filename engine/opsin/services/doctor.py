@@ -17,7 +17,6 @@ from opsin.catalogue import assets, contents, features, tags
 from opsin.catalogue.tables import asset
 from opsin.errors import OpsinError
 from opsin.services import vocabulary
-from opsin.services.analyse import digest
 from opsin.services.deployment import exposed_keys, takes_connections
 from opsin.services.layout import Layout, owner_of
 from opsin.services.plugins import examine
@@ -182,15 +181,15 @@ def _copies(workspace: Workspace, *, quick: bool) -> Iterator[Finding]:
                 if row.sha256 in seen:
                     continue
                 seen.add(row.sha256)
-                path = workspace.blobs.path(row.sha256)
-                if not path.is_file():
-                    missing.append(row.name)
-                elif path.stat().st_size != row.bytes or (not quick and digest(path.read_bytes()) != row.sha256):
-                    wrong.append(row.name)
-    for names, what in ((missing, "missing"), (wrong, "damaged")):
+                told = row.location if Path(row.location).is_absolute() else row.name
+                if not workspace.blobs.is_whole(row.sha256, row.bytes):
+                    missing.append(told)
+                elif not quick and not workspace.blobs.is_sound(row.sha256):
+                    wrong.append(told)
+    for names, what, options in ((missing, "missing or cut", "--copy"), (wrong, "damaged", "--copy --checksum")):
         if names:
             message = f"{len(names)} copied pictures are {what}, e.g. {names[0]}"
-            remedy = "take their files from a backup (folder blobs), or add the originals again with --copy"
+            remedy = f"add the originals again: opsin add FOLDER {options}; or take the copies from a backup: docs/backup.md says how"
             yield Finding(area="copies", state="problem", message=message, remedy=remedy)
     if not missing and not wrong:
         looked = "there" if quick else "there, with the right bytes"

@@ -95,10 +95,11 @@ class Ingest:
         else:
             shared = self._shared(sha256, data)
             analysed = shared.future.result()
+        written = False
         if is_copied(source, options):
             with workspace.stages.timed("store"):
-                workspace.blobs.put(sha256, data)
-        return Prepared(source, sha256, data, analysed), shared
+                written = workspace.blobs.put(sha256, data)
+        return Prepared(source, sha256, data, analysed, copied=written and known is not None), shared
 
     def _shared(self, sha256: bytes, data: bytes) -> Shared:
         with self._lock:

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class Said(TypedDict, total=False):
     """What may be said of pictures that are added, besides tags.
 
-    ``copy`` copies also what would be referenced where it is; ``auto_tag`` is the score (0..1) that a label must pass to
+    ``copy`` copies also what would be referenced where it is; ``checksum`` reads also files that look unchanged by their
+    size and time, and with ``copy`` the copies that there are: those that are damaged are written anew. ``auto_tag`` is the score (0..1) that a label must pass to
     become a tag. ``public_id`` names the picture, of which there may be one: what has that name becomes the picture in its
     next version, unless ``overwrite`` is False.
     """
@@ -31,6 +32,7 @@ class Said(TypedDict, total=False):
     caption: str | None
     context: Mapping[str, Any] | None
     copy: bool
+    checksum: bool
     auto_tag: float | None
     public_id: str | None
     overwrite: bool

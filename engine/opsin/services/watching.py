@@ -36,7 +36,9 @@ _SPACING = 5
 _LONGEST_WAIT = 86_400.0
 """Seconds."""
 
-Event = Literal["added", "known", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"]
+Event = Literal[
+    "added", "known", "copied", "moved", "changed", "returned", "refused", "failed", "vanished", "unreachable"
+]
 _Look = tuple[int | None, int | None]
 
 

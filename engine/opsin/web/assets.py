@@ -63,7 +63,10 @@ class AddOperation(PicturesOperation):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one picture. ``known``: a new name for bytes that were here; ``unchanged``: nothing is new."""
+    """What became of one picture. ``known``: a new name for bytes that were here; ``unchanged``: nothing is new.
+
+    ``copied``: nothing is new but the copy, which was missing or damaged.
+    """
 
     name: str
     status: AddStatus
