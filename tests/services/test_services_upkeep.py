@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import opsin
+from opsin.catalogue import contents
 from opsin.catalogue.database import HEAD
 from opsin.errors import LibraryError, LibraryMissing, SettingError, UnknownName
 
@@ -156,3 +157,25 @@ def test_a_reader_takes_up_what_the_owner_adds(library: opsin.Library, photos: P
         assert reader.search("red", everything=True).hits[0].asset.name.startswith("red")
         assert len(reader.similar("red-square.jpg", limit=2)) == 2
         assert not reader.index.verify()
+
+
+def test_what_the_owner_adds_and_erases_while_a_reader_verifies_is_no_damage(
+    library: opsin.Library, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = sorted(photos.iterdir())
+    library.add(*paths[:3])
+    changes = [(paths[3], paths[0]), (paths[4], paths[1])]
+    read = contents.vectors_after
+
+    def read_after_the_owner_wrote(connection: Any, row: int) -> Any:
+        if row == 0:  # all of them, as for verifying
+            new, old = changes.pop(0)
+            library.add(new)
+            library.delete(old.name, at_once=True)
+        return read(connection, row)
+
+    with opsin.open(library.path, readonly=True) as reader:
+        assert not reader.index.verify()
+        monkeypatch.setattr(contents, "vectors_after", read_after_the_owner_wrote)
+        assert not reader.index.verify()
+        assert changes == []

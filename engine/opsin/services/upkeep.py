@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import msgspec
 import numpy as np
+from pyroaring import BitMap
 
 from opsin.catalogue import assets, contents
 from opsin.services.tagging import rebuild_tags
@@ -48,32 +51,53 @@ def index_status(workspace: Workspace) -> IndexStatus:
     )
 
 
+class _Differences(NamedTuple):
+    """Rows of vectors that the index lacks, holds otherwise than the catalogue, or holds alone."""
+
+    missing: BitMap
+    wrong: BitMap
+    surplus: BitMap
+
+    def __and__(self, other: _Differences) -> _Differences:
+        return _Differences(*(mine & theirs for mine, theirs in zip(self, other, strict=True)))
+
+
 def verify_index(workspace: Workspace) -> list[str]:
-    """Compare every vector of the index with the catalogue and return what is wrong, one sentence each."""
+    """Compare every vector of the index with the catalogue and return what is wrong, one sentence each.
+
+    What differs is looked at twice: what came or went while somebody writes differs in one of the looks only.
+    """
     from opsin_index import Index, VectorIndexError
 
     found: list[str] = []
-    index = workspace.index
     if workspace.layout.index.exists():
         try:
             with Index.open(workspace.layout.index, readonly=True) as snapshot:
                 snapshot.verify()
         except VectorIndexError as error:
             found.append(str(error))
-    expected = 0
+    differences = _differences(workspace)
+    if any(differences):
+        differences &= _differences(workspace)
+    told = ("are not in the index", "differ from the catalogue", "are in the index but not in the catalogue")
+    for rows, what in zip(differences, told, strict=True):
+        if rows:
+            found.append(f"{len(rows)} vectors {what}, the first is row {rows.min()}")
+    return found
+
+
+def _differences(workspace: Workspace) -> _Differences:
+    index = workspace.index
+    held = BitMap(index.ids())
+    stored, wrong = BitMap(), BitMap()
     with workspace.catalogue.read() as connection:
         for rows, vectors in contents.vectors_after(connection, 0):
-            expected += len(rows)
-            missing = [int(row) for row in rows if int(row) not in index]
-            if missing:
-                found.append(f"{len(missing)} vectors are not in the index, the first is row {missing[0]}")
-                continue
-            wrong = np.flatnonzero(np.abs(index.vectors_of(rows) - vectors).max(axis=1) > 1e-3)
-            if len(wrong):
-                found.append(f"{len(wrong)} vectors differ from the catalogue, the first is row {rows[wrong[0]]}")
-    if len(index) > expected:
-        found.append(f"{len(index) - expected} vectors are in the index but not in the catalogue")
-    return found
+            stored.update(rows)
+            there = np.array([int(row) in held for row in rows])
+            if there.any():
+                far = np.abs(index.vectors_of(rows[there]) - vectors[there]).max(axis=1) > 1e-3
+                wrong.update(rows[there][far])
+    return _Differences(missing=stored - held, wrong=wrong, surplus=held - stored)
 
 
 def rebuild_index(workspace: Workspace) -> int:
