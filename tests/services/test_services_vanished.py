@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, NoReturn
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -109,6 +110,31 @@ def test_a_folder_within_that_is_empty_is_told_apart_from_one_that_was_deleted(
     (photos / "mounted" / "mounted.jpg").unlink()
     shutil.rmtree(photos / "deleted")
     assert by_name(library.add(photos)) == {"deleted.jpg": "vanished", str(photos / "mounted"): "unreachable"}
+
+
+def test_a_disk_below_the_folder_that_is_not_there_marks_nothing_even_where_its_folder_went_with_it(
+    library: opsin.Library, photos: Path, lacking: Callable[[str], NoReturn]
+) -> None:
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == photos.stat().st_dev:
+        lacking("there is no second file system")
+    with tempfile.TemporaryDirectory(dir=memory) as disk:
+        (Path(disk) / "2024").mkdir()
+        (Path(disk) / "2024" / "ring.jpg").write_bytes(jpeg_bytes(make_picture("red", "ring", 96)))
+        (photos / "usb").symlink_to(disk)
+        library.add(photos)
+        (photos / "usb").unlink()
+        assert by_name(library.add(photos)) == {str(photos / "usb"): "unreachable"}
+        (photos / "usb").mkdir()
+        (photos / "usb" / ".DS_Store").touch()
+        assert by_name(library.add(photos)) == {str(photos / "usb"): "unreachable"}
+        (photos / "usb" / ".DS_Store").unlink()
+        (photos / "usb").rmdir()
+        (photos / "usb").symlink_to(disk)
+        assert by_name(library.add(photos)) == {}
+    assert by_name(library.add(photos)) == {str(photos / "usb"): "unreachable"}
+    assert library.count() == 7
+    assert by_name(library.add(photos, mark_vanished=True)) == {"ring.jpg": "vanished"}
 
 
 def test_a_folder_that_may_not_be_read_marks_nothing(library: opsin.Library, photos: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 
 import msgspec
 from sqlalchemy import Connection, func, select
 
 from opsin.catalogue import assets
+from opsin.catalogue.database import get_meta, set_meta
 from opsin.catalogue.ids import now
 from opsin.catalogue.tables import asset
 
@@ -24,6 +26,16 @@ class Referenced(msgspec.Struct, frozen=True):
 def newest(connection: Connection) -> int:
     """Return the highest row number of an asset, 0 where there is none."""
     return connection.execute(select(func.max(asset.c.row))).scalar() or 0
+
+
+def mounts(connection: Connection) -> frozenset[str]:
+    """Return the locations of the folders in which another file system began when they were last seen."""
+    return msgspec.json.decode(get_meta(connection, "mounts") or "[]", type=frozenset[str])
+
+
+def set_mounts(connection: Connection, found: AbstractSet[str]) -> None:
+    """Store what :func:`mounts` returns from now on."""
+    set_meta(connection, "mounts", msgspec.json.encode(sorted(found)).decode())
 
 
 def vanished(connection: Connection, ids: Collection[str]) -> list[int]:

@@ -6,6 +6,7 @@ import os
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from fnmatch import translate
 from pathlib import Path
@@ -19,10 +20,14 @@ Range = tuple[str, str]
 
 
 class Places:
-    """Looks at places, each bucket opened once."""
+    """Looks at places, each bucket opened once.
 
-    def __init__(self, open_store: OpenStore | None = None) -> None:
+    ``mounts``: the locations of folders in which another file system began when they were last seen.
+    """
+
+    def __init__(self, open_store: OpenStore | None = None, mounts: AbstractSet[str] = frozenset()) -> None:
         self._stores = Stores(open_store)
+        self.mounts = mounts
 
     def look(self, location: str) -> Source | None:
         """Return what is at a location that ``expand`` gave, None where there is nothing any more.
@@ -65,7 +70,8 @@ class Scope(ABC):
     def hollow(self, location: str, places: Places) -> str | None:
         """Return the folder that is empty or missing as a whole where ``location`` should be, else None.
 
-        A disk that is not mounted, or a wrong bucket, looks like that.
+        A disk that is not mounted, or a wrong bucket, looks like that. A folder that is missing from one that is there was
+        deleted, unless another file system began in it.
         """
 
 
@@ -95,14 +101,16 @@ class FolderScope(Scope):
         except SourceUnavailable:
             return False
 
-    def hollow(self, location: str, places: Places) -> str | None:  # noqa: ARG002 - folders are looked at right here
+    def hollow(self, location: str, places: Places) -> str | None:
         top = self.top if location != self.location else self.top.parent
-        folder = path_of(location).parent
+        folder, unmounted = path_of(location).parent, None
         while not _is_there(folder):
             if folder in (top, folder.parent):
                 return str(top)
+            if path_location(folder) in places.mounts:
+                unmounted = str(folder)
             folder = folder.parent
-        return None if _holds_something(folder) else str(folder)
+        return unmounted if unmounted or _holds_something(folder) else str(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,8 +168,9 @@ def _is_there(folder: Path) -> bool:
 
 
 def _holds_something(folder: Path) -> bool:
+    """Whether a folder holds more than what is hidden: some systems leave such files behind (.DS_Store)."""
     try:
         with os.scandir(folder) as entries:
-            return next(entries, None) is not None
+            return any(not entry.name.startswith(".") for entry in entries)
     except OSError:
         return True

@@ -15,6 +15,7 @@ from opsin.intake.source import DataSource, FileSource, LeftOut, MissingSource, 
 from opsin.intake.stores import BUCKETS, OpenStore, Stores
 
 if TYPE_CHECKING:
+    from opsin.intake.mounts import Mounts
     from opsin.intake.urls import Fetcher
     from opsin.settings import Settings
 
@@ -33,6 +34,7 @@ def expand(
     stdin: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
     scopes: list[Scope] | None = None,
+    mounts: Mounts | None = None,
     open_store: OpenStore | None = None,
 ) -> Iterator[Source]:
     """Yield the sources that ``arguments`` name, in a fixed order: that of the arguments, names sorted within each.
@@ -42,10 +44,10 @@ def expand(
     folders seen before are left out, and ``left_out`` is called with each. What cannot be found or listed is yielded
     too: its ``read`` raises SourceUnavailable with the reason, so that one wrong name stops nothing.
     What each argument covers is appended to ``scopes`` before its first source is yielded; a file that is there covers
-    nothing else.
+    nothing else. ``mounts`` looks at each folder that a file was found in.
     ``open_store`` opens a bucket's URL with other settings than the environment's (default: obstore's ``from_url``).
     """
-    search = _Search(settings, left_out, scopes, open_store)
+    search = _Search(settings, left_out, scopes, mounts, open_store)
     for argument in arguments:
         if argument == "-":
             for name in split_list(stdin):
@@ -94,6 +96,7 @@ class _Search:
         settings: Settings,
         left_out: Callable[[LeftOut], None] | None = None,
         scopes: list[Scope] | None = None,
+        mounts: Mounts | None = None,
         open_store: OpenStore | None = None,
     ) -> None:
         self._settings = settings
@@ -101,6 +104,7 @@ class _Search:
         self.stores = Stores(open_store)
         self._left_out = left_out
         self._scopes: list[Scope] = [] if scopes is None else scopes
+        self._mounts = mounts
         self._seen: set[tuple[int, int]] = set()
         self._within_library: dict[Path, bool] = {}
 
@@ -166,6 +170,7 @@ class _Search:
         if is_folder:
             yield from self._walk(path)
         else:
+            self._look_at(path.parent)
             yield FileSource.of(path)
 
     def _glob(self, pattern: str) -> Iterator[Source]:
@@ -192,6 +197,7 @@ class _Search:
             elif self._library_above(path.parent):
                 self._leave_out(path, "library")
             elif any_ending or self._wanted(path.name, path):
+                self._look_at(path.parent)
                 yield FileSource.of(path)
 
     def _walk(self, top: Path) -> Iterator[Source]:
@@ -208,6 +214,7 @@ class _Search:
                     self._leave_out(folder, "folder seen before")
                     continue
                 self._seen.add((status.st_dev, status.st_ino))
+                self._look_at(folder)
                 with os.scandir(folder) as listing:
                     entries = sorted(listing, key=lambda entry: entry.name)
             except OSError as error:
@@ -241,6 +248,10 @@ class _Search:
     def _leave_out(self, place: str | Path, reason: str) -> None:
         if self._left_out is not None:
             self._left_out(LeftOut(printable(str(place)), reason))
+
+    def _look_at(self, folder: Path) -> None:
+        if self._mounts is not None:
+            self._mounts.look(folder)
 
     def _library_above(self, folder: Path) -> bool:
         """Whether ``folder`` lies within a library; each folder is looked at once."""

@@ -17,6 +17,7 @@ from opsin.services.analyse import digest
 from opsin.settings import Settings
 
 if TYPE_CHECKING:
+    from opsin.intake.mounts import Mounts
     from opsin.intake.places import Scope
     from opsin.intake.sources import LeftOut, Source
 
@@ -46,6 +47,7 @@ def sources_of(
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
     scopes: list[Scope] | None = None,
+    mounts: Mounts | None = None,
     owner: str | None = None,
     public_id: str | None = None,
 ) -> Iterator[Source]:
@@ -67,7 +69,9 @@ def sources_of(
             msg = f"a picture is named by a text or a path, or given as its bytes, not as {type(picture).__name__}"
             raise UsageError(msg)
         else:
-            yield from expand([str(picture)], settings=settings, stdin=listed, left_out=left_out, scopes=scopes)
+            yield from expand(
+                [str(picture)], settings=settings, stdin=listed, left_out=left_out, scopes=scopes, mounts=mounts
+            )
 
 
 def from_bytes(data: bytes) -> DataSource:

@@ -65,6 +65,7 @@ def add_each(
         listed=listed,
         left_out=left_out,
         scopes=sweep.scopes,
+        mounts=sweep.mounts,
         owner=said.owner,
         public_id=said.public_id,
     )

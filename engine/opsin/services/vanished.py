@@ -15,6 +15,7 @@ from pyroaring import BitMap
 from opsin.catalogue import assets, places
 from opsin.catalogue.places import Referenced
 from opsin.errors import SourceUnavailable
+from opsin.intake.mounts import Mounts
 from opsin.intake.places import Places, Scope
 from opsin.intake.source import Source
 from opsin.services.commit import Added, Problem, problem
@@ -31,12 +32,13 @@ class Sweep:
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
-        self._places = Places()
         self._found = BitMap()
         self._replaced: set[str] = set()
         self.scopes: list[Scope] = []
+        self.mounts = Mounts()
         with workspace.catalogue.read() as connection:
             self._newest = places.newest(connection)
+            self._places = Places(mounts=places.mounts(connection))
 
     def note(self, rows: Iterable[int]) -> None:
         """Remember assets, by row, as found where they are held to be."""
@@ -61,6 +63,7 @@ class Sweep:
 
     def finish(self, *, confirmed: bool, views: bool) -> Iterator[Added]:
         """Mark what is gone and yield each; where ``confirmed``, also what was in folders that are empty or missing."""
+        note_mounts(self._workspace, self.mounts, self._places)
         with self._workspace.catalogue.read() as connection:
             replaced = places.vanished(connection, self._replaced)
         yield from self._told(replaced, views=views)
@@ -114,6 +117,14 @@ class Sweep:
         shown = view_assets(self._workspace, found) if views else [None] * len(found)
         for row, view in zip(found, shown, strict=True):
             yield Added(source=row.name, status="vanished", id=row.id, asset=view)
+
+
+def note_mounts(workspace: Workspace, seen: Mounts, known: Places) -> None:
+    """Remember in which folders another file system begins, for now and for later."""
+    if seen.among(known.mounts) != known.mounts:
+        with workspace.catalogue.write() as connection:
+            known.mounts = seen.among(places.mounts(connection))
+            places.set_mounts(connection, known.mounts)
 
 
 def unreachable(folder: str, count: int) -> Problem:

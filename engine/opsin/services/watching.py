@@ -18,13 +18,14 @@ import msgspec
 from opsin.catalogue import assets, places
 from opsin.catalogue.places import Referenced
 from opsin.errors import SourceUnavailable, UsageError
+from opsin.intake.mounts import Mounts
 from opsin.intake.places import FolderScope, Places
 from opsin.intake.source import path_of
 from opsin.services import checked
 from opsin.services.add import add
 from opsin.services.commit import Added, AddOptions, Problem
 from opsin.services.events import Happened, tell
-from opsin.services.vanished import unreachable
+from opsin.services.vanished import note_mounts, unreachable
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -107,7 +108,8 @@ class _Watcher:
         self._waiting: dict[str, tuple[_Look, float]] = {}
         self._gone: dict[str, float] = {}
         self._unreachable: set[str] = set()
-        self._look_at = Places()
+        with workspace.catalogue.read() as connection:
+            self._look_at = Places(mounts=places.mounts(connection))
         self._scopes = [FolderScope.of(place) for place in folders]
         self._present = {location for place in folders for location in _known_below(workspace, place)}
         self.took = 0.0
@@ -131,8 +133,11 @@ class _Watcher:
     def _sources(self, folders: Sequence[Path]) -> dict[str, Source]:
         from opsin.intake.sources import expand
 
-        found = expand([str(place) for place in folders], settings=self._workspace.settings)
-        return {source.location: source for source in found if source.kind == "file"}
+        mounts = Mounts()
+        found = expand([str(place) for place in folders], settings=self._workspace.settings, mounts=mounts)
+        sources = {source.location: source for source in found if source.kind == "file"}
+        note_mounts(self._workspace, mounts, self._look_at)
+        return sources
 
     def _is_ready(self, source: Source) -> bool:
         """Whether a file is new or changed since it was added, and has stayed as it is for long enough."""
