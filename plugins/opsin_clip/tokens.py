@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 MERGES = 49152 - 256 - 2
 START, END = "<start_of_text>", "<end_of_text>"
 PIECES = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
+LONGEST = (
+    2000  # characters of a text that are read: any model's tokens are fewer, and of a megabyte they would take seconds
+)
 STEP = 8  # shortened texts are padded to a multiple of this, so that the runtime meets few lengths
 
 
@@ -37,7 +40,7 @@ class Tokenizer:
         self._encode: Callable[[list[str]], NDArray[np.int64]] = _hub(tokens) if tokens.hub else _clip(tokens)
 
     def __call__(self, texts: Sequence[str]) -> NDArray[np.int64]:
-        return self._encode([self._clean(text) for text in texts])
+        return self._encode([self._clean(text.strip()[:LONGEST]) for text in texts])
 
 
 def _basic(text: str) -> str:

@@ -11,7 +11,7 @@ from opsin import Encoder, Feature, View
 from opsin.errors import PluginUnavailable
 from opsin_starter.dictionary import Dictionary, class_texts, subject
 from opsin_starter.space import DIM, Space, load_space, make_space, unit
-from opsin_starter.texts import WIDTH, TextSide
+from opsin_starter.texts import WIDTH, TextSide, beginning
 from opsin_starter.weights import Weights, class_info_folder, locate, revision_of, verify
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ class StarterEncoder(Encoder):
         """
         if self._text is None or self._dictionary is None:
             raise PluginUnavailable("the starter encoder was used before it was loaded")
-        subjects = [subject(text) for text in texts]
+        subjects = [subject(beginning(text)) for text in texts]
         meanings = [self._dictionary.meaning(text) for text in subjects]
         senses = {sense for meaning in meanings for noun in meaning.nouns for sense in noun}
         known = {sense: row for sense in senses if (row := self._senses.get(sense)) is not None}

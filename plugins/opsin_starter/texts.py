@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 WIDTH = 384
 MAX_TOKENS = 128
+# Characters of a text that are read at all: 128 tokens of any language are fewer. Tokens of a megabyte would take seconds.
+LONGEST = 2000
 BATCH = 64
 
 
@@ -57,3 +59,8 @@ class TextSide:
                 mask[row, : len(tokens[place])] = 1
             (out[places],) = self._network(ids, mask)
         return out
+
+
+def beginning(text: str) -> str:
+    """Return what of a text is read."""
+    return text.strip()[:LONGEST]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,15 @@ def test_texts_are_cleaned_as_open_clip_cleans_them(clean: str) -> None:
 
     theirs = get_clean_fn(clean)
     assert [CLEANERS[clean](text) for text in TEXTS] == [theirs(text) for text in TEXTS]
+
+
+def test_of_a_megabyte_the_beginning_is_read_and_no_more() -> None:
+    tokenizer = Tokenizer(Tokens(length=77))
+    begun = time.monotonic()
+    for word in ("cat ", "x", "\u732b"):
+        whole, beginning = tokenizer([word * 1_000_000, (word * 1_000_000)[:2000]])
+        assert np.array_equal(whole, beginning)
+    assert time.monotonic() - begun < 5
 
 
 def test_what_follows_the_end_of_all_texts_is_left_out_where_it_cannot_matter() -> None:

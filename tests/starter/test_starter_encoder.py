@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -93,6 +94,15 @@ def test_saying_that_it_is_a_photo_changes_nothing(starter: StarterEncoder) -> N
 def test_a_rare_word_is_understood_by_its_definition(starter: StarterEncoder) -> None:
     rows = starter.encode_texts(["gerenuk", "antelope", "violin", "okapi"])
     assert rows[0] @ rows[1] > 0.3 > rows[0] @ rows[2]
+
+
+def test_of_a_megabyte_the_beginning_is_read_and_no_more(starter: StarterEncoder) -> None:
+    begun = time.monotonic()
+    for word in ("cat ", "x", "!", "\u732b", "photo of "):
+        whole, beginning = starter.encode_texts([word * 1_000_000, (word * 1_000_000)[:2000]])
+        np.testing.assert_allclose(whole, beginning, atol=1e-5)
+    np.testing.assert_allclose(*starter.encode_texts([" " * 1_000_000 + "cat", "cat"]), atol=1e-5)
+    assert time.monotonic() - begun < 20, "some 0.2 s on two idle cores; it was 6 s for each megabyte"
 
 
 def test_definitions_are_encoded_once(starter: StarterEncoder, monkeypatch: pytest.MonkeyPatch) -> None:

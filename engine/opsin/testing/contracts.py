@@ -141,6 +141,7 @@ class EncoderContract(ExtractorContract):
         "",
         "ü 漢字 🙂",
         "a " * 300,
+        "x" * 100_000,
     )
     """Texts to try: they need not mean anything to the encoder, but none may break it."""
 
