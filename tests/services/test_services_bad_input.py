@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import opsin
 from opsin.errors import LibraryBusy, OpsinError, UsageError
+from opsin.library import Part
 from opsin.testing import jpeg_bytes, make_picture
 from opsin_index import Index
 
@@ -30,6 +34,12 @@ def each(name: str, values: Iterable[object], call: Callable[[Any, Any], object]
 
 def _with(call: Callable[[Any, Any], object], value: object, at: Any) -> object:
     return call(at, value)
+
+
+def forged(at: opsin.Library, key: str | int, row: int) -> str:
+    """Return the cursor of a list by name whose last asset has this key and row."""
+    of = hashlib.sha256(msgspec.json.encode(((), "name", "asc"))).hexdigest()[:8]
+    return base64.urlsafe_b64encode(msgspec.json.encode((of, key, row))).decode()
 
 
 CALLS: dict[str, Call] = {
@@ -57,11 +67,24 @@ CALLS: dict[str, Call] = {
     "settle": lambda at: at.watch(at.path, settle=NAN),
     "search half": lambda at: at.search(HALF),
     "search number": lambda at: at.search(5),
+    "search long": lambda at: at.search(LONG),
+    "search long in parts": lambda at: at.search("x " * 990, without=["y " * 20]),
+    "search saved long": lambda at: at.searches.save([Part("text", LONG)]),
     "search nothing": lambda at: at.search(""),
     "cursor number": lambda at: at.search("red", cursor=5),
     "cursor half": lambda at: at.search("red", cursor=HALF),
     "where half": lambda at: list(at.list(where=[f"owner={HALF}"])),
     "where number": lambda at: list(at.list(where=[5])),
+    "where many": lambda at: at.count(where=["owner=ann"] * 101),
+    "where many values": lambda at: at.count(where=[f"owner={'|'.join('a' * 251)}", f"name={'|'.join('b' * 250)}"]),
+    "where long": lambda at: at.count(where=[f"name=*{LONG * 12}"]),
+    "where of spaces": lambda at: at.count(where=["name=a" + " " * 200_000 + "b"]),
+    "where large": lambda at: at.count(where=["width>=" + "9" * 400]),
+    "cursor of a list": lambda at: at.page(sort="name", cursor=forged(at, 2**63, 1)),
+    "owner long": lambda at: at.edit("red.jpg", owner="x" * 256),
+    "caption long": lambda at: at.add(at.path, caption="x" * 10_001),
+    "context long": lambda at: at.edit("red.jpg", context={"a": "x" * 65_536}),
+    "tags many": lambda at: at.tag("red.jpg", add=[f"tag {number}" for number in range(201)]),
     "tag nothing": lambda at: at.tag("red.jpg", add=["\ud800"]),
     "export nul": lambda at: at.export(NUL),
     "export half": lambda at: at.export(HALF),
@@ -151,3 +174,15 @@ def test_a_damaged_snapshot_is_a_finding_and_no_crash(make_library: Callable[...
     with opsin.open(library.path, readonly=True) as again:
         assert again.index.verify()
         assert again.search("red", everything=True).hits
+
+
+def test_a_cursor_of_the_first_row_ends_a_list_that_goes_down(at: opsin.Library) -> None:
+    of = hashlib.sha256(msgspec.json.encode(((), "added", "desc"))).hexdigest()[:8]
+    cursor = base64.urlsafe_b64encode(msgspec.json.encode((of, 0, 0))).decode()
+    assert at.page(sort="added", order="desc", cursor=cursor).assets == []
+
+
+def test_as_many_conditions_and_values_as_are_allowed_are_answered(at: opsin.Library) -> None:
+    conditions = ["format=jpeg"] * 99
+    assert at.count(where=[*conditions, f"name=red.jpg|{'|'.join(map(str, range(400)))}"]) == 1
+    assert at.count(where=[f"owner!={'|'.join(map(str, range(500)))}"]) == 1

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -144,6 +145,26 @@ def test_searches_keys_and_webhooks_take_any_text_or_say_why_not(served: Served,
     check(served.client.post("/v1/webhooks", **in_json({"url": "https://a.example/", "events": [text]})), text, None)
     saved = served.client.post("/v1/searches", **in_json({"name": text, "parts": [{"text": "red"}]}))
     check(saved, text, saved.json().get("name") if text else None)
+
+
+@pytest.mark.parametrize("text", ["cat " * 250_000, "x" * 1_000_000])
+def test_a_megabyte_of_words_is_refused_at_once_wherever_it_comes(served: Served, text: str) -> None:
+    parts: dict[str, Any] = {"parts": [{"text": text}]}
+    (made,) = [served.client.post("/v1/searches", json={"parts": [{"text": "red"}]}).json()["id"]]
+    begun = time.monotonic()
+    for answer in (
+        served.client.post("/v1/search", json=parts),
+        served.client.post("/v1/search", json={"parts": [{"text": "x" * 1500}] * 2}),
+        served.client.post("/v1/search", json=parts | {"hybrid": True}),
+        served.client.post("/v1/search", files={"file": RED}, data={"text": text}),
+        served.client.post("/v1/searches", json=parts),
+        served.client.patch(f"/v1/searches/{made}", json=parts),
+        served.client.post("/v1/vocabularies", json={"name": "long", "labels": [{"id": "a", "prompts": [text]}]}),
+        served.client.get("/v1/search", params={"q": text[:3000]}),
+    ):
+        assert (answer.status_code, answer.json()["code"]) in {(400, "usage"), (400, "setting")}, answer.text[:300]
+    assert time.monotonic() - begun < 10
+    assert served.client.get("/v1/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("kind", TEXTS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +17,12 @@ from opsin.model import Label, Vocabulary
 _ID = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 # Language, optional script, optional region: the part of BCP 47 (RFC 5646) that names of labels need.
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
+HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that names do not hold: they do not show, or turn around how others show (controls, ends of lines, overrides)."""
+LONGEST_TEXT = 500
+"""Characters of one text of a label: encoders read no more of it than its beginning."""
+_MOST_TEXTS = 200
+_HIGHEST = 1e6
 _SHOWN = 5
 # One command reads the same texts several times, and that is most of what opening a library costs; they are few.
 _KEPT = 8
@@ -189,17 +194,28 @@ def _said(text: str, origin: str, problem: Problem) -> str:
 def _own_problems(label: Label) -> Iterator[str]:
     if not _ID.fullmatch(label.id):
         yield "an id is lower_snake_case: small letters a-z, digits and single underscores, a letter first"
-    texts = (*label.prompts, *label.negatives, *label.synonyms, *label.names.values(), *label.unseen)
-    if any(not text.strip() for text in texts):
-        yield "prompts, negatives, synonyms, names and unseen hold no empty text"
+    yield from _problems_of_texts(label)
     for code in label.names:
         if not _LANGUAGE.fullmatch(code):
             yield f'{code!r} is not a language code such as "de" or "pt-BR"'
     for space, value in label.threshold.items():
-        if not math.isfinite(value):
-            yield f"the threshold for {space!r} is not a finite number"
+        if not abs(value) <= _HIGHEST:
+            yield f"the threshold for {space!r} is not a finite number from {-_HIGHEST:,.0f} to {_HIGHEST:,.0f}"
         if space in label.unseen:
             yield f"there is a threshold for {space!r}, but it stands in unseen too"
+
+
+def _problems_of_texts(label: Label) -> Iterator[str]:
+    several = (label.prompts, label.negatives, label.synonyms, label.parents, label.unseen, [*label.names.values()])
+    texts = [text for each in several for text in each]
+    if any(not text.strip() for text in texts):
+        yield "prompts, negatives, synonyms, names and unseen hold no empty text"
+    if max(map(len, (label.id, label.name, label.group, *texts))) > LONGEST_TEXT:
+        yield f"a text of a label has at most {LONGEST_TEXT} characters"
+    if max(map(len, several)) > _MOST_TEXTS:
+        yield f"prompts, negatives, synonyms, parents, names and unseen hold at most {_MOST_TEXTS} texts each"
+    if any(HIDDEN.search(text) for text in (label.name, label.group, *label.synonyms, *label.names.values())):
+        yield "names, synonyms and groups hold no control characters, ends of lines or marks that turn the writing around"
 
 
 def _ambiguities(labels: Sequence[Label]) -> Iterator[Problem]:

@@ -12,6 +12,12 @@ from typing import Any
 
 from opsin.errors import UsageError
 
+_LONGEST_OWNER = 255
+_LONGEST_CAPTION = 10_000
+_LONGEST_CONTEXT = 65_536
+"""Characters of an owner and a caption, and bytes of a context as JSON: every page that shows an asset carries them."""
+MOST_TAGS = 200
+"""Tags that may be said of an asset at once."""
 _SHOWN = 60
 _LONGEST_ID = 255
 _PUBLIC_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~-]*(/[A-Za-z0-9_][A-Za-z0-9_.~-]*)*")
@@ -19,10 +25,11 @@ _PUBLIC_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.~-]*(/[A-Za-z0-9_][A-Za-z0-9_.
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-def text(value: object, what: str) -> str:
-    """Return ``value`` where it is a text that can be stored.
+def text(value: object, what: str, longest: int | None = None) -> str:
+    """Return ``value`` where it is a text that can be stored, of at most ``longest`` characters.
 
-    :raises UsageError: where it is none, or holds half a character (a lone surrogate), as a name that is not UTF-8 does.
+    :raises UsageError: where it is none, is longer, or holds half a character (a lone surrogate), as a name that is not
+        UTF-8 does.
     """
     if not isinstance(value, str):
         raise _refusal(value, what, "a text")
@@ -31,6 +38,9 @@ def text(value: object, what: str) -> str:
     except UnicodeEncodeError as error:
         msg = f"{what} {_shown(value)} is no whole text: its character {error.start + 1} is not Unicode; leave it out"
         raise UsageError(msg) from error
+    if longest is not None and len(value) > longest:
+        msg = f"{what} has at most {longest:,} characters, not {len(value):,}"
+        raise UsageError(msg)
     return value
 
 
@@ -49,14 +59,18 @@ def public_id(value: object) -> str:
     return name
 
 
-def texts(values: object, what: str) -> tuple[str, ...]:
-    """Return ``values`` where they are several texts; one text alone is taken for a slip.
+def texts(values: object, what: str, most: int | None = None) -> tuple[str, ...]:
+    """Return ``values`` where they are several texts, at most ``most``; one text alone is taken for a slip.
 
     :raises UsageError: saying what is wrong.
     """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise _refusal(values, what, "a list of texts")
-    return tuple(text(value, what) for value in values)
+    found = tuple(text(value, what) for value in values)
+    if most is not None and len(found) > most:
+        msg = f"{what} may hold {most} texts, not {len(found):,}"
+        raise UsageError(msg)
+    return found
 
 
 def number(value: object, what: str, least: float, most: float) -> float:
@@ -85,18 +99,35 @@ def whole(value: object, what: str, least: int, most: int | None = None) -> int:
     return value
 
 
+def said(owner: object, caption: object, context: object) -> None:
+    """Check what is said of an asset; None says nothing.
+
+    :raises UsageError: naming what cannot be said.
+    """
+    if owner is not None:
+        text(owner, "owner", _LONGEST_OWNER)
+    if caption is not None:
+        text(caption, "caption", _LONGEST_CAPTION)
+    if context is not None:
+        facts(context)
+
+
 def facts(value: object, what: str = "context") -> dict[str, Any]:
     """Return a mapping of names to what JSON can hold.
 
-    :raises UsageError: where it holds something else, e.g. a date, a number that is not finite, or half a character.
+    :raises UsageError: where it holds something else, e.g. a date, a number that is not finite, or half a character, or
+        has more than 64 KiB.
     """
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _refusal(value, what, "a mapping of names to values")
     try:
-        json.dumps(dict(value), allow_nan=False, ensure_ascii=False).encode()
+        told = json.dumps(dict(value), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         msg = f"{what} can hold only what JSON can (texts, finite numbers, true, false, null, lists, mappings): {error}"
         raise UsageError(msg) from error
+    if len(told) > _LONGEST_CONTEXT:
+        msg = f"{what} has at most {_LONGEST_CONTEXT:,} bytes as JSON, not {len(told):,}"
+        raise UsageError(msg)
     return dict(value)
 
 

@@ -62,11 +62,7 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
 
         :raises UsageError: naming the option that makes no sense.
         """
-        for what, value in (("owner", self.owner), ("caption", self.caption)):
-            if value is not None:
-                checked.text(value, what)
-        if self.context is not None:
-            checked.facts(self.context)
+        checked.said(self.owner, self.caption, self.context)
         if self.auto_tag is not None:
             checked.share(self.auto_tag, "auto_tag")
         if self.public_id is not None:

@@ -85,12 +85,14 @@ def edit(
 def _values(edits: Edits) -> dict[str, str | None]:
     """Return the columns that are to change."""
     values: dict[str, str | None] = {}
-    for name in ("owner", "caption"):
-        if name in edits:
-            values[name] = None if edits[name] is None else checked.text(edits[name], name)
+    checked.said(edits.get("owner"), edits.get("caption"), edits.get("context") or None)
+    if "owner" in edits:
+        values["owner"] = edits["owner"]
+    if "caption" in edits:
+        values["caption"] = edits["caption"]
     if "context" in edits:
         facts = edits["context"]
-        values["context"] = msgspec.json.encode(checked.facts(facts)).decode() if facts else None
+        values["context"] = msgspec.json.encode(dict(facts)).decode() if facts else None
     if "public_id" in edits:
         values["public_id"] = None if edits["public_id"] is None else checked.public_id(edits["public_id"])
     return values

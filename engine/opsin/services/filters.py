@@ -21,7 +21,11 @@ from opsin.services.meaning import unknown_label
 from opsin.services.tagging import rows_with
 from opsin.services.workspace import Workspace
 
-_CONDITION = re.compile(r"\s*([a-z_]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*", re.DOTALL)
+_CONDITION = re.compile(r"([a-z_]+)\s*(!=|>=|<=|=|>|<)(.*)", re.DOTALL)
+_MOST = 100
+_MOST_VALUES = 500
+"""Conditions of one question, and values of all of them: SQLite takes expressions no deeper than 1,000."""
+_LONGEST_VALUE = 8192
 _SIZES = {"": 1, "k": 1000, "kb": 1000, "m": 1000**2, "mb": 1000**2, "g": 1000**3, "gb": 1000**3}
 _COMPARE: dict[str, Callable[[Any, Any], Any]] = {
     "=": lambda column, value: column == value,
@@ -59,7 +63,7 @@ def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
 
     :raises UsageError: saying what is wrong with it and what would be right.
     """
-    found = _CONDITION.fullmatch(checked.text(text, "a condition"))
+    found = _CONDITION.fullmatch(checked.text(text, "a condition").strip())
     if found is None or found[1] not in FIELDS:
         msg = f"{text!r} is no condition: write FIELD=VALUE (or != > >= < <=) with a field of {', '.join(FIELDS)}"
         raise UsageError(msg)
@@ -67,6 +71,9 @@ def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
     values = tuple(value.strip() for value in rest.split("|"))
     if not all(values):
         msg = f"{text!r} has an empty value"
+        raise UsageError(msg)
+    if max(map(len, values)) > _LONGEST_VALUE:
+        msg = f"a value of a condition has at most {_LONGEST_VALUE:,} characters, which one of {field} passes"
         raise UsageError(msg)
     ordered = field in _NUMBERS or field in _TIMES
     if operator not in {"=", "!="} and (not ordered or len(values) > 1):
@@ -90,7 +97,13 @@ def read(workspace: Workspace, texts: Sequence[str]) -> tuple[Condition, ...]:
     :raises UsageError: saying what is wrong with one and what would be right.
     :raises UnknownName: for a tag or colour that nobody knows, naming what looks like it.
     """
-    conditions = tuple(parse(text, workspace.meaning.label_of) for text in checked.texts(texts, "where"))
+    if len(given := checked.texts(texts, "where")) > _MOST:
+        msg = f"there are {len(given):,} conditions, and {_MOST} may be asked for at once"
+        raise UsageError(msg)
+    conditions = tuple(parse(text, workspace.meaning.label_of) for text in given)
+    if (count := sum(len(condition.values) for condition in conditions)) > _MOST_VALUES:
+        msg = f"the conditions have {count:,} values together, and {_MOST_VALUES} are allowed: ask in several parts"
+        raise UsageError(msg)
     labels = workspace.meaning.labels
     strange = [
         name for condition in conditions for name in condition.values if not _names(condition, name) & labels.keys()
@@ -214,11 +227,11 @@ def _number(text: str) -> int:
     if found is None or found[2] not in _SIZES:
         msg = f"{text!r} is no number (digits, then k, m or g if you like)"
         raise UsageError(msg)
-    number = round(float(found[1]) * _SIZES[found[2]])
+    number = float(found[1]) * _SIZES[found[2]]
     if number >= 2**63:
         msg = f"{text!r} is larger than anything that can be counted"
         raise UsageError(msg)
-    return number
+    return round(number)
 
 
 def _time(field: str, operator: str, text: str) -> ColumnElement[bool]:

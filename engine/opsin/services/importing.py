@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
+from opsin.services import checked
 from opsin.services.events import Happened, tell, tell_of_words
 from opsin.services.people import clean_tag
 from opsin.services.tagging import renew
@@ -107,6 +108,7 @@ def _read(line: bytes) -> Incoming | str:
     """Return the record of one line, or what is wrong with it."""
     try:
         record = msgspec.json.decode(line, type=Incoming)
+        checked.said(record.owner, record.caption, record.context)
         _said(record)
     except msgspec.ValidationError as error:
         return f"a value is not of the kind that it has to be: {error}"

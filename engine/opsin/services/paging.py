@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 from pyroaring import BitMap
@@ -45,8 +45,8 @@ class _Place(msgspec.Struct, frozen=True, array_like=True):
     """The end of a page: which list it was, the key of its last asset, and that asset's row."""
 
     of: str
-    key: str | int
-    row: int
+    key: str | Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
+    row: Annotated[int, msgspec.Meta(ge=0, lt=2**32)]
 
 
 def page(
@@ -94,7 +94,7 @@ def _next(
         if order == "asc":
             first = chosen.rank(begin.row) if begin is not None else 0
             return [(row, row) for row in chosen[first : first + wanted]]
-        end = chosen.rank(begin.row - 1) if begin is not None else len(chosen)
+        end = chosen.rank(begin.row) - (begin.row in chosen) if begin is not None else len(chosen)
         return [(row, row) for row in reversed(chosen[max(0, end - wanted) : end])]
     key = _KEYS[sort]
     found: list[tuple[int, Any]] = []
@@ -127,6 +127,6 @@ def _read(cursor: str, of: str) -> _Place:
         place = msgspec.json.decode(base64.b64decode(padded, altchars=b"-_", validate=True), type=_Place)
     except (ValueError, RecursionError, msgspec.MsgspecError):
         place = None
-    if place is None or place.of != of or not 0 <= place.row < 2**32:
+    if place is None or place.of != of:
         raise UsageError("this is no cursor, or one that belongs to another list: begin again without it")
     return place

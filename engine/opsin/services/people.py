@@ -22,10 +22,10 @@ class Labelled(AssetView, frozen=True, kw_only=True):
 def spoken(workspace: Workspace, add: Sequence[str], remove: Sequence[str]) -> dict[str, bool]:
     """Return what a person says by adding and removing these tags: label -> present.
 
-    :raises UsageError: for an empty tag, or one that is both added and removed.
+    :raises UsageError: for an empty tag, too many, or one that is both added and removed.
     """
-    added = {tag_of(workspace, tag) for tag in checked.texts(add, "add")}
-    removed = {tag_of(workspace, tag) for tag in checked.texts(remove, "remove")}
+    added = {tag_of(workspace, tag) for tag in checked.texts(add, "add", checked.MOST_TAGS)}
+    removed = {tag_of(workspace, tag) for tag in checked.texts(remove, "remove", checked.MOST_TAGS)}
     if both := added & removed:
         msg = f"{', '.join(sorted(both))}: either add it or remove it"
         raise UsageError(msg)

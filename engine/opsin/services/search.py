@@ -31,6 +31,8 @@ from opsin.services.workspace import Workspace
 Vector = NDArray[np.float32]
 MOST = 1000
 """Hits of one page."""
+LONGEST_TEXT = 2000
+"""Characters of all texts of a query together: encoders read the beginning of each, and each takes them time."""
 _HEAVIEST = 1e6
 LEAST = 0.5
 """The score of the cut-off."""
@@ -161,6 +163,10 @@ def check(parts: Sequence[Part]) -> None:
             checked.text(part.value, "what is searched for")
         if part.kind == "text" and not str(part.value).strip():
             raise UsageError("these words are empty: say what to search for")
+    length = sum(len(str(part.value)) for part in parts if part.kind == "text")
+    if length > LONGEST_TEXT:
+        msg = f"the texts of a query have at most {LONGEST_TEXT:,} characters together, not {length:,}: use fewer words"
+        raise UsageError(msg)
 
 
 def search_by(workspace: Workspace, query: Query, vector: Vector) -> Page:

@@ -210,10 +210,7 @@ def _short(told: bytes, what: str) -> str:
 
 
 def _name(name: str) -> str:
-    if len(checked.text(name, "name")) > _LONGEST_NAME:
-        msg = f"the name of a saved search has at most {_LONGEST_NAME} characters"
-        raise UsageError(msg)
-    return name
+    return checked.text(name, "the name of a saved search", _LONGEST_NAME)
 
 
 def _row(workspace: Workspace, identity: str) -> SavedRow:

@@ -43,7 +43,7 @@ def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions
 
     :raises UsageError: for what makes no sense.
     """
-    meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags"))
+    meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags", checked.MOST_TAGS))
     return AddOptions(tags=meant, **said)
 
 

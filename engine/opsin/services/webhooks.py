@@ -248,11 +248,8 @@ def _events(given: Sequence[str]) -> tuple[str, ...]:
 def _address(url: str) -> str:
     from opsin.intake.calls import parse
 
-    if len(checked.text(url, "url")) > _LONGEST_URL:
-        msg = f"an address has at most {_LONGEST_URL:,} characters"
-        raise UsageError(msg)
     try:
-        return str(parse(url))
+        return str(parse(checked.text(url, "an address", _LONGEST_URL)))
     except Refused as error:
         raise UsageError(str(error)) from error
 

@@ -15,10 +15,12 @@ from multipart import parse_options_header
 from opsin.errors import UsageError
 from opsin.library import Facet, Part
 from opsin.services.given import Upload, upload_of_uri
+from opsin.services.search import LONGEST_TEXT
 from opsin.settings import Settings
 from opsin.web.bodies import address_of, read_pictures
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
+Text = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
 _MOST_PARTS = 100
 
 
@@ -41,7 +43,7 @@ class SearchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 class SearchPart(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One of ``text``, ``image`` (a data URI), ``url``, ``asset`` (an id, or what else names one) and ``vector``. A negative weight pushes away."""
 
-    text: str | None = None
+    text: Text | None = None
     image: str | None = None
     url: str | None = None
     asset: Annotated[str, msgspec.Meta(min_length=1, max_length=4096)] | None = None
@@ -75,7 +77,7 @@ class SearchRequest(SearchOptions, frozen=True, kw_only=True, forbid_unknown_fie
 class SearchForm(SearchOptions, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a form says beside its pictures: words to look for, too, and the weight of each picture."""
 
-    text: str | None = None
+    text: Text | None = None
     weight: Weight = 1.0
 
 
@@ -140,12 +142,13 @@ def _flag(description: str) -> Schema:
 
 
 _TEXT = Schema(type=OpenAPIType.STRING)
+_WORDS = Schema(type=OpenAPIType.STRING, max_length=LONGEST_TEXT, description="Words to look for")
 _WEIGHT = Schema(type=OpenAPIType.NUMBER, minimum=-1e6, maximum=1e6, default=1.0)
 _PART = Schema(
     type=OpenAPIType.OBJECT,
     description="One of text, image, url, asset and vector. A negative weight pushes away.",
     properties={
-        "text": _TEXT,
+        "text": _WORDS,
         "image": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="A data URI"),
         "url": Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="An address of serve.urls"),
         "asset": Schema(type=OpenAPIType.STRING, min_length=1, max_length=4096),
@@ -159,7 +162,7 @@ _EXAMPLES: Mapping[str, Schema] = {
         items=Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream"),
         description="One example or several",
     ),
-    "text": Schema(type=OpenAPIType.STRING, description="Words to look for, too"),
+    "text": _WORDS,
     "weight": _WEIGHT,
 }
 _OPTIONS: Mapping[str, Schema] = {

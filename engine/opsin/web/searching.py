@@ -9,6 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from opsin.library import Facet, Page, Part
+from opsin.services.search import LONGEST_TEXT
 from opsin.web.access import READ
 from opsin.web.assets import Limit, Where
 from opsin.web.problems import problem_responses
@@ -46,7 +47,7 @@ class SearchController(Controller):
     async def search_words(
         self,
         service: NamedDependency[Service],
-        q: FromQuery[Annotated[str, QueryParameter(min_length=1)]],
+        q: FromQuery[Annotated[str, QueryParameter(min_length=1, max_length=LONGEST_TEXT)]],
         where: Where = None,
         limit: Limit = 20,
         cursor: FromQuery[str | None] = None,
