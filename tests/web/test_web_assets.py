@@ -46,6 +46,27 @@ def test_an_asset_is_changed_only_where_it_is_what_the_caller_saw(served: Served
         assert served.client.patch(at, json=wrong).status_code == 400, wrong
 
 
+def test_tags_deletion_and_restoring_are_for_what_the_caller_saw_too(served: Served) -> None:
+    at = f"/v1/assets/{add(served, name='if-match.jpg', owner='ida')['id']}"
+    wrong = {"If-Match": '"wrong"'}
+    for method, path in (("DELETE", ""), ("PATCH", "/tags"), ("POST", "/restore")):
+        body: dict[str, Any] = {"json": {"add": ["never"]}} if method == "PATCH" else {}
+        refused = served.client.request(method, at + path, headers=wrong, **body)
+        assert (refused.status_code, refused.json()["code"]) == (412, "outdated"), path
+    shown = served.client.get(at)
+    assert (shown.status_code, "never" in shown.text) == (200, False)
+    tagged = served.client.patch(f"{at}/tags", json={"add": ["new"]}, headers={"If-Match": shown.headers["etag"]})
+    assert tagged.headers["etag"] == served.client.get(at).headers["etag"] != shown.headers["etag"]
+    seen = {"If-Match": tagged.headers["etag"]}
+    assert served.client.delete(at, headers={"If-Match": shown.headers["etag"]}).status_code == 412
+    assert served.client.delete(at, headers=seen).status_code == 200
+    assert served.client.post(f"{at}/restore", headers=wrong).status_code == 412
+    assert served.client.get(at).status_code == 404
+    assert served.client.post(f"{at}/restore", headers={"If-Match": "*"}).status_code == 200
+    there = {"If-Match": served.client.get(at).headers["etag"]}
+    assert served.client.post(f"{at}/restore", headers=there).headers["etag"] == there["If-Match"]
+
+
 def test_a_public_id_leads_to_the_asset_and_is_overwritten_unless_that_is_refused(served: Served) -> None:
     first = add(served, public_id="shop/hats/1")
     by_name = "/v1/assets/by-public-id/shop/hats/1"

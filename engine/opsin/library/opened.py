@@ -386,9 +386,16 @@ class Library:
         """Return the labels that can be asked for, sorted: those that plugins know, and the tags that people gave."""
         return listing.label_names(self._workspace, beginning)
 
-    def tag(self, asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> people.Labelled:
-        """Attach and remove tags as a person: this outlives every re-analysis."""
-        return self.edit(asset, add=add, remove=remove)
+    def tag(
+        self,
+        asset: str,
+        *,
+        add: Sequence[str] = (),
+        remove: Sequence[str] = (),
+        expected: Collection[str] | None = None,
+    ) -> people.Labelled:
+        """Attach and remove tags as a person: this outlives every re-analysis; ``expected`` as for :meth:`edit`."""
+        return self.edit(asset, add=add, remove=remove, expected=expected)
 
     def edit(
         self,
@@ -414,21 +421,24 @@ class Library:
         """Return a short name of what is shown of an asset, which is another one as soon as anything of that is."""
         return views.etag(asset)
 
-    def delete(self, asset: str, *, at_once: bool = False) -> deleting.Deleted:
+    def delete(self, asset: str, *, at_once: bool = False, expected: Collection[str] | None = None) -> deleting.Deleted:
         """Delete an asset: nothing shows it any more, and after ``assets.undo`` seconds it is erased.
 
-        The file that it refers to is left alone. ``at_once``: it is erased now, and cannot be brought back.
+        The file that it refers to is left alone. ``at_once``: it is erased now, and cannot be brought back. ``expected``:
+        as for :meth:`edit`.
         """
         row = asked.asset_named(self._workspace.writable, asset)
-        return deleting.delete(self._workspace, row, at_once=at_once)
+        return deleting.delete(self._workspace, row, at_once=at_once, expected=expected)
 
-    def undelete(self, asset: str) -> views.AssetView:
+    def undelete(self, asset: str, *, expected: Collection[str] | None = None) -> views.AssetView:
         """Bring a deleted asset back, by its id, public id, location or name; one that is there stays as it is.
+
+        ``expected``: as for :meth:`edit`; a deleted asset is never what is expected.
 
         :raises UnknownName: where there is none, or it was erased.
         :raises Taken: where another asset has its public id by now.
         """
-        return deleting.restore(self._workspace.writable, checked.text(asset, "asset"))
+        return deleting.restore(self._workspace.writable, checked.text(asset, "asset"), expected=expected)
 
     def erase_deleted(self) -> int:
         """Erase what was deleted more than ``assets.undo`` seconds ago, and return how many assets these were."""

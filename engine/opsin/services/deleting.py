@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -9,12 +10,12 @@ import msgspec
 from opsin.catalogue import assets, erasing, sqlite
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.ids import as_text, now
-from opsin.errors import Taken
+from opsin.errors import Outdated, Taken, UnknownName
 from opsin.services import answers
 from opsin.services.events import Happened, tell
 from opsin.services.search import one_asset
 from opsin.services.tagging import renew, store, tags_of
-from opsin.services.views import AssetView, asset_view
+from opsin.services.views import AssetView, asset_view, require
 from opsin.services.workspace import Workspace
 
 _PAGE = 100
@@ -30,10 +31,23 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     restorable_until: str | None
 
 
-def delete(workspace: Workspace, row: AssetRow, *, at_once: bool = False) -> Deleted:
-    """Delete an asset; a file that it refers to is left alone. ``at_once``: erase it, without a way back."""
+def delete(
+    workspace: Workspace, row: AssetRow, *, at_once: bool = False, expected: Collection[str] | None = None
+) -> Deleted:
+    """Delete an asset; a file that it refers to is left alone. ``at_once``: erase it, without a way back.
+
+    :raises Outdated: where the asset is none of those ``expected``, see :func:`opsin.services.views.require`.
+    :raises UnknownName: where it was deleted meanwhile.
+    """
     at = now()
+    renew(workspace)
     with workspace.catalogue.write() as connection:
+        here = assets.by_rows(connection, [row.row]).get(row.row)
+        if here is None or here.deleted_at is not None:
+            msg = f"the asset {row.id} was deleted meanwhile"
+            raise UnknownName(msg)
+        if expected is not None:
+            require(asset_view(here, tags_of(workspace, connection, [here])[here.row]), expected)
         tell(workspace, connection, [Happened("asset.deleted", row.row)])
         erasing.hide(connection, row.row, _LONG_AGO if at_once else at)
     erase_due(workspace)
@@ -42,11 +56,12 @@ def delete(workspace: Workspace, row: AssetRow, *, at_once: bool = False) -> Del
     return Deleted(id=row.id, public_id=row.public_id, name=row.name, restorable_until=until)
 
 
-def restore(workspace: Workspace, name: str) -> AssetView:
+def restore(workspace: Workspace, name: str, *, expected: Collection[str] | None = None) -> AssetView:
     """Undo the deletion of the asset of this id, public id, location or name; one that is there is returned as it is.
 
     :raises UnknownName: where there is none, or the time to undo it is over.
     :raises Taken: where another asset has its public id by now.
+    :raises Outdated: where the asset is none of those ``expected``, as a deleted one never is.
     """
     renew(workspace)
     with workspace.catalogue.write() as connection:
@@ -54,8 +69,13 @@ def restore(workspace: Workspace, name: str) -> AssetView:
         found = [row for row in erasing.hidden(connection, name) if (row.deleted_at or "") > oldest]
         if not found:
             here = one_asset(assets.resolve(connection, name), name)
-            return asset_view(here, tags_of(workspace, connection, [here])[here.row])
+            view = asset_view(here, tags_of(workspace, connection, [here])[here.row])
+            require(view, expected)
+            return view
         row = found[0]
+        if expected is not None:
+            msg = f"the asset {row.id} was deleted, so that it is not what you saw: restore it without a condition"
+            raise Outdated(msg)
         if row.public_id is not None and (other := assets.by_public_id(connection, row.public_id)) is not None:
             msg = f"the asset {other.id} is called {row.public_id!r} by now: give that another public_id, then restore this one"
             raise Taken(msg)

@@ -10,14 +10,14 @@ from sqlalchemy import Connection
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import Outdated, Taken, UnknownName
+from opsin.errors import Taken, UnknownName
 from opsin.services import checked
 from opsin.services.events import Happened, change, of_labels, tell
 from opsin.services.following import displace
 from opsin.services.given import place_of
 from opsin.services.people import Labelled, spoken
 from opsin.services.tagging import renew, store, tags_of
-from opsin.services.views import asset_view, etag
+from opsin.services.views import asset_view, require
 from opsin.services.workspace import Workspace
 
 
@@ -57,9 +57,7 @@ def edit(
             msg = f"the asset {row.id} was deleted meanwhile"
             raise UnknownName(msg)
         before = tags_of(workspace, connection, [here])[here.row]
-        if expected is not None and etag(asset_view(here, before)) not in expected:
-            msg = f"the asset {row.id} is not what it was when you looked at it: look again, then change it"
-            raise Outdated(msg)
+        require(asset_view(here, before), expected)
         changed = {name: value for name, value in values.items() if getattr(here, name) != value}
         if "public_id" in changed:
             changed |= _moved(connection, here, changed["public_id"])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from opsin.catalogue.assets import AssetRow
+from opsin.errors import Outdated
 from opsin.model import Tag
 from opsin.services.tagging import tags_of
 from opsin.services.workspace import Workspace
@@ -72,6 +73,16 @@ def etag(view: AssetView) -> str:
     """Return a short name of what is shown of an asset, which is another one as soon as anything of that is."""
     shown = [getattr(view, name) for name in AssetView.__struct_fields__]  # a view may say more than the asset does
     return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()[:16]
+
+
+def require(view: AssetView, expected: Collection[str] | None) -> None:
+    """Check that an asset is what the caller saw: one of these by its :func:`etag`; None takes anything.
+
+    :raises Outdated: where it is none of them.
+    """
+    if expected is not None and etag(view) not in expected:
+        msg = f"the asset {view.id} is not what it was when you looked at it: look again, then change it"
+        raise Outdated(msg)
 
 
 def view_assets(workspace: Workspace, rows: Sequence[AssetRow]) -> list[AssetView]:

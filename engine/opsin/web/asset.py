@@ -107,22 +107,34 @@ class AssetController(Controller):
     @delete(opt=WRITE, status_code=200, responses=_CHANGING)
     async def delete(
         self,
+        request: AnyRequest,
         service: NamedDependency[Service],
         asset_id: Id,
         now: FromQuery[bool] = False,
     ) -> Deleted:
-        """Delete an asset: nothing shows it any more; it can be restored for a while, unless `now` erases it at once."""
-        return await service.run(lambda: service.library.delete(str(asset_id), at_once=now))
+        """Delete an asset; it can be restored for a while, unless `now` erases it. With `If-Match`, only where it is what the caller saw."""
+        expected = named(request.headers.get("if-match"))
+        return await service.run(lambda: service.library.delete(str(asset_id), at_once=now, expected=expected))
 
     @post("/restore", opt=WRITE, status_code=200, responses=_CHANGING)
-    async def restore(self, service: NamedDependency[Service], asset_id: Id) -> AssetView:
-        """Bring a deleted asset back, as it was."""
-        return await service.run(lambda: service.library.undelete(str(asset_id)))
+    async def restore(
+        self, request: AnyRequest, service: NamedDependency[Service], asset_id: Id
+    ) -> Response[AssetView]:
+        """Bring a deleted asset back, as it was; `If-Match` holds only of one that is there, and is returned as it is."""
+        expected = named(request.headers.get("if-match"))
+        back = await service.run(lambda: service.library.undelete(str(asset_id), expected=expected))
+        return Response(back, headers=headers_for(service.library.etag(back)))
 
-    @patch("/tags", opt=WRITE, responses=_PROBLEMS)
-    async def tag(self, service: NamedDependency[Service], asset_id: Id, data: JSONBody[TagChanges]) -> Labelled:
-        """Attach and remove tags as a person: this outlives every re-analysis."""
-        return await service.run(lambda: service.library.tag(str(asset_id), add=data.add, remove=data.remove))
+    @patch("/tags", opt=WRITE, responses=_CHANGING)
+    async def tag(
+        self, request: AnyRequest, service: NamedDependency[Service], asset_id: Id, data: JSONBody[TagChanges]
+    ) -> Response[Labelled]:
+        """Attach and remove tags as a person, for good; with `If-Match`, only where the asset is what the caller saw."""
+        expected = named(request.headers.get("if-match"))
+        tagged = await service.run(
+            lambda: service.library.tag(str(asset_id), add=data.add, remove=data.remove, expected=expected)
+        )
+        return Response(tagged, headers=headers_for(service.library.etag(tagged)))
 
     @get("/original", media_type="image/*", responses=_PROBLEMS)
     async def original(self, request: AnyRequest, service: NamedDependency[Service], asset_id: Id) -> Response[bytes]:
