@@ -175,6 +175,18 @@ def test_looking_stores_nothing(there: Any, pictures: Path) -> None:
     assert len([*there.list()]) == 6
 
 
+def test_only_the_categorizers_that_are_named_are_asked(there: Any, pictures: Path) -> None:
+    (told,) = there.analyse(pictures / "red-square.jpg", categorizers=["fake"])
+    assert {source.categorizer for match in told.matches for source in match.sources} == {"fake"}
+    (added,) = there.add(jpeg_bytes(make_picture("yellow", "ring", 96)), categorizers=["fake"])
+    said = {report.categorizer: report.status for report in there.reports(added.id)}
+    assert said.pop("fake") == "ok"
+    assert set(said.values()) == {"declined"}
+    with pytest.raises(UsageError, match="no categorizer 'nosuch'; there are colors, fake"):
+        there.add(pictures / "red-square.jpg", categorizers=["nosuch"])
+    there.delete(added.id, at_once=True)
+
+
 def test_errors_are_those_of_the_library(there: Any) -> None:
     with pytest.raises(UnknownName):
         there.get("0199c0de-0000-7000-8000-000000000000")

@@ -156,6 +156,17 @@ def revisions_of(connection: Connection, number: int) -> dict[str, str]:
     return {str(categorizer): str(revision) for categorizer, revision in connection.execute(query)}
 
 
+def declined_for(connection: Connection, reason: str, ids: Collection[int] | None = None) -> dict[int, frozenset[str]]:
+    """Return which categorizers declined a content for just this reason, content id -> ids; of ``ids``, None for all."""
+    query = select(report.c.content_id, report.c.categorizer)
+    query = query.where(report.c.status == "declined", report.c.reason == reason)
+    parts = [query] if ids is None else [query.where(report.c.content_id.in_(page)) for page in pages(sorted(set(ids)))]
+    found: dict[int, set[str]] = {}
+    for number, categorizer in (row for part in parts for row in connection.execute(part)):
+        found.setdefault(int(number), set()).add(str(categorizer))
+    return {number: frozenset(names) for number, names in found.items()}
+
+
 def behind(
     connection: Connection, revisions: Mapping[str, str], *, missing: bool, stale: bool
 ) -> dict[int, frozenset[str]]:

@@ -44,6 +44,9 @@ _WORDS = {
     "vanished": "vanished",
 }
 _NOTHING = "No picture was found there."
+_only_these = click.option(
+    "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
+)
 
 
 @click.command()
@@ -58,6 +61,7 @@ _NOTHING = "No picture was found there."
 @click.option(
     "--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Tag with every label that scores more than T."
 )
+@_only_these
 @click.option(
     "--mark-vanished", is_flag=True, help="Mark pictures as vanished even where their whole folder is empty or missing."
 )
@@ -195,17 +199,17 @@ class _Skipped:
 @place_option
 @click.option("--encoder", metavar="NAME", help="Which encoder to use where there is no library.")
 @click.option("--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Show every label that scores more than T.")
+@_only_these
 @json_option
-def tag(pictures: tuple[str, ...], place: Place, encoder: str | None, auto_tag: float | None, as_json: bool) -> int:
+def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) -> int:
     """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
     status, skipped, seen = 0, _Skipped(), False
     outcomes = look(
         place,
         *pictures,
-        encoder=encoder,
-        auto_tag=auto_tag,
         listed=listed(),
         left_out=JsonLines().left_out if as_json else skipped.add,
+        **options,
     )
     for told in outcomes:
         seen = True
@@ -224,9 +228,7 @@ def tag(pictures: tuple[str, ...], place: Place, encoder: str | None, auto_tag: 
 
 @click.command()
 @library_option
-@click.option(
-    "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
-)
+@_only_these
 @click.option("--missing", is_flag=True, help="Only where a report is missing or failed, or a feature is missing.")
 @click.option("--stale", is_flag=True, help="Only where a report or a feature is of an older revision.")
 @where_option

@@ -53,6 +53,7 @@ def add_each(
     if "context" in fields:
         fields["context"] = msgspec.json.encode(fields["context"]).decode()
     fields["tags"] = list(tags)
+    fields["categorizers"] = list(said.get("categorizers", ()))
     kind = _ADD if views else replace(_ADD, seen=_added_briefly)
     return _send(kind, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
 
@@ -60,12 +61,14 @@ def add_each(
 def analyse(
     *pictures: Picture,
     auto_tag: float | None = None,
+    categorizers: Sequence[str] = (),
     embedding: bool = False,
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
 ) -> Flow[Told]:
     """Yield what the plugins say of each picture, in order, without storing anything."""
-    fields: dict[str, Any] = {"embedding": embedding} | ({} if auto_tag is None else {"auto_tag": auto_tag})
+    fields: dict[str, Any] = {"embedding": embedding, "categorizers": list(categorizers)}
+    fields |= {} if auto_tag is None else {"auto_tag": auto_tag}
     return _send(_ANALYSE, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
 
 

@@ -247,6 +247,14 @@ class Host:
             load.exception()
         return {lane.name: lane.revision for lane in lanes}
 
+    def unasked(self, asked: Collection[str], reason: str) -> list[Report]:
+        """Return the reports of all categorizers that are not among those ``asked``: declined for this ``reason``."""
+        return [
+            Report(categorizer=lane.name, revision=lane.revision, family=lane.family, status="declined", reason=reason)
+            for lane in self._roster.lanes
+            if lane.name not in asked
+        ]
+
     @property
     def declines(self) -> Mapping[str, Mapping[str, str]]:
         """The labels that each categorizer that is loaded cannot see, with the reason."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Unpack
 
 from opsin.services import jobs, schedule, staging, taking, working
+from opsin.services.chosen import chosen
 from opsin.services.filters import read
 from opsin.services.given import Address, Upload
 from opsin.services.job_kinds import Reanalyse
@@ -74,9 +75,10 @@ class Jobs:
     ) -> Job:
         """Have categorizers asked again, as :meth:`opsin.Library.reanalyse` does it, and return the job.
 
-        :raises UsageError: for conditions that make no sense.
+        :raises UsageError: for conditions that make no sense, and for a categorizer that there is not.
         """
         read(self._workspace, where)
+        chosen(self._workspace, categorizers)
         given = Reanalyse(categorizers=tuple(categorizers), missing=missing, stale=stale, where=tuple(where))
         return jobs.start(self._workspace.writable, "reanalyse", given)
 

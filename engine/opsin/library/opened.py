@@ -234,18 +234,26 @@ class Library:
         self,
         *pictures: Picture,
         auto_tag: float | None = None,
+        categorizers: Sequence[str] = (),
         embedding: bool = False,
         listed: Iterable[str] = (),
         left_out: Callable[[LeftOut], None] | None = None,
     ) -> Iterator[once.Told]:
         """Yield what the plugins say of each picture, in order, without storing anything.
 
-        ``auto_tag`` is the score (0..1) that a label must pass to become a tag; ``embedding``: the vector of each picture
+        ``auto_tag`` is the score (0..1) that a label must pass to become a tag; ``categorizers`` are those that are
+        asked, by id or plugin, all where none is named; ``embedding``: the vector of each picture
         comes, too, by which :meth:`find` finds what looks like it; ``pictures``, ``listed`` and
         ``left_out`` as for :meth:`add_each`. A picture that cannot be read is yielded with its ``problem``.
         """
         return taking.look_each(
-            self._workspace, pictures, auto_tag=auto_tag, embedding=embedding, listed=listed, left_out=left_out
+            self._workspace,
+            pictures,
+            auto_tag=auto_tag,
+            categorizers=categorizers,
+            embedding=embedding,
+            listed=listed,
+            left_out=left_out,
         )
 
     def search(

@@ -77,6 +77,7 @@ def analyse(
     path: Place = None,
     encoder: str | None = None,
     auto_tag: float | None = None,
+    categorizers: Sequence[str] = (),
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
 ) -> Iterator[once.Told]:
@@ -93,7 +94,9 @@ def analyse(
         once.place_to_look(root, encoder) as (place, readonly),
         Library(place, readonly=readonly, encoder=encoder) as library,
     ):
-        yield from library.analyse(*pictures, auto_tag=auto_tag, listed=listed, left_out=left_out)
+        yield from library.analyse(
+            *pictures, auto_tag=auto_tag, categorizers=categorizers, listed=listed, left_out=left_out
+        )
 
 
 def encoders(path: Place = None) -> Sequence[EncoderCard]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from opsin.catalogue import assets
+from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
+from opsin.services.chosen import LEFT_OUT, among
 from opsin.services.commit import Added, AddOptions, Prepared
 from opsin.services.ingest_line import AHEAD, Settled
 from opsin.services.tagging import renew
@@ -49,12 +50,13 @@ def add(
             paused = False
             while not exhausted and not paused and len(line) < AHEAD:
                 group, paused, exhausted = _take(upcoming)
-                here = _here(workspace, group)
+                here, more = _here(workspace, group, options)
                 if sweep is not None:
                     sweep.note(row.row for row in here.values())
                 for source in group:
                     known = here.get(source.location)
-                    if known is None or not _looks_unchanged(workspace, source, known, options):
+                    more_asked = known is not None and known.row in more
+                    if known is None or more_asked or not _looks_unchanged(workspace, source, known, options):
                         line.put(source)
                     elif options.say_something:
                         line.put_unread(Prepared(source, known.sha256, None, None))
@@ -81,12 +83,17 @@ def _take(upcoming: Iterator[Source | None]) -> tuple[list[Source], bool, bool]:
     return group, False, False
 
 
-def _here(workspace: Workspace, group: Sequence[Source]) -> dict[str, AssetRow]:
-    """Return the assets, by location, that are at these sources."""
+def _here(
+    workspace: Workspace, group: Sequence[Source], options: AddOptions
+) -> tuple[dict[str, AssetRow], frozenset[int]]:
+    """Return the assets, by location, that are at these sources, and the rows of those of which more is asked now."""
     if not group:
-        return {}
+        return {}, frozenset()
     with workspace.catalogue.read() as connection:
-        return assets.at_locations(connection, {source.location for source in group})
+        here = assets.at_locations(connection, {source.location for source in group})
+        left_out = contents.declined_for(connection, LEFT_OUT, [row.content_id for row in here.values()])
+    asked = among(workspace, options.categorizers) if left_out else frozenset()
+    return here, frozenset(row.row for row in here.values() if asked & left_out.get(row.content_id, frozenset()))
 
 
 def _looks_unchanged(workspace: Workspace, source: Source, known: AssetRow, options: AddOptions) -> bool:

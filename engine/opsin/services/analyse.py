@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -10,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.catalogue.contents import NewContent
+from opsin.services.chosen import LEFT_OUT, among, joined
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -24,14 +27,21 @@ class Analysed(msgspec.Struct, frozen=True):
     frames: tuple[int, ...]
     analysis: Analysis
 
+    def with_more(self, other: Analysed) -> Analysed:
+        """Return this with what ``other`` says of the same content where a categorizer was left out."""
+        reports = joined(self.analysis.reports, other.analysis.reports)
+        return msgspec.structs.replace(self, analysis=dataclasses.replace(self.analysis, reports=reports))
+
 
 def digest(data: bytes) -> bytes:
     """Return the SHA-256 of a content: its identity."""
     return hashlib.sha256(data).digest()
 
 
-def analyse(workspace: Workspace, data: bytes) -> Analysed:
-    """Decode ``data`` and ask every extractor and categorizer about it; blocks until all have answered.
+def analyse(workspace: Workspace, data: bytes, categorizers: Sequence[str] = ()) -> Analysed:
+    """Decode ``data`` and ask every extractor and these ``categorizers`` (none named: all); blocks until all have answered.
+
+    Of a categorizer that is not asked there is a report that says so.
 
     :raises Refused: where it is no picture, or passes a limit.
     :raises PluginError: where the encoder cannot answer.
@@ -39,7 +49,11 @@ def analyse(workspace: Workspace, data: bytes) -> Analysed:
     with workspace.stages.timed("decode"):
         decoded = workspace.decoder.submit(data).result()
     with workspace.stages.timed("analyse"):
-        analysis = workspace.host.submit(decoded.frames, wait=True).result()
+        asked = among(workspace, categorizers) if categorizers else None
+        analysis = workspace.host.submit(decoded.frames, asked, wait=True).result()
+        if asked is not None:
+            unasked = workspace.host.unasked(asked, LEFT_OUT)
+            analysis = dataclasses.replace(analysis, reports=(*analysis.reports, *unasked))
     frames = tuple(frame.number for frame in decoded.frames)
     return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis)
 

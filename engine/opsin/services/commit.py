@@ -13,11 +13,11 @@ from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
-from opsin.services import checked
+from opsin.services import checked, chosen
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.events import Happened, change, of_labels, of_searches, tell
 from opsin.services.following import Following, displace
-from opsin.services.tagging import joined, store
+from opsin.services.tagging import joined, store, tags_of
 from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
 
@@ -43,6 +43,7 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What is said of every picture of one call. ``auto_tag`` is the threshold of its tags, None = as set.
 
     ``checksum``: what looks unchanged by its size and time is read, too, and so are the copies of what is copied.
+    ``categorizers`` are the ids of those that are asked, all where none is named.
     ``public_id`` is the name of the one picture that comes: what has it becomes this picture, unless ``overwrite`` is
     False.
     """
@@ -54,6 +55,7 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
     copy: bool = False
     checksum: bool = False
     auto_tag: float | None = None
+    categorizers: tuple[str, ...] = ()
     public_id: str | None = None
     overwrite: bool = True
 
@@ -211,6 +213,7 @@ class Group:
         self._arriving = {prepared.source.location: prepared.sha256 for prepared in group}
         self._here = assets.at_locations(connection, set(self._arriving))
         older = contents.reports_of(connection, set(self._ids.values()))
+        older |= self._complete(group, older)
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
         named = self._store_names(group, set(older))
@@ -240,17 +243,36 @@ class Group:
             changes = {row: change(had[row], self.given[row]) for row in concerned - self._new - self._restored}
             self.happened += of_labels("asset.tagged", changes)
 
+    def _complete(self, group: Sequence[Prepared], older: Mapping[int, Sequence[Report]]) -> dict[int, list[Report]]:
+        """Write what was asked about contents that others, who asked less, stored meanwhile; return all their reports."""
+        gained: dict[int, list[Report]] = {}
+        for prepared in group:
+            number = self._ids.get(prepared.sha256)
+            if number is not None and prepared.analysed is not None:
+                more = chosen.lacking(older[number], prepared.analysed.analysis.reports)
+                gained |= {number: more} if more else {}
+        if not gained:
+            return {}
+        contents.put_reports(self._connection, gained)
+        rows = [row for each in assets.of_contents(self._connection, gained).values() for row in each]
+        after = tags_of(self._workspace, self._connection, rows)
+        had = store(self._connection, after)
+        self.happened += of_labels("asset.reanalysed", {row: change(had[row], each) for row, each in after.items()})
+        self.given |= after
+        return contents.reports_of(self._connection, gained)
+
     def _store_contents(self, group: Sequence[Prepared]) -> dict[int, Analysed]:
         """Write the contents that are new and return them by their ids."""
         connection = self._connection
         new: dict[bytes, Analysed] = {}
         for prepared in group:
             if prepared.analysed is not None:
-                new.setdefault(prepared.sha256, prepared.analysed)
+                former = new.setdefault(prepared.sha256, prepared.analysed)
+                new[prepared.sha256] = former.with_more(prepared.analysed)
             elif prepared.sha256 not in self._ids and prepared.sha256 not in new:
                 # It was erased since it was found to be known.
                 data = prepared.data or prepared.source.read(self._workspace.settings.decode.max_bytes)
-                new[prepared.sha256] = analyse(self._workspace, data)
+                new[prepared.sha256] = analyse(self._workspace, data, self._options.categorizers)
         new = {digest: analysed for digest, analysed in new.items() if digest not in self._ids}
         numbers = contents.add(connection, [analysed.content for analysed in new.values()])
         self._ids.update(zip(new, numbers, strict=True))

@@ -47,7 +47,7 @@ class Ingest:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
-        self._under_way: WeakValueDictionary[bytes, Shared] = WeakValueDictionary()
+        self._under_way: WeakValueDictionary[tuple[bytes, tuple[str, ...]], Shared] = WeakValueDictionary()
         self._writer = Writer(self._commit)
         self.pool = Pool(WINDOW)
 
@@ -61,13 +61,15 @@ class Ingest:
             lambda prepared: Batch(prepared, options, following),
         )
 
-    def analyse(self, data: bytes) -> Analysed:
-        """Analyse a picture, in a thread of the pool, together with others who have the same one.
+    def analyse(self, data: bytes, categorizers: tuple[str, ...] = ()) -> Analysed:
+        """Analyse a picture, in a thread of the pool, together with others who ask the same of the same one.
+
+        ``categorizers`` are asked, all where none is named.
 
         :raises Refused: where it is no picture, or passes a limit.
         :raises PluginError: where the encoder cannot answer.
         """
-        return self._shared(digest(data), data).future.result()
+        return self._shared(digest(data), data, categorizers).future.result()
 
     def status(self) -> IngestStatus:
         """Return how much is under way."""
@@ -81,7 +83,8 @@ class Ingest:
     def _prepare(self, source: Source, options: AddOptions) -> tuple[Prepared, Shared | None]:
         """Read a source, look at it, and make its copy durable.
 
-        Whoever comes with the same content as long as what is returned lives does not analyse it again.
+        Whoever comes with the same content, and the same categorizers to ask, as long as what is returned lives does not
+        analyse it again.
         """
         workspace = self._workspace
         with workspace.stages.timed("read"):
@@ -91,9 +94,9 @@ class Ingest:
             known = contents.find(connection, sha256)
         shared = analysed = None
         if known is not None:
-            bring_up_to_date(workspace, known, data)
+            bring_up_to_date(workspace, known, data, options.categorizers)
         else:
-            shared = self._shared(sha256, data)
+            shared = self._shared(sha256, data, options.categorizers)
             analysed = shared.future.result()
         written = False
         if is_copied(source, options):
@@ -101,15 +104,16 @@ class Ingest:
                 written = workspace.blobs.put(sha256, data)
         return Prepared(source, sha256, data, analysed, copied=written and known is not None), shared
 
-    def _shared(self, sha256: bytes, data: bytes) -> Shared:
+    def _shared(self, sha256: bytes, data: bytes, categorizers: tuple[str, ...]) -> Shared:
+        key = sha256, categorizers
         with self._lock:
-            shared = self._under_way.get(sha256)
+            shared = self._under_way.get(key)
             mine = shared is None
             if shared is None:
-                shared = self._under_way[sha256] = Shared()
+                shared = self._under_way[key] = Shared()
         if mine:
             try:
-                shared.future.set_result(analyse(self._workspace, data))
+                shared.future.set_result(analyse(self._workspace, data, categorizers))
             except BaseException as error:  # noqa: BLE001 - whatever it was, those who wait must not wait for ever
                 shared.future.set_exception(error)
         return shared

@@ -45,9 +45,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def look(
-    workspace: Workspace, sources: Iterable[Source | None], auto_tag: float | None, *, embedding: bool = False
+    workspace: Workspace,
+    sources: Iterable[Source | None],
+    auto_tag: float | None,
+    *,
+    categorizers: tuple[str, ...] = (),
+    embedding: bool = False,
 ) -> Iterator[Told]:
-    """Yield what the plugins say of each picture, in order; several are under way at once.
+    """Yield what these ``categorizers`` (none named: all) say of each picture, in order; several are under way at once.
 
     A None among ``sources`` says that nothing comes for the moment: what was taken so far is told first.
     """
@@ -56,17 +61,19 @@ def look(
     with workspace.ingest.pool.caller() as caller:
         for source in sources:
             if source is not None:
-                waiting.append(caller.submit(_told, workspace, source, auto_tag, embedding=embedding))
+                waiting.append(caller.submit(_told, workspace, source, auto_tag, categorizers, embedding=embedding))
             while waiting and (source is None or len(waiting) >= WINDOW or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _told(workspace: Workspace, source: Source, auto_tag: float | None, *, embedding: bool) -> Told:
+def _told(
+    workspace: Workspace, source: Source, auto_tag: float | None, categorizers: tuple[str, ...], *, embedding: bool
+) -> Told:
     try:
         data = source.read(workspace.settings.decode.max_bytes)
-        analysed = workspace.ingest.analyse(data)
+        analysed = workspace.ingest.analyse(data, categorizers)
     except (Refused, PluginError) as error:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
         return Told(source=source.name, status=status, problem=problem(error))

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable, UnknownName
+from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable
 from opsin.model import Report
+from opsin.services.chosen import LEFT_OUT, among, named
 from opsin.services.commit import Problem, problem
 from opsin.services.events import LabelChange, change, of_labels, tell
 from opsin.services.filters import Condition, rows_matching
@@ -71,6 +72,7 @@ def plan(
 ) -> Plan:
     """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew, and every feature behind.
 
+    What was left out when a picture was added is neither missing nor stale: only what asks for everything asks for it.
     ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``. Only these are loaded,
     for their revisions; no extractor is, nor is anything decoded.
 
@@ -79,7 +81,7 @@ def plan(
     """
     host = workspace.host
     needs = host.categorizers
-    chosen = {known for name in categorizers for known in _named(name, needs)} if categorizers else set(needs)
+    chosen = {known for name in categorizers for known in named(name, needs)} if categorizers else set(needs)
     asked = host.revisions(chosen)
     workspace.check_encoder()
     workspace.meaning.note_declines(host.declines, among=needs)
@@ -94,18 +96,14 @@ def plan(
             wanted = contents.behind(connection, asked, missing=missing, stale=stale)
         behind = [features.missing(connection, kinds)] if missing or not stale else []
         behind += [features.outdated(connection, kinds)] if stale or not missing else []
+        left_out = contents.declined_for(connection, LEFT_OUT) if missing or stale else {}
     for number, names in (entry for each in behind for entry in each.items()):
         wanted[number] = wanted.get(number, frozenset()) | {name for name in asked if needs[name] & names}
+    for number in left_out.keys() & wanted.keys():
+        wanted[number] -= left_out[number]
     lack = frozenset(number for each in behind for number in each)
-    return Plan({number: names for number, names in wanted.items() if number in selected}, lack & selected)
-
-
-def _named(name: str, known: Collection[str]) -> list[str]:
-    found = [each for each in known if each == name or each.startswith(name + "/")]
-    if not found:
-        msg = f"there is no categorizer {name!r}; there are {', '.join(sorted(known))}"
-        raise UnknownName(msg)
-    return found
+    todo = {number: names for number, names in wanted.items() if number in selected and (names or number in lack)}
+    return Plan(todo, lack & selected)
 
 
 def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed], None] | None = None) -> Reanalysis:
@@ -136,16 +134,19 @@ class _Look(msgspec.Struct):
     absent: tuple[str, ...]
 
 
-def bring_up_to_date(workspace: Workspace, number: int, data: bytes) -> None:
+def bring_up_to_date(workspace: Workspace, number: int, data: bytes, categorizers: Sequence[str] = ()) -> None:
     """Ask about a content that is known, and whose bytes are at hand, what was not asked at the present revisions.
 
+    Asked are these ``categorizers``, all where none is named, also those that were left out before.
     What failed at these is left to ``plan(missing=True)``. Where nothing new can be had, what was said before stays.
     """
     kinds = workspace.feature_kinds
     with workspace.catalogue.read() as connection:
         said = contents.revisions_of(connection, number)
+        left_out = contents.declined_for(connection, LEFT_OUT, [number]).get(number, frozenset())
         given = features.revisions_of(connection, number)
-    wanted = frozenset(name for name, revision in workspace.host.revisions().items() if said.get(name) != revision)
+    asked = workspace.host.revisions(among(workspace, categorizers))
+    wanted = frozenset(name for name, revision in asked.items() if said.get(name) != revision or name in left_out)
     older = any(name in kinds and revision != kinds[name].revision for name, revision in given)
     if wanted or older:
         _page(workspace, {number: wanted}, {number} if older else (), data)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from opsin.errors import UsageError
 from opsin.services import checked, once, people
 from opsin.services.add import add
+from opsin.services.chosen import chosen
 from opsin.services.commit import Added, AddOptions
 from opsin.services.given import Picture, sources_of
 from opsin.services.promptly import promptly
@@ -23,8 +24,10 @@ class Said(TypedDict, total=False):
     """What may be said of pictures that are added, besides tags.
 
     ``copy`` copies also what would be referenced where it is; ``checksum`` reads also files that look unchanged by their
-    size and time, and with ``copy`` the copies that there are: those that are damaged are written anew. ``auto_tag`` is the score (0..1) that a label must pass to
-    become a tag. ``public_id`` names the picture, of which there may be one: what has that name becomes the picture in its
+    size and time, and with ``copy`` the copies that there are: those that are damaged are written anew. ``auto_tag`` is the
+    score (0..1) that a label must pass to become a tag. ``categorizers`` are those that are asked, by id or for all of a
+    plugin by its name, all where none is named; the others can be asked later. ``public_id`` names the picture, of which
+    there may be one: what has that name becomes the picture in its
     next version, unless ``overwrite`` is False.
     """
 
@@ -34,6 +37,7 @@ class Said(TypedDict, total=False):
     copy: bool
     checksum: bool
     auto_tag: float | None
+    categorizers: Sequence[str]
     public_id: str | None
     overwrite: bool
 
@@ -44,7 +48,8 @@ def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions
     :raises UsageError: for what makes no sense.
     """
     meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags", checked.MOST_TAGS))
-    return AddOptions(tags=meant, **said)
+    rest: dict[str, Any] = {**said, "categorizers": chosen(workspace, said.get("categorizers", ()))}
+    return AddOptions(tags=meant, **rest)
 
 
 def add_each(
@@ -91,19 +96,21 @@ def look_each(
     pictures: Sequence[Picture],
     *,
     auto_tag: float | None = None,
+    categorizers: Sequence[str] = (),
     embedding: bool = False,
     listed: Iterable[str] = (),
     left_out: Callable[[LeftOut], None] | None = None,
 ) -> Iterator[once.Told]:
     """Yield what the plugins say of each picture, in order, without storing anything.
 
-    :raises UsageError: for a threshold outside 0..1.
+    :raises UsageError: for a threshold outside 0..1, or a categorizer that there is not.
     """
     if auto_tag is not None:
         checked.share(auto_tag, "auto_tag")
+    asked = chosen(workspace, categorizers)
     sources = sources_of(pictures, workspace.settings, listed=listed, left_out=left_out)
     coming = promptly(sources) if "-" in pictures else sources
-    return once.look(workspace, coming, auto_tag, embedding=embedding)
+    return once.look(workspace, coming, auto_tag, categorizers=asked, embedding=embedding)
 
 
 def count(workspace: Workspace, pictures: Sequence[Picture]) -> int:

@@ -13,6 +13,7 @@ from opsin.host import Trial
 from opsin.model import Label, Report, Vocabulary
 from opsin.plugin.vocabulary import label_id
 from opsin.services import checked, relabel, vocabulary
+from opsin.services.chosen import is_left_out
 from opsin.services.meaning import Meaning
 from opsin.services.relabel import LabelChanges
 from opsin.services.tagging import follow
@@ -142,8 +143,9 @@ def _page(
 
 
 def _mixed(former: Sequence[Report], fresh: Sequence[Report], trial: Trial) -> list[Report]:
-    """Return the reports that there would be: what failed just now leaves the former one, as reanalysing does."""
-    failed = {report.categorizer for report in fresh if report.status == "failed"}
-    replaced = (trial.own | trial.gone) - failed
+    """Return the reports that there would be: what failed just now, or was left out, stays, as reanalysing has it."""
+    kept_so = {report.categorizer for report in fresh if report.status == "failed"}
+    kept_so |= {report.categorizer for report in former if is_left_out(report)}
+    replaced = (trial.own | trial.gone) - kept_so
     kept: Mapping[str, Report] = {report.categorizer: report for report in former if report.categorizer not in replaced}
     return [*kept.values(), *(report for report in fresh if report.categorizer not in kept)]

@@ -27,6 +27,7 @@ class LookOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What may be said beside the pictures."""
 
     auto_tag: float | None = None
+    categorizers: tuple[str, ...] = ()
     embedding: bool = False
 
 
@@ -85,9 +86,8 @@ class AnalysisController(Controller):
         """
         with service.admitted():
             pictures, said = await read_pictures(request, service.settings, LookOptions)
-            told = await service.run_pictures(
-                lambda: list(service.library.analyse(*pictures, auto_tag=said.auto_tag, embedding=said.embedding))
-            )
+            asked = msgspec.structs.asdict(said)
+            told = await service.run_pictures(lambda: list(service.library.analyse(*pictures, **asked)))
         raise_alone([each.problem for each in told])
         return Analyses([_analysis(picture, each, top) for picture, each in zip(pictures, told, strict=True)])
 

@@ -37,6 +37,7 @@ class AddFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     caption: str | None = None
     context: dict[str, Any] | None = None
     auto_tag: float | None = None
+    categorizers: tuple[str, ...] = ()
     public_id: str | None = None
     overwrite: bool = True
     wait: bool = True

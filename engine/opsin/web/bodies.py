@@ -21,7 +21,7 @@ AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=msgspec.Struct)
 _MOST_PARTS = 200
 _LONGEST_FIELD = 1024 * 1024
-_LISTS = frozenset({"tags", "where", "facets"})
+_LISTS = frozenset({"tags", "where", "facets", "categorizers"})
 _PLURAL = "images"
 _MOST_URLS = 20
 _LONGEST_URL = 8192
@@ -219,7 +219,12 @@ class PicturesOperation(Operation):
         share = Schema(
             type=OpenAPIType.NUMBER, minimum=0, maximum=1, description="The score a label must pass to be a tag"
         )
-        return {"auto_tag": share}
+        asked = Schema(
+            type=OpenAPIType.ARRAY,
+            items=Schema(type=OpenAPIType.STRING),
+            description="Which categorizers to ask, by id or plugin; all where none is named",
+        )
+        return {"auto_tag": share, "categorizers": asked}
 
 
 def _one_at_least(pictures: Mapping[str, Schema], said: Mapping[str, Schema]) -> Schema:
