@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from opsin.client import AsyncClient, Client
 from opsin.errors import KeyRefused, LibraryError, Outdated, Taken, UnknownName, Unreachable, UsageError
 from opsin.library import Part
 from opsin.services import views
+from opsin.services.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -74,6 +77,17 @@ def there(request: pytest.FixtureRequest, serve: Serve, pictures: Path) -> Itera
     awaited.add(pictures, owner="ann", tags=["toy"])
     yield awaited
     awaited.end()
+
+
+@contextmanager
+def worked(there: Any) -> Iterator[None]:
+    """Have jobs done, as a service has it."""
+    working = there.jobs.working() if isinstance(there, opsin.Library) else None
+    if working is not None:
+        working.start()
+    yield
+    if working is not None:
+        working.stop()
 
 
 def named(there: Any, name: str) -> opsin.library.AssetView:
@@ -185,6 +199,58 @@ def test_only_the_categorizers_that_are_named_are_asked(there: Any, pictures: Pa
     with pytest.raises(UsageError, match="no categorizer 'nosuch'; there are colors, fake"):
         there.add(pictures / "red-square.jpg", categorizers=["nosuch"])
     there.delete(added.id, at_once=True)
+
+
+def test_a_name_chooses_no_other_address(there: Any) -> None:
+    asset = named(there, "red-square.jpg")
+    for name in ("../../keys", f"../{asset.id}", ".", "..", "a/./b", "%2e%2e/x", "", "/"):
+        with pytest.raises(UnknownName):
+            there.called(name)
+    for name in ("..", "", ".", "no/such"):
+        for ask in (there.jobs.get, there.searches.get, there.webhooks.get, there.vocabularies.get):
+            with pytest.raises(UnknownName):
+                ask(name)
+    for name in ("..", "toy/assets", ""):
+        with pytest.raises(UsageError):
+            there.tag_details(name)
+
+
+def test_a_job_adds_pictures_while_nobody_waits(there: Any) -> None:
+    data = jpeg_bytes(make_picture("purple", "ring", 96))
+    job = there.jobs.add(Upload(data, "later.jpg"), Upload(b"no picture"), data, owner="bob", tags=["late"])
+    assert (job.kind, job.over) == ("add", False)
+    with worked(there):
+        done = there.jobs.wait(job.id, timeout=60)
+        assert (done.state, done.total) == ("done", 3)
+        assert [each["status"] for each in done.result["results"]] == ["added", "refused", "known"]
+    for each in done.result["results"][::2]:
+        assert there.delete(each["asset_id"], at_once=True).restorable_until is None
+    with pytest.raises(UsageError, match="while nobody waits"):
+        there.add(data, wait=False)
+    with pytest.raises(UsageError, match="an Upload or an Address"):
+        there.jobs.add("a.jpg")
+
+
+def test_waiting_for_a_job_ends_in_time(there: Any) -> None:
+    """A job that is cancelled is over; until then it is waited for as long as was said and no longer."""
+    begun = time.monotonic()
+    job = there.jobs.reanalyse(where=["owner=nobody"])
+    there.jobs.wait(job.id, timeout=0.1)
+    assert time.monotonic() - begun < 5
+    there.jobs.cancel(job.id)
+    with worked(there):
+        assert there.jobs.wait(job.id).over
+
+
+def test_a_client_reads_the_page_of_a_tag_and_whether_the_service_is_ready(there: Any) -> None:
+    if isinstance(there, opsin.Library):
+        return
+    assert there.ready().ready
+    page = there.tag_page("toy", limit=2, sort="name", order="asc", widths=[32])
+    assert ([each.name for each in page.assets], page.total) == (["blue-circle.jpg", "blue-square.jpg"], 6)
+    assert page.assets[0].previews[0].width == 32
+    behind = there.tag_page("toy", limit=4, sort="name", order="asc", widths=[32], cursor=page.cursor)
+    assert (len(behind.assets), behind.cursor) == (4, None)
 
 
 def test_errors_are_those_of_the_library(there: Any) -> None:

@@ -10,9 +10,9 @@ from typing import ClassVar
 import httpx
 import pytest
 
-from opsin.client import Client
+from opsin.client import AsyncClient, Client
 from opsin.client.retrying import pause
-from opsin.errors import Overloaded
+from opsin.errors import Overloaded, Unreachable, UsageError
 
 
 def answered(status: int, **headers: str) -> httpx.Response:
@@ -21,7 +21,12 @@ def answered(status: int, **headers: str) -> httpx.Response:
 
 def test_a_pause_is_as_long_as_the_service_says() -> None:
     assert pause(0, 5, answered(503, **{"Retry-After": "7"})) == 7
-    assert pause(0, 5, answered(429, **{"Retry-After": "100000"})) == 30
+    assert pause(0, 5, answered(429, **{"Retry-After": "60"})) == 60
+    dated = {"Date": "Mon, 30 Nov 2026 19:00:00 GMT", "Retry-After": "Mon, 30 Nov 2026 19:00:45 GMT"}
+    assert pause(0, 5, answered(503, **dated)) == 45
+    assert pause(0, 5, answered(429, **{"Retry-After": "100000"})) is None, "nobody waits a day"
+    for odd in ("soon", "-3", ""):
+        assert (pause(0, 5, answered(503, **{"Retry-After": odd})) or 9) < 1
 
 
 def test_pauses_double_and_differ_from_client_to_client() -> None:
@@ -47,6 +52,11 @@ def test_after_so_many_tries_no_more() -> None:
     assert pause(5, 5, answered(503)) is None
 
 
+def test_what_is_an_answer_or_cannot_be_sent_is_not_tried_again() -> None:
+    assert pause(0, 5, answered(503, **{"Retry-After": "2"}), also=(503,)) is None
+    assert pause(0, 5, httpx.LocalProtocolError("Illegal header value")) is None
+
+
 class Busy(BaseHTTPRequestHandler):
     """Answers 503 at first, then that a tag was attached; drops the connection in between."""
 
@@ -66,6 +76,13 @@ class Busy(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_GET(self) -> None:
+        body = b"<html>It works!</html>"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002  its name in the base class
         """Say nothing."""
 
@@ -79,6 +96,41 @@ def busy() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+
+
+def test_another_web_server_is_told_from_a_service(busy: str) -> None:
+    for retries in (0, 1):
+        with Client(busy, "key", retries=retries) as client:
+            with pytest.raises(Unreachable, match="none of Opsin's answers"):
+                client.tags()
+            with pytest.raises(Unreachable, match="none of Opsin's answers"):
+                client.jobs.get("one")
+
+
+@pytest.mark.parametrize(
+    ("url", "key", "match"),
+    [
+        ("127.0.0.1:8484", "key", "is no address of a service"),
+        ("http://[::1", "key", "is no address of a service"),
+        ("http://", None, "is no address of a service"),
+        ("http://127.0.0.1:1", "k\u00fc", "as the key"),
+        ("http://127.0.0.1:1", "two\nlines", "as the key"),
+    ],
+)
+def test_an_address_or_a_key_that_cannot_be_is_refused_before_anything_is_sent(
+    url: str, key: str | None, match: str
+) -> None:
+    with pytest.raises(UsageError, match=match):
+        Client(url, key)
+    with pytest.raises(UsageError, match=match):
+        AsyncClient(url, key)
+
+
+def test_what_cannot_be_sent_is_refused() -> None:
+    with Client("http://127.0.0.1:9", "key", retries=0) as client:
+        for name in ("half \ud800", "long" * 100_000):
+            with pytest.raises(UsageError, match="cannot be sent"):
+                client.get(name)
 
 
 def test_a_change_is_sent_again_with_the_key_that_it_had_at_first(busy: str) -> None:

@@ -71,8 +71,7 @@ def cancel_job(number: str, place: Place, as_json: bool) -> None:
 def wait_for_job(number: str, place: Place, as_json: bool) -> int:
     """Wait until the job ID is over; 1 where it failed or was cancelled. Where no service does it, this command does."""
     with reach(place) as library, _working(library):
-        while not (found := library.jobs.wait(number)).over:
-            pass  # the service stopped, and is asked again
+        found = library.jobs.wait(number)
     _say(found, as_json=as_json)
     return 0 if found.state == "done" else 1
 

@@ -13,7 +13,7 @@ import httpx
 from opsin.client import calls, insights, jobs, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.retrying import pause, unreachable
-from opsin.client.sending import RETRIES, TIMEOUT, arguments, settings
+from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
 from opsin.library import Added
 from opsin.services.given import Picture
 from opsin.services.taking import Said
@@ -51,6 +51,17 @@ def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Async
             else:
                 answer = await self.send(found)
             found = await asyncio.to_thread(step, flow, answer)
+
+    return method
+
+
+def _result(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Awaitable[T]]:
+    """Return a method whose answer is the one item of a flow."""
+    items = _items(build)
+
+    @functools.wraps(build)
+    async def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await anext(items(self, *args, **kwargs))
 
     return method
 
@@ -117,8 +128,9 @@ class Jobs(_Part):
 
     list = _answer(jobs.list_jobs)
     get = _answer(jobs.get)
-    wait = _answer(jobs.wait)
+    wait = _result(jobs.wait)
     cancel = _answer(jobs.cancel)
+    add = _answer(uploads.add_later)
     reanalyse = _answer(jobs.reanalyse)
 
 
@@ -145,6 +157,7 @@ class AsyncClient:
         self.jobs = Jobs(self)
 
     version = _answer(calls.version)
+    ready = _answer(calls.ready)
     load = _answer(calls.load)
     get = _answer(calls.get)
     called = _answer(calls.called)
@@ -155,6 +168,7 @@ class AsyncClient:
     similar = _answer(calls.similar)
     tags = _answer(calls.tags)
     tag_details = _answer(calls.tag_details)
+    tag_page = _answer(calls.tag_page)
     tag = _answer(calls.tag)
     edit = _answer(calls.edit)
     delete = _answer(calls.delete)
@@ -177,15 +191,14 @@ class AsyncClient:
 
     async def send(self, call: Call[T]) -> T:
         """Send one call and return its answer."""
-        request = arguments(call)
-        tries = 0
+        once, tries = once_key(call), 0
         while True:
             outcome: httpx.Response | httpx.TransportError
             try:
-                outcome = await self._http.request(**request)
+                outcome = await self._http.send(built(self._http, call, once))
             except httpx.TransportError as error:
                 outcome = error
-            wait = pause(tries, self._retries, outcome)
+            wait = pause(tries, self._retries, outcome, also=call.also)
             if wait is None:
                 break
             await asyncio.sleep(wait)

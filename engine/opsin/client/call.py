@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from opsin import errors
-from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused
+from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused, UnknownName, Unreachable
+from opsin.services import checked
 
 T = TypeVar("T")
 _KINDS: Mapping[str, type[OpsinError]] = {
@@ -24,6 +26,7 @@ class Call(Generic[T]):
 
     ``refused``, if given, makes the answer where a picture is refused or a plugin fails, which is raised otherwise.
     ``changes`` says that it changes something: it is sent with an Idempotency-Key, so that it may be sent again.
+    ``files`` are (field, (name, bytes, media type)); ``also`` are statuses of errors that are answers here.
     """
 
     method: str
@@ -33,8 +36,9 @@ class Call(Generic[T]):
     params: Mapping[str, Any] = field(default_factory=dict)
     json: Any = None
     data: Mapping[str, Any] | None = None
-    files: Sequence[tuple[str, tuple[str, bytes]]] = ()
+    files: Sequence[tuple[str, tuple[str | None, bytes, str | None]]] = ()
     changes: bool = False
+    also: Collection[int] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -63,16 +67,37 @@ def only_where(expected: Collection[str] | None) -> Mapping[str, str]:
 
 def in_field(name: str, kind: type[T]) -> Callable[[httpx.Response], T]:
     """Return what reads one field of a response's body as a ``kind``."""
-    return lambda response: msgspec.convert(msgspec.json.decode(response.content)[name], kind)
+    fields, decoder = msgspec.json.Decoder(dict[str, msgspec.Raw]), msgspec.json.Decoder(kind)
+    return lambda response: decoder.decode(fields.decode(response.content)[name])
+
+
+def address(*segments: str) -> str:
+    """Return where the service has what these segments name, from /v1 on; whatever they hold, they lead nowhere else.
+
+    :raises UnknownName: for a segment that would: nothing is called so.
+    :raises UsageError: for one that is no whole text.
+    """
+    for each in segments:
+        if checked.text(each, "a name") in {"", ".", ".."} or "/" in each:
+            msg = (
+                f"nothing is called {each[:100]!r}: a name in an address is not empty, no dots alone, and has no slash"
+            )
+            raise UnknownName(msg)
+    return "/v1/" + "/".join(quote(each, safe="") for each in segments)
 
 
 def answer_of(call: Call[T], response: httpx.Response) -> T:
     """Return what a call answers.
 
     :raises OpsinError: where the service refuses it.
+    :raises Unreachable: where the answer is none of Opsin's.
     """
-    if response.is_success:
-        return call.read(response)
+    if response.is_success or response.status_code in call.also:
+        try:
+            return call.read(response)
+        except (msgspec.MsgspecError, ValueError, KeyError) as broken:
+            msg = f"what {response.url.copy_with(query=None)} answers is none of Opsin's answers ({broken}): is it `opsin serve`, of the same version?"
+            raise Unreachable(msg) from broken
     error = refusal(response)
     if call.refused is not None and isinstance(error, Refused | PluginError):
         return call.refused(error)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Unpack
-from urllib.parse import quote
 
 import httpx
 
-from opsin.client.call import Call, Flow, Item, as_kind, in_field, only_where
+from opsin.client.call import Call, Flow, Item, address, as_kind, in_field, only_where
 from opsin.client.pictures import Example, in_json, part_of
 from opsin.intake.wire import PreviewForm
 from opsin.library import (
@@ -27,12 +26,15 @@ from opsin.library import (
     Page,
     Part,
     PluginView,
+    Ready,
     Sort,
     TagCount,
     TagDetails,
+    TagPage,
 )
 from opsin.model import Report
 from opsin.plugin import EncoderCard
+from opsin.services import checked
 from opsin.settings import Settings
 
 _PAGE = 200
@@ -45,6 +47,11 @@ def version() -> Call[Mapping[str, str | None]]:
     The encoder is None where the service has several libraries, and the key opens none.
     """
     return Call(method="GET", path="/v1/version", read=as_kind(dict[str, str | None]))
+
+
+def ready() -> Call[Ready]:
+    """Return whether the service can look at pictures by now, and what it waits for where it cannot."""
+    return Call(method="GET", path="/v1/health/ready", read=as_kind(Ready), also=(503,))
 
 
 def load() -> Call[None]:
@@ -68,7 +75,11 @@ def called(public_id: str) -> Call[AssetView]:
 
     :raises UnknownName: where there is none.
     """
-    return Call(method="GET", path=f"/v1/assets/by-public-id/{quote(public_id)}", read=as_kind(AssetView))
+    return Call(
+        method="GET",
+        path=address("assets", "by-public-id", *checked.text(public_id, "public_id").split("/")),
+        read=as_kind(AssetView),
+    )
 
 
 def page(
@@ -175,7 +186,26 @@ def tags() -> Call[Sequence[TagCount]]:
 
 def tag_details(tag: str, *, limit: int = 20) -> Call[TagDetails]:
     """Return how many assets carry ``tag``, and up to ``limit`` tags that most of these carry, too."""
-    return Call(method="GET", path=f"/v1/tags/{quote(tag, safe='')}", params={"limit": limit}, read=as_kind(TagDetails))
+    return Call(method="GET", path=address("tags", tag), params={"limit": limit}, read=as_kind(TagDetails))
+
+
+def tag_page(
+    tag: str,
+    *,
+    where: Sequence[str] = (),
+    sort: Sort = "added",
+    order: Order = "desc",
+    limit: int = 50,
+    cursor: str | None = None,
+    widths: Sequence[int] = (256, 512, 1024),
+) -> Call[TagPage]:
+    """Return a page of the pictures with a tag, newest first, with all that a site needs to show them.
+
+    ``widths`` are those of the previews that are named; their addresses are relative to the service.
+    """
+    params: dict[str, Any] = {"where": list(where), "sort": sort, "order": order, "limit": limit, "width": list(widths)}
+    params |= {} if cursor is None else {"cursor": cursor}
+    return Call(method="GET", path=f"{address('tags', tag)}/assets", params=params, read=as_kind(TagPage))
 
 
 def tag(asset: str, *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> Call[Labelled]:
@@ -271,4 +301,4 @@ def _bytes(response: httpx.Response) -> bytes:
 
 
 def _asset(asset: str) -> str:
-    return f"/v1/assets/{quote(asset, safe='')}"
+    return address("assets", asset)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
-import httpx
-import msgspec
-
-from opsin.client.call import Call, as_kind, in_field
+from opsin.client.call import Call, Flow, Item, address, as_kind, in_field
 from opsin.library import Job, JobState
+
+_LOOK = 5.0
+"""Seconds that the service lets a request wait for the end of a job: fewer than until its silence counts as gone."""
 
 
 def list_jobs(
@@ -30,12 +30,20 @@ def get(job: str) -> Call[Job]:
     return Call(method="GET", path=_place(job), read=as_kind(Job))
 
 
-def wait(job: str) -> Call[Job]:
-    """Return a job when it is over, or, as it is by then, when the service stops.
+def wait(job: str, timeout: float | None = None) -> Flow[Job]:
+    """Return a job when it is over, or after ``timeout`` seconds as it is by then.
+
+    A service that starts again in between is asked again.
 
     :raises UnknownName: where there is none of this id.
     """
-    return Call(method="GET", path=f"{_place(job)}/events", read=_last)
+    until = None if timeout is None else time.monotonic() + timeout
+    while True:
+        left = _LOOK if until is None else max(0.0, min(_LOOK, until - time.monotonic()))
+        found = yield Call(method="GET", path=_place(job), params={"wait": left}, read=as_kind(Job))
+        if found.over or (until is not None and time.monotonic() >= until):
+            yield Item(found)
+            return
 
 
 def cancel(job: str) -> Call[Job]:
@@ -51,11 +59,5 @@ def reanalyse(
     return Call(method="POST", path="/v1/reanalyse", json=fields, read=as_kind(Job), changes=True)
 
 
-def _last(response: httpx.Response) -> Job:
-    """Return the job as the last event of a stream has it."""
-    told = [line.removeprefix("data: ") for line in response.text.splitlines() if line.startswith("data: ")]
-    return msgspec.json.decode(told[-1], type=Job)
-
-
 def _place(job: str) -> str:
-    return f"/v1/jobs/{quote(job, safe='')}"
+    return address("jobs", job)

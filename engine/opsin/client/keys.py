@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
-from opsin.client.call import Call, as_kind, in_field
+from opsin.client.call import Call, address, as_kind, in_field
 from opsin.library import Key, NewKey, Scope
 
 
@@ -24,4 +22,4 @@ def revoke(number: str) -> Call[Key]:
 
     :raises UnknownName: where there is no key of this id.
     """
-    return Call(method="DELETE", path=f"/v1/keys/{quote(number, safe='')}", read=as_kind(Key), changes=True)
+    return Call(method="DELETE", path=address("keys", number), read=as_kind(Key), changes=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from typing import Any, Unpack
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from opsin.client.call import Call, Flow, Item, as_kind, in_field, only_where
+from opsin.client.call import Call, Flow, Item, address, as_kind, in_field, only_where
 from opsin.library import Effect, LabelChanges, Reanalysis, VocabularySummary
 from opsin.model import Label, Vocabulary
 
@@ -120,5 +119,5 @@ def _plain(labels: Sequence[Label]) -> list[Any]:
 
 
 def _place(vocabulary: str, label: str | None = None) -> str:
-    path = f"/v1/vocabularies/{quote(vocabulary, safe='')}"
-    return path if label is None else f"{path}/labels/{quote(label, safe='')}"
+    labels = () if label is None else ("labels", label)
+    return address("vocabularies", vocabulary, *labels)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote
 
 import httpx
 import msgspec
 
-from opsin.client.call import Call, Flow, Item, as_kind
+from opsin.client.call import Call, Flow, Item, address, as_kind
 from opsin.client.calls import parts_of
 from opsin.client.pictures import Example, in_json
 from opsin.library import Page, Part, SavedSearch
@@ -95,4 +94,4 @@ def _nothing(_response: httpx.Response) -> None:
 
 
 def _place(search: str) -> str:
-    return f"/v1/searches/{quote(search, safe='')}"
+    return address("searches", search)

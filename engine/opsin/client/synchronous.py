@@ -14,7 +14,7 @@ from opsin.client import calls, insights, jobs, keys, labels, searches, uploads,
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
-from opsin.client.sending import RETRIES, TIMEOUT, arguments, settings
+from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
 from opsin.library import Added
 from opsin.services.given import Picture
 from opsin.services.taking import Said
@@ -51,6 +51,17 @@ def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Itera
                 found = step(flow)
             else:
                 found = step(flow, self.send(found))
+
+    return method
+
+
+def _result(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], T]:
+    """Return a method whose answer is the one item of a flow."""
+    items = _items(build)
+
+    @functools.wraps(build)
+    def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return next(items(self, *args, **kwargs))
 
     return method
 
@@ -117,8 +128,9 @@ class Jobs(_Part):
 
     list = _answer(jobs.list_jobs)
     get = _answer(jobs.get)
-    wait = _answer(jobs.wait)
+    wait = _result(jobs.wait)
     cancel = _answer(jobs.cancel)
+    add = _answer(uploads.add_later)
     reanalyse = _answer(jobs.reanalyse)
 
 
@@ -152,6 +164,7 @@ class Client:
         self.jobs = Jobs(self)
 
     version = _answer(calls.version)
+    ready = _answer(calls.ready)
     load = _answer(calls.load)
     get = _answer(calls.get)
     called = _answer(calls.called)
@@ -162,6 +175,7 @@ class Client:
     similar = _answer(calls.similar)
     tags = _answer(calls.tags)
     tag_details = _answer(calls.tag_details)
+    tag_page = _answer(calls.tag_page)
     tag = _answer(calls.tag)
     edit = _answer(calls.edit)
     delete = _answer(calls.delete)
@@ -188,15 +202,14 @@ class Client:
 
     def send(self, call: Call[T]) -> T:
         """Send one call and return its answer."""
-        request = arguments(call)
-        tries = 0
+        once, tries = once_key(call), 0
         while True:
             outcome: httpx.Response | httpx.TransportError
             try:
-                outcome = self._http.request(**request)
+                outcome = self._http.send(built(self._http, call, once))
             except httpx.TransportError as error:
                 outcome = error
-            wait = pause(tries, self._retries, outcome)
+            wait = pause(tries, self._retries, outcome, also=call.also)
             if wait is None:
                 break
             time.sleep(wait)

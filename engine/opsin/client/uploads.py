@@ -9,16 +9,18 @@ from typing import Any, Generic, Literal, TypeVar, Unpack
 import httpx
 import msgspec
 
-from opsin.client.call import Call, Flow, Item, error_of, in_field
+from opsin.client.call import Call, Flow, Item, as_kind, error_of, in_field
 from opsin.client.pictures import Named, read, together
 from opsin.errors import OpsinError, Refused, UsageError
 from opsin.fusion import Fused
 from opsin.intake.source import LeftOut
+from opsin.library import Job
 from opsin.model import Tag
+from opsin.services import checked
 from opsin.services.commit import Added, AddStatus, Problem, problem
-from opsin.services.given import Picture
+from opsin.services.given import Address, Picture, Upload, as_sent
 from opsin.services.once import Told
-from opsin.services.taking import Said
+from opsin.services.taking import Said, require_known
 from opsin.services.views import AssetView
 from opsin.settings import Settings
 
@@ -49,13 +51,43 @@ def add_each(
     if mark_vanished:
         msg = "a service keeps copies and sees no folder of this machine: pictures vanish only where the library is"
         raise UsageError(msg)
+    fields = _fields(tags, said)
+    kind = _ADD if views else replace(_ADD, seen=_added_briefly)
+    return _send(kind, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
+
+
+def add_later(*pictures: Upload | Address | bytes, tags: Iterable[str] = (), **said: Unpack[Said]) -> Call[Job]:
+    """Have pictures added while nobody waits, and return the job; when this returns, their bytes are durable.
+
+    :raises UsageError: for an option that makes no sense.
+    :raises Overloaded: where too many such jobs wait already.
+    """
+    fields = {**_fields(tags, said), "wait": False}
+    return Call(
+        method="POST",
+        path="/v1/assets",
+        data=fields,
+        files=[_sent(as_sent(each)) for each in pictures],
+        read=as_kind(Job),
+        changes=True,
+    )
+
+
+def _sent(picture: Upload | Address) -> tuple[str, tuple[str | None, bytes, str | None]]:
+    """Return a picture as a part of a form; the kind of its bytes is found out there."""
+    if isinstance(picture, Address):
+        return "url", (None, picture.url.encode(), "text/plain")
+    return "file", (picture.name or None, picture.data, "image/*")
+
+
+def _fields(tags: Iterable[str], said: Said) -> dict[str, Any]:
+    """Return what is said of pictures as fields of a form."""
+    require_known(said)
     fields: dict[str, Any] = {key: value for key, value in said.items() if value is not None and key not in _ALWAYS}
     if "context" in fields:
         fields["context"] = msgspec.json.encode(fields["context"]).decode()
-    fields["tags"] = list(tags)
-    fields["categorizers"] = list(said.get("categorizers", ()))
-    kind = _ADD if views else replace(_ADD, seen=_added_briefly)
-    return _send(kind, fields, read(pictures, Settings(), listed=listed, left_out=left_out))
+    asked = checked.texts(said.get("categorizers", ()), "categorizers")
+    return {**fields, "tags": list(checked.texts(tags, "tags")), "categorizers": list(asked)}
 
 
 def analyse(
@@ -173,7 +205,7 @@ def _upload(kind: _Kind[Row, T], fields: Mapping[str, Any], files: Sequence[tupl
         path=kind.path,
         params=kind.params,
         data=fields,
-        files=[("file", file) for file in files],
+        files=[("file", (name, data, None)) for name, data in files],
         read=read_rows,
         refused=lambda error: [kind.unseen(name, error) for name, _ in files],
         changes=kind.changes,

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
-from opsin.client.call import Call, as_kind, in_field
+from opsin.client.call import Call, address, as_kind, in_field
 from opsin.library import Delivery, NewWebhook, Tried, Webhook
 from opsin.services.webhooks import State
 
@@ -59,9 +58,9 @@ def deliveries(
 
 def redeliver(webhook: str, number: int | None = None) -> Call[int]:
     """Have what was given up sent again, one event or all, and return how many these are."""
-    place = _place(webhook) if number is None else f"{_place(webhook)}/deliveries/{number}"
+    place = _place(webhook) if number is None else address("webhooks", webhook, "deliveries", str(number))
     return Call(method="POST", path=f"{place}/redeliver", read=in_field("count", int), changes=True)
 
 
 def _place(webhook: str) -> str:
-    return f"/v1/webhooks/{quote(webhook, safe='')}"
+    return address("webhooks", webhook)

@@ -7,6 +7,7 @@ a module each.
 from __future__ import annotations
 
 from opsin.intake.sources import LeftOut
+from opsin.library.answers import Preview, Ready, TagPage, Tile
 from opsin.library.index import LibraryIndex
 from opsin.library.insights import Insights
 from opsin.library.jobs import Jobs
@@ -117,8 +118,10 @@ __all__ = [
     "Part",
     "Plan",
     "PluginView",
+    "Preview",
     "Profile",
     "Project",
+    "Ready",
     "Reanalysed",
     "Reanalysis",
     "Record",
@@ -134,6 +137,8 @@ __all__ = [
     "Step",
     "TagCount",
     "TagDetails",
+    "TagPage",
+    "Tile",
     "Told",
     "Trend",
     "Trends",

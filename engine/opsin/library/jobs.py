@@ -8,7 +8,7 @@ from typing import Unpack
 from opsin.services import jobs, schedule, staging, taking, working
 from opsin.services.chosen import chosen
 from opsin.services.filters import read
-from opsin.services.given import Address, Upload
+from opsin.services.given import Address, Upload, as_sent
 from opsin.services.job_kinds import Reanalyse
 from opsin.services.jobs import Job, JobState
 from opsin.services.workspace import Workspace
@@ -55,7 +55,7 @@ class Jobs:
             staging.drop(self._workspace, found.id)
         return found
 
-    def add(self, *pictures: Upload | Address, tags: Iterable[str] = (), **said: Unpack[taking.Said]) -> Job:
+    def add(self, *pictures: Upload | Address | bytes, tags: Iterable[str] = (), **said: Unpack[taking.Said]) -> Job:
         """Have pictures added, as :meth:`opsin.Library.add` does it; when this returns, their bytes are durable.
 
         :raises UsageError: for an option that makes no sense.
@@ -63,7 +63,7 @@ class Jobs:
         :raises LibraryError: where the disk is full.
         """
         workspace = self._workspace.writable
-        return staging.stage(workspace, pictures, taking.options(workspace, tags, said))
+        return staging.stage(workspace, [*map(as_sent, pictures)], taking.options(workspace, tags, said))
 
     def reanalyse(
         self,

@@ -40,6 +40,19 @@ class Address(msgspec.Struct, frozen=True):
 Picture = str | Path | bytes | Upload | Address
 
 
+def as_sent(picture: object) -> Upload | Address:
+    """Return a picture that comes from elsewhere as what it is: a name of this machine's files is none.
+
+    :raises UsageError: for anything else.
+    """
+    if isinstance(picture, bytes):
+        return Upload(picture)
+    if not isinstance(picture, Upload | Address):
+        msg = f"a job adds what was sent, an Upload or an Address, not what {type(picture).__name__} names on this machine"
+        raise UsageError(msg)
+    return picture
+
+
 def sources_of(
     pictures: Sequence[Picture],
     settings: Settings,

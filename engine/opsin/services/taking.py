@@ -42,11 +42,25 @@ class Said(TypedDict, total=False):
     overwrite: bool
 
 
+def require_known(said: Mapping[str, Any]) -> None:
+    """Check that nothing else is said of pictures than what :class:`Said` has.
+
+    :raises UsageError: naming what is not known.
+    """
+    if unknown := sorted(said.keys() - Said.__annotations__.keys()):
+        told = "; a job that adds pictures while nobody waits is what `jobs.add` makes" if "wait" in unknown else ""
+        msg = (
+            f"nothing can be said of pictures by {', '.join(unknown)}, only by {', '.join(Said.__annotations__)}{told}"
+        )
+        raise UsageError(msg)
+
+
 def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions:
     """Return what is said of each picture, checked; words that name a label stand for it.
 
     :raises UsageError: for what makes no sense.
     """
+    require_known(said)
     meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags", checked.MOST_TAGS))
     rest: dict[str, Any] = {**said, "categorizers": chosen(workspace, said.get("categorizers", ()))}
     return AddOptions(tags=meant, **rest)

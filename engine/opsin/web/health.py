@@ -9,6 +9,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
+from opsin.library import Ready
 from opsin.services.standing import LibraryStatus
 from opsin.version import VERSION
 from opsin.web.access import OPEN
@@ -25,24 +26,6 @@ class Live(msgspec.Struct, frozen=True):
     """The service answers."""
 
     status: Literal["live"] = "live"
-
-
-class Ready(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the service can look at pictures; ``missing`` says what it waits for.
-
-    ``degraded`` names what is out of use of plugins (`opsin plugins` says why): what it would say of new pictures is
-    unknown for now. ``unsaved`` vectors are newer than the snapshot of the index, written at ``saved_at``: after a crash they
-    are taken from the catalogue again. Both are null until the models are loaded.
-
-    Where several libraries are served, who has no key is told only whether the service is there for all: a library that
-    cannot look at pictures is told of to who has a key of it. Why models cannot be loaded is told to admin keys.
-    """
-
-    ready: bool
-    missing: tuple[str, ...] = ()
-    degraded: tuple[str, ...] = ()
-    unsaved: int | None = None
-    saved_at: str | None = None
 
 
 class Version(msgspec.Struct, frozen=True, kw_only=True):

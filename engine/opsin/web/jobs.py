@@ -71,9 +71,21 @@ class JobsController(Controller):
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
     @get("/{job_id:uuid}", responses=_PROBLEMS)
-    async def show(self, service: NamedDependency[Service], job_id: FromPath[UUID]) -> Job:
-        """Show how far a job is, and what came of it."""
-        return await service.run(lambda: service.library.jobs.get(str(job_id)))
+    async def show(
+        self,
+        service: NamedDependency[Service],
+        job_id: FromPath[UUID],
+        wait: FromQuery[Annotated[float, QueryParameter(ge=0, le=60)]] = 0,
+    ) -> Job:
+        """Show how far a job is, and what came of it: with `wait` when it is over, or after so many seconds as it is then."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + wait
+        while True:
+            job = await service.run(lambda: service.library.jobs.get(str(job_id)))
+            left = until - loop.time()
+            if job.over or service.ending or left <= 0:
+                return job
+            await asyncio.sleep(min(left, _LOOK))
 
     @post("/{job_id:uuid}/cancel", opt=WRITE, status_code=200, responses=_PROBLEMS)
     async def cancel(self, service: NamedDependency[Service], job_id: FromPath[UUID]) -> Job:

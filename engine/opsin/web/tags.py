@@ -11,7 +11,7 @@ from litestar import Controller, Request, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, QueryParameter
 
-from opsin.library import AssetView, Order, Sort, TagCount, TagDetails
+from opsin.library import AssetView, Order, Preview, Sort, TagCount, TagDetails, TagPage, Tile
 from opsin.web.access import READ
 from opsin.web.assets import Limit, Where
 from opsin.web.caching import known_or
@@ -29,45 +29,6 @@ class Tags(msgspec.Struct, frozen=True):
     """Every tag in use with the number of its assets, most frequent first."""
 
     tags: Sequence[TagCount]
-
-
-class Preview(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a preview is, relative to the service, and its size in pixels."""
-
-    url: str
-    width: int
-    height: int
-
-
-class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """One picture of a page. ``text`` is what a screen reader says: the caption, else the name.
-
-    ``previews`` are in the order of their widths, none wider or higher than asked for, nor larger than the picture.
-    """
-
-    id: str
-    public_id: str | None
-    name: str
-    caption: str | None
-    text: str
-    owner: str | None
-    width: int
-    height: int
-    taken_at: str | None
-    added_at: str
-    score: float
-    previews: Sequence[Preview]
-    original: str
-
-
-class TagPage(msgspec.Struct, frozen=True, kw_only=True):
-    """Some of the ``total`` assets with a tag. ``cursor`` continues, null at the end."""
-
-    label: str
-    name: str
-    assets: Sequence[Tile]
-    cursor: str | None
-    total: int
 
 
 class TagsController(Controller):
