@@ -37,6 +37,22 @@ def test_conditions_choose_what_goes_out_and_a_dash_means_standard_output(home: 
     assert [record["name"] for record in ran.lines] == ["red-circle.jpg", "red-square.jpg"]
 
 
+def test_what_people_said_of_a_vanished_picture_goes_out_too(
+    home: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    with opsin.open(home, readonly=True) as library:
+        photo = Path(library.get("red-circle.jpg").location)
+    run("label", "red-circle.jpg", "--add", "keeper")
+    photo.unlink()
+    run("add", photo.parent)
+    assert run("list", "--json", "--where", "tag=keeper").lines == []
+    assert "Wrote 6 pictures and 6 vectors" in run("export", tmp_path / "all.jsonl", "--vectors", "npy").out
+    (record,) = [each for each in read_lines(tmp_path / "all.jsonl") if each["said"]]
+    assert (record["name"], record["said"], bool(record["vanished_at"])) == ("red-circle.jpg", {"keeper": True}, True)
+    assert [each["name"] for each in run("export", "-", "--where", "tag=keeper").lines] == ["red-circle.jpg"]
+    assert len(run("export", "-", "--where", "vanished=no").lines) == 5
+
+
 def test_vectors_come_in_the_order_of_their_ids(home: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
     assert run("export", tmp_path / "out.jsonl", "--vectors", "npy").status == 0
     matrix = np.load(tmp_path / "out.vectors.npy")

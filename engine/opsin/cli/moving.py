@@ -77,7 +77,7 @@ def export(
 def _export(root: Path | None, out: str, options: dict[str, Any], *, as_json: bool) -> None:
     target: Path | BinaryIO = sys.stdout.buffer if out == "-" else Path(out)
     with open_library(root, readonly=True) as library, progress(show=not as_json and out != "-") as bar:
-        task = bar.add_task("Exporting", total=library.count(where=options["where"]), rate="")
+        task = bar.add_task("Exporting", total=library.count_records(where=options["where"]), rate="")
         done = library.export(target, progress=lambda count: bar.update(task, completed=count), **options)
     if out == "-":
         sys.stdout.buffer.flush()

@@ -508,8 +508,15 @@ class Library:
         return relabel.forget(self._workspace.writable, name)
 
     def records(self, *, where: Where = ()) -> Iterator[Record]:
-        """Yield everything that is known of each asset, in the order in which they were added."""
+        """Yield everything that is known of each asset, in the order in which they were added, also of vanished ones.
+
+        Only a condition on ``vanished`` leaves some of these out.
+        """
         return all_records.records(self._workspace, filters.read(self._workspace, where))
+
+    def count_records(self, *, where: Where = ()) -> int:
+        """Return how many records :meth:`records` yields, and :meth:`export` writes."""
+        return all_records.count(self._workspace, filters.read(self._workspace, where))
 
     def export(
         self,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
+from pyroaring import BitMap
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
@@ -37,7 +38,10 @@ class Record(AssetView, frozen=True, kw_only=True):
 
 
 def records(workspace: Workspace, where: Sequence[Condition]) -> Iterator[Record]:
-    """Yield the assets that meet all conditions, in the order in which they were added."""
+    """Yield the assets that meet all conditions, in the order in which they were added.
+
+    Those whose pictures vanished come, too, unless a condition asks about that: what people said of them is not lost.
+    """
     for page in _pages(workspace, where):
         yield from _records(workspace, page)
 
@@ -53,8 +57,18 @@ def vectors(workspace: Workspace, where: Sequence[Condition]) -> Iterator[Vector
                 yield row, numbers[row.content_id], np.stack([frame["embedding"] for frame in frames])
 
 
+def count(workspace: Workspace, where: Sequence[Condition]) -> int:
+    """Return how many records there are."""
+    return len(_rows(workspace, where))
+
+
+def _rows(workspace: Workspace, where: Sequence[Condition]) -> BitMap:
+    asked = any(condition.field == "vanished" for condition in where)
+    return rows_matching(workspace, where if asked else (*where, Condition("vanished", "=", ("any",))))
+
+
 def _pages(workspace: Workspace, where: Sequence[Condition]) -> Iterator[list[AssetRow]]:
-    rows = list(rows_matching(workspace, where))
+    rows = list(_rows(workspace, where))
     for start in range(0, len(rows), _PAGE):
         with workspace.catalogue.read() as connection:
             found = assets.by_rows(connection, rows[start : start + _PAGE])
