@@ -6,7 +6,7 @@ import json
 import shutil
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -90,3 +90,22 @@ def home(made_once: Path, tmp_path: Path, photos: Path, monkeypatch: pytest.Monk
         catalogue.execute("UPDATE asset SET location = ? || '/' || name", (str(photos),))
     monkeypatch.setenv("OPSIN_HOME", str(root))
     return root
+
+
+@pytest.fixture
+def with_plugin(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Path]]:
+    """Return a function that gives the library one more plugin, from a module of this name."""
+    given: list[str] = []
+
+    def add(name: str, text: str) -> Path:
+        given.append(name)
+        (tmp_path / f"{name}.py").write_text(text, "utf-8")
+        monkeypatch.syspath_prepend(tmp_path)
+        settings = home / "opsin.toml"
+        old = 'extra_plugins = ["opsin.testing.plugin"'
+        settings.write_text(settings.read_text("utf-8").replace(old, f'{old}, "{name}"'), "utf-8")
+        return home
+
+    yield add
+    for name in given:
+        sys.modules.pop(name, None)

@@ -54,21 +54,6 @@ def opsin_encoder_install(name, config):
 """
 
 
-@pytest.fixture
-def with_plugin(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
-    """Return a function that gives the library one more plugin, from a module of this name."""
-
-    def add(name: str, text: str) -> Path:
-        (tmp_path / f"{name}.py").write_text(text, "utf-8")
-        monkeypatch.syspath_prepend(tmp_path)
-        settings = home / "opsin.toml"
-        old = 'extra_plugins = ["opsin.testing.plugin"'
-        settings.write_text(settings.read_text("utf-8").replace(old, f'{old}, "{name}"'), "utf-8")
-        return home
-
-    return add
-
-
 def test_every_plugin_is_listed_with_its_state(home: Path, run: Callable[..., Any]) -> None:
     states = {entry["name"]: entry["state"] for entry in run("plugins", "--json").lines}
     assert states["fake"] == "ready"

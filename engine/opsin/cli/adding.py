@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from opsin.cli.failing import UNSTORED, Failing
 from opsin.cli.listed import listed
 from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_changes, tag_line
 from opsin.cli.shared import (
@@ -87,6 +88,7 @@ def add(
         say_meanings(library, options["tags"])
         counts = follow(library, pictures, show, options)
     show.end(counts)
+    show.failing.tell(as_json=as_json)
     if not counts:
         if not as_json:
             click.echo(_NOTHING, err=True)
@@ -114,6 +116,7 @@ def follow(
         views = isinstance(show, JsonLines)
         for added in library.add_each(*pictures, views=views, listed=listed(), left_out=show.left_out, **options):
             counts[added.status] += 1
+            show.failing.note(added.failed_reports)
             done = counts.total()
             bar.update(task, completed=done, rate=f"{done / (time.monotonic() - begun):.0f}/s")
             show.one(added)
@@ -122,6 +125,9 @@ def follow(
 
 class JsonLines:
     begun = 0.0
+
+    def __init__(self) -> None:
+        self.failing = Failing()
 
     def one(self, added: Added) -> None:
         emit(added)
@@ -142,6 +148,7 @@ class Lines:
         self._quiet = quiet and not verbose
         self._few = Few(_SHOWN, "... and more; -v names all, and problems are always told.", every=verbose)
         self._skipped = _Skipped()
+        self.failing = Failing()
 
     def one(self, added: Added) -> None:
         if added.problem is not None:
@@ -204,6 +211,7 @@ class _Skipped:
 def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) -> int:
     """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
     status, skipped, seen = 0, _Skipped(), False
+    failing = Failing(UNSTORED)
     outcomes = look(
         place,
         *pictures,
@@ -213,6 +221,7 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
     )
     for told in outcomes:
         seen = True
+        failing.note(told.failed_reports)
         if as_json:
             emit(told)
         elif told.problem is not None:
@@ -221,6 +230,7 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
             click.echo(f"{printable(told.source)}: {tag_line(told.tags) or 'no tag'}")
         if told.problem is not None:
             status = max(status, 5 if told.status == "failed" else 3)
+    failing.tell(as_json=as_json)
     if not seen and not as_json:
         click.echo(_NOTHING + (f" Left out: {skipped}." if skipped.counts else ""), err=True)
     return status if seen else 1
@@ -238,22 +248,27 @@ def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
 
     What a plugin that was installed later extracts is then stored, so that no picture has to be opened for it again.
     """
+    problems = Few(_SHOWN, "... and more; --json names all.")
+    failing, statuses = Failing(), {0}
     with open_library(root) as library, progress(show=not as_json) as bar:
         plan = library.plan_reanalysis(**options)
         task = bar.add_task("Reanalysing", total=len(plan), rate="")
 
         def show(entry: Reanalysed) -> None:
             bar.advance(task)
+            failing.note(entry.failed_reports)
+            statuses.add({"asked": 0, "refused": 3, "failed": 5}[entry.status])
             if as_json:
                 emit(entry)
             elif entry.problem is not None:
-                click.secho(f"{printable(entry.location)}: {entry.problem.message}", fg="yellow", err=True)
+                problems.line(f"{printable(entry.location)}: {entry.problem.message}", problem=True)
 
         done = library.reanalyse(plan, progress=show)
     if not as_json:
         asked = f"{counted(done.contents, 'picture')} asked about again ({done.opened or 'none'} opened)"
         say(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
-    return 3 if done.problems else 0
+    failing.tell(as_json=as_json)
+    return max(statuses)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -50,8 +50,11 @@ def show(asset: str, place: Place, similar: int, as_json: bool) -> None:
     with reach(place, readonly=True) as library:
         view = library.get(asset)
         near = library.similar(view.id, limit=similar) if similar else ()
+        unknown: dict[str, dict[str, str]] = {status: {} for status in ("failed", "declined")}
+        for report in library.reports(view.id):
+            unknown.get(report.status, {})[report.categorizer] = report.reason
     if as_json:
-        emit({"asset": view, "similar": near})
+        emit({"asset": view, "similar": near, **unknown})
         return
     facts = [
         ("picture", view.name),
@@ -70,6 +73,10 @@ def show(asset: str, place: Place, similar: int, as_json: bool) -> None:
         ("caption", view.caption),
         ("context", ", ".join(f"{key}={value}" for key, value in view.context.items())),
         ("tags", tag_line(view.tags) or "none"),
+        *(
+            (status, "; ".join(f"{name}: {reason}" for name, reason in found.items()))
+            for status, found in unknown.items()
+        ),
         ("similar", ", ".join(f"{hit.asset.name} {hit.similarity:.2f}" for hit in near)),
     ]
     width = max(len(name) for name, _ in facts)

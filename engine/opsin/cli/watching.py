@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from opsin.cli.failing import Failing
 from opsin.cli.output import emit, printable
 from opsin.cli.shared import json_option, library_option, open_library
 
@@ -46,6 +47,7 @@ def watch(folders: tuple[Path, ...], root: Path | None, as_json: bool, **options
     At first it takes in what happened since the last time. While it runs, this library cannot be written by others.
     """
     counts: Counter[str] = Counter()
+    failing = Failing()
     signal.signal(signal.SIGTERM, _interrupt)
     with open_library(root) as library:
         events = library.watch(*folders, **options)
@@ -54,6 +56,7 @@ def watch(folders: tuple[Path, ...], root: Path | None, as_json: bool, **options
                 click.echo(f"Watching {', '.join(map(str, folders))}; Ctrl-C ends it.", err=True)
             for event in events:
                 counts[event.event] += 1
+                failing.note(event.failed_reports)
                 if as_json:
                     emit(event)
                     continue
@@ -68,6 +71,7 @@ def watch(folders: tuple[Path, ...], root: Path | None, as_json: bool, **options
     if not as_json:
         summary = ", ".join(f"{count} {event}" for event, count in sorted(counts.items()))
         click.echo(f"Stopped. {summary or 'Nothing happened'}.", err=True)
+    failing.tell(as_json=as_json)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

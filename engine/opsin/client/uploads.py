@@ -117,6 +117,7 @@ class _Row(msgspec.Struct, frozen=True):
     """What the service says of one picture of several."""
 
     problem: _Wrong | None = None
+    failed_reports: Mapping[str, str] = {}
 
 
 class _Stored(_Row, frozen=True, kw_only=True):
@@ -149,6 +150,7 @@ def _added(name: str, row: _Stored) -> Added:
         status=row.status,
         id=None if row.asset is None else row.asset.id,
         asset=row.asset,
+        failed_reports=row.failed_reports,
         problem=_problem(row.problem),
     )
 
@@ -167,7 +169,14 @@ def _told(name: str, row: _Analysis) -> Told:
     wrong = None if row.problem is None else error_of(row.problem.code, row.problem.detail, row.problem.limit)
     if wrong is not None:
         return _not_told(name, wrong)
-    return Told(source=name, tags=row.tags, matches=row.matches, attributes=row.attributes, embedding=row.embedding)
+    return Told(
+        source=name,
+        tags=row.tags,
+        matches=row.matches,
+        attributes=row.attributes,
+        embedding=row.embedding,
+        failed_reports=row.failed_reports,
+    )
 
 
 def _not_told(name: str, error: OpsinError) -> Told:

@@ -13,7 +13,7 @@ from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
-from opsin.services import checked, chosen
+from opsin.services import checked, chosen, facts
 from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.events import Happened, change, of_labels, of_searches, tell
 from opsin.services.following import Following, displace
@@ -94,6 +94,8 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``changed``: other bytes than before; ``returned``: it had vanished, or was deleted, and is back; ``refused``: the
     picture's fault; ``failed``: a plugin's; ``vanished``: its file is gone; ``unreachable``: ``source`` is a folder that is empty or missing as a whole, with
     assets that are left as they are. ``replaced`` is the id of the asset whose picture was overwritten by this one.
+    ``failed_reports`` names the categorizers that failed on a picture that was looked at, with the reason: the picture is
+    here, and lacks what they would have said.
     """
 
     source: str
@@ -102,6 +104,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     asset: AssetView | None = None
     problem: Problem | None = None
     replaced: str | None = None
+    failed_reports: Mapping[str, str] = {}
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -171,6 +174,7 @@ def answer(workspace: Workspace, groups: Sequence[Group]) -> list[list[Added]]:
                 id=group.views[row].id,
                 asset=group.views[row],
                 replaced=group.replaced.get(prepared.source.location),
+                failed_reports=group.failed_reports.get(prepared.sha256, {}),
             )
             for prepared, (status, row) in zip(group.batch.prepared, group.named, strict=True)
         ]
@@ -201,6 +205,8 @@ class Group:
         self.named: list[tuple[AddStatus, int]] = []
         """The status and the asset row of each picture."""
         self.happened: list[Happened] = []
+        self.failed_reports: dict[bytes, dict[str, str]] = {}
+        """The categorizers that failed on each content, by its digest."""
 
     def store(self) -> None:
         """Write the pictures."""
@@ -216,6 +222,7 @@ class Group:
         older |= self._complete(group, older)
         fresh = self._store_contents(group)
         reports = older | {number: list(analysed.analysis.reports) for number, analysed in fresh.items()}
+        self.failed_reports = {digest: facts.failed(reports[number]) for digest, number in self._ids.items()}
         named = self._store_names(group, set(older))
         self.happened += [
             Happened("asset.restored" if row in self._restored else _EVENTS[status], row)

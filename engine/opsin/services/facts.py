@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -20,6 +20,11 @@ class Colour(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     label: str
     share: float
+
+
+def failed(reports: Iterable[Report]) -> dict[str, str]:
+    """Return the categorizers whose reports failed, with the reason."""
+    return {report.categorizer: report.reason for report in reports if report.status == "failed"}
 
 
 def reports(workspace: Workspace, row: AssetRow) -> Sequence[Report]:

@@ -15,6 +15,7 @@ import msgspec
 from opsin.errors import PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Report, Tag
+from opsin.services import facts
 from opsin.services.analyse import vector_of
 from opsin.services.commit import Problem, problem
 from opsin.services.create import create
@@ -32,7 +33,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the plugins say of one picture: the tags, and every label with its fused score.
 
     ``attributes``: what categorizers add to a label, by categorizer and label. ``refused``: the picture's fault; ``failed``: a plugin's.
-    ``embedding``: the encoder's unit vector, where it was asked for.
+    ``embedding``: the encoder's unit vector, where it was asked for. ``failed_reports``: the categorizers that failed on a
+    picture that was seen, with the reason.
     """
 
     source: str
@@ -41,6 +43,7 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     matches: tuple[Fused, ...] = ()
     attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     embedding: tuple[float, ...] | None = None
+    failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
 
 
@@ -85,6 +88,7 @@ def _told(
         matches=tuple(matches),
         attributes=_attributes(reports),
         embedding=tuple(map(float, vector_of(analysed))) if embedding else None,
+        failed_reports=facts.failed(reports),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable
 from opsin.model import Report
+from opsin.services import facts
 from opsin.services.chosen import LEFT_OUT, among, named
 from opsin.services.commit import Problem, problem
 from opsin.services.events import LabelChange, change, of_labels, tell
@@ -26,20 +27,27 @@ _PAGE = 128
 class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one content. ``categorizers`` were asked; ``opened`` says whether its picture was decoded.
 
-    ``features`` were missing or outdated and are stored now.
+    ``features`` were missing or outdated and are stored now. ``failed_reports`` names the categorizers that failed on it,
+    with the reason: that is a ``problem``, too. ``failed``: a plugin's fault; ``refused``: any other problem.
     """
 
     location: str
+    status: Literal["asked", "refused", "failed"] = "asked"
     categorizers: tuple[str, ...]
     opened: bool
     features: tuple[str, ...] = ()
     tags_added: tuple[str, ...] = ()
     tags_removed: tuple[str, ...] = ()
+    failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
 
 
 class Reanalysis(msgspec.Struct, kw_only=True):
-    """What came of a plan: contents asked about, pictures ``opened``, contents whose tags ``changed``, and how many did."""
+    """What came of a plan: contents asked about, pictures ``opened``, contents whose tags ``changed``, and how many did.
+
+    ``problems``: contents of which something could not be had; ``failed_reports``: on how many of these each categorizer
+    failed.
+    """
 
     contents: int = 0
     opened: int = 0
@@ -47,6 +55,7 @@ class Reanalysis(msgspec.Struct, kw_only=True):
     tags_added: int = 0
     tags_removed: int = 0
     problems: int = 0
+    failed_reports: dict[str, int] = {}
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -119,6 +128,8 @@ def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed],
             counts.tags_added += len(done.tags_added)
             counts.tags_removed += len(done.tags_removed)
             counts.problems += done.problem is not None
+            for name in done.failed_reports:
+                counts.failed_reports[name] = counts.failed_reports.get(name, 0) + 1
             if progress is not None:
                 progress(done)
     settle(workspace, rules, numbers)
@@ -174,7 +185,7 @@ def _page(
         answers = host.categorize_many([stored[number] for number in members], names)
         for number, reports in zip(members, answers, strict=True):
             fresh[number] += reports
-    problems: dict[int, Problem] = {}
+    errors: dict[int, OpsinError] = {}
     looks: dict[int, _Look] = {}
     with workspace.ingest.pool.caller() as caller:
         # Whoever has the bytes at hand is a thread of the pool itself, which must not wait for another one.
@@ -187,27 +198,39 @@ def _page(
             try:
                 look = looks[number] = future.result()
             except OpsinError as error:
-                problems[number] = problem(error)
+                errors[number] = error
                 continue
             fresh[number] += look.reports
             if look.absent:
                 msg = f"no {' and '.join(look.absent)} could be had of it: `opsin plugins doctor` says why"
-                problems[number] = problem(PluginError(msg))
+                errors[number] = PluginError(msg)
     workspace.check_encoder()
     found = {number: look.features for number, look in looks.items()}
     changes = _store(workspace, fresh, found, named)
+    failures = {number: facts.failed(reports) for number, reports in fresh.items()}
+    for number, reasons in failures.items():
+        if reasons and number not in errors:
+            errors[number] = PluginError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
     return [
         Reanalysed(
             location=named[number][0].location if named[number] else "",
+            status=_status(errors.get(number)),
             categorizers=tuple(sorted(names)),
             opened=number in waiting,
             features=looks[number].names if number in looks else (),
             tags_added=changes.get(number, ((), ()))[0],
             tags_removed=changes.get(number, ((), ()))[1],
-            problem=problems.get(number),
+            failed_reports=failures[number],
+            problem=problem(errors[number]) if number in errors else None,
         )
         for number, names in wanted.items()
     ]
+
+
+def _status(error: OpsinError | None) -> Literal["asked", "refused", "failed"]:
+    if error is None:
+        return "asked"
+    return "failed" if isinstance(error, PluginError) else "refused"
 
 
 def _look_again(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     status: AddStatus
     asset_id: str | None = None
+    failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
 
 
@@ -102,7 +103,8 @@ def add_staged(workspace: Workspace, given: bytes, turn: Turn) -> AllTaken:
     results: list[Taken] = []
     for added in taking.add_each(workspace, pictures, uploads.said):
         asset_id = added.id if added.asset is None else added.asset.id
-        results.append(Taken(status=added.status, asset_id=asset_id, problem=added.problem))
+        failed = added.failed_reports
+        results.append(Taken(status=added.status, asset_id=asset_id, failed_reports=failed, problem=added.problem))
         turn.step()
     return AllTaken(results)
 

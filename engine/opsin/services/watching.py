@@ -47,13 +47,14 @@ class Watched(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that happened.
 
     ``unreachable``: a watched folder cannot be listed, or one in it is empty as a whole, as where a disk is not mounted;
-    nothing in it is held for vanished.
+    nothing in it is held for vanished. ``failed_reports`` as for :class:`opsin.library.Added`.
     """
 
     event: Event
     location: str
     id: str | None = None
     tags: Mapping[str, float] = {}
+    failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
 
 
@@ -228,7 +229,14 @@ class _Watcher:
 def _told(source: Source, added: Added) -> Watched:
     tags = {tag.label: round(tag.score, 4) for tag in added.asset.tags} if added.asset is not None else {}
     event: Event = "added" if added.status == "unchanged" else added.status
-    return Watched(event=event, location=source.location, id=added.id, tags=tags, problem=added.problem)
+    return Watched(
+        event=event,
+        location=source.location,
+        id=added.id,
+        tags=tags,
+        failed_reports=added.failed_reports,
+        problem=added.problem,
+    )
 
 
 def _reachable(place: Path) -> bool:

@@ -45,7 +45,7 @@ class LookOperation(PicturesOperation):
 class Analysis(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one picture shows.
 
-    ``matches`` are the best labels with their scores and where these come from; ``attributes`` is what categorizers add to labels; ``embedding`` is the encoder's unit vector, if asked for; ``problem`` says why a picture could not be looked at.
+    ``matches`` are the best labels with their scores and where these come from; ``attributes`` is what categorizers add to labels; ``embedding`` is the encoder's unit vector, if asked for; ``failed_reports`` the categorizers that failed, with the reason; ``problem`` says why a picture could not be looked at.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Analysis(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     matches: tuple[Fused, ...] = ()
     attributes: dict[str, Any] = {}
     embedding: tuple[float, ...] | None = None
+    failed_reports: dict[str, str] = {}
     problem: ProblemDetails | None = None
 
 
@@ -99,5 +100,6 @@ def _analysis(picture: Upload | Address, told: Told, top: int) -> Analysis:
         matches=told.matches[:top],
         attributes=dict(told.attributes),
         embedding=told.embedding,
+        failed_reports=dict(told.failed_reports),
         problem=None if told.problem is None else of_picture(told.problem),
     )

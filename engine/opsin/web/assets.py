@@ -67,11 +67,13 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one picture. ``known``: a new name for bytes that were here; ``unchanged``: nothing is new.
 
     ``copied``: nothing is new but the copy, which was missing or damaged.
+    ``failed_reports``: the categorizers that failed on a picture that was added, with the reason; they are asked again.
     """
 
     name: str
     status: AddStatus
     asset: AssetView | None = None
+    failed_reports: dict[str, str] = {}
     problem: ProblemDetails | None = None
 
 
@@ -169,5 +171,6 @@ def _stored(added: Added) -> Stored:
         name=added.source,
         status=added.status,
         asset=added.asset,
+        failed_reports=dict(added.failed_reports),
         problem=None if added.problem is None else of_picture(added.problem),
     )
