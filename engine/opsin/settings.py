@@ -131,7 +131,7 @@ class WebhookSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """For how many seconds a job is shown after it is over, and how many may wait that add pictures."""
+    """For how many seconds a job is shown after it is over, and an export kept; how many may wait that add pictures."""
 
     keep: Seconds = 604_800.0
     waiting: Items = 1000

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,8 +18,8 @@ from opsin.catalogue.ids import now
 from opsin.errors import Overloaded, UnknownName, UsageError
 from opsin.services import jobs
 from opsin.services.given import Upload
-from opsin.services.job_kinds import Kind
-from opsin.services.turns import Turn
+from opsin.services.job_kinds import KINDS, Kind
+from opsin.services.turns import Ended, Turn
 from opsin.services.working import Working
 from opsin.services.workspace import Workspace
 
@@ -290,3 +291,28 @@ def test_one_job_is_done_once_however_many_threads_there_are(library: opsin.Libr
         for identity in made:
             assert library.jobs.wait(identity, PATIENCE).state == "done"
     assert sorted(done) == made
+
+
+def test_scoring_again_that_was_stopped_in_the_middle_goes_on_from_there(
+    make_library: MakeLibrary, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = make_library(settings="\n[plugins.objects]\nenabled = false\n")
+    library.add(photos)
+    library.vocabularies.edit_label("everyday", "dog", prompts=["red square"], threshold={"default": -5.0})
+    monkeypatch.setattr("opsin.services.reanalyse._PAGE", 2)
+    work, given, stop = KINDS["rescore"].work, b'{"vocabulary": "everyday"}', threading.Event()
+    begun, again = Turn("one", stop), Turn("one", threading.Event())
+    step = begun.step
+
+    def stopped(pieces: int = 1) -> None:
+        step(pieces)
+        if begun.done == 2:
+            stop.set()
+
+    monkeypatch.setattr(begun, "step", stopped)
+    with pytest.raises(Ended):
+        work(library._workspace, given, begun)
+    work(library._workspace, given, again)
+    assert again.done == 2, "two pages of two were stored before"
+    assert library.count(where=["tag=dog"]) == 6
+    assert len(library.vocabularies.plan_rescore("everyday")) == 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -251,6 +253,35 @@ def test_a_client_reads_the_page_of_a_tag_and_whether_the_service_is_ready(there
     assert page.assets[0].previews[0].width == 32
     behind = there.tag_page("toy", limit=4, sort="name", order="asc", widths=[32], cursor=page.cursor)
     assert (len(behind.assets), behind.cursor) == (4, None)
+
+
+def test_an_export_is_asked_for_listed_fetched_and_taken_away(there: Any, tmp_path: Path) -> None:
+    with worked(there):
+        job = there.jobs.wait(there.jobs.export(where=["name=red-square.jpg"], vectors="npy").id, timeout=60)
+    assert (job.state, job.done, job.total) == ("done", 2, 2)
+    (kept,) = there.exports.list()
+    assert (kept.id, kept.assets, kept.vectors, kept.where) == (job.id, 1, 1, ("name=red-square.jpg",))
+    assert there.exports.get(job.id) == kept
+    out = there.exports.download(kept.id, tmp_path / "all.jsonl")
+    assert json.loads(out.read_bytes())["owner"] == "ann"
+    for each in kept.files:
+        data = there.exports.download(kept.id, tmp_path / each.name, name=each.name).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (each.bytes, each.sha256)
+    with pytest.raises(UsageError, match="is there already"):
+        there.exports.download(kept.id, out)
+    for name in ("nothing", ".."):
+        with pytest.raises(UnknownName):
+            there.exports.download(kept.id, tmp_path / "no", name=name)
+    assert there.exports.delete(kept.id) == kept
+    with pytest.raises(UnknownName):
+        there.exports.download(kept.id, tmp_path / "no")
+    with pytest.raises(UnknownName):
+        there.exports.get(kept.id)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
+        ["all.jsonl", *(each.name for each in kept.files)]
+    )
+    with pytest.raises(UsageError):
+        there.jobs.export(where=["nonsense"])
 
 
 def test_errors_are_those_of_the_library(there: Any) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 import opsin
 import opsin.client
-from opsin.errors import Outdated
+from opsin.errors import Outdated, UnknownName
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -53,6 +53,33 @@ def test_what_changed_since_it_was_looked_at_is_not_changed_again(site: Served) 
         asking.vocabularies.remove_label("seen", "one", expected=[asking.vocabularies.get("seen").revision])
         assert [label.id for label in asking.vocabularies.get("seen").labels] == ["two"]
     assert client.delete(place, headers={"If-Match": "*"}).status_code == 200
+
+
+def test_a_change_that_nobody_waits_for_is_made_at_once_and_scored_by_a_job(site: Served) -> None:
+    client = site.client
+    labels = [{"id": "form", "prompts": ["circle"], "threshold": {"default": -5}}]
+    made = client.post("/v1/vocabularies", params={"wait": False}, json={"name": "later", "labels": labels})
+    assert (made.status_code, made.json()["kind"]) == (202, "rescore")
+    assert client.get("/v1/vocabularies/later").headers["etag"] == made.headers["etag"]
+    ended = client.get(made.headers["location"], params={"wait": 60}).json()
+    assert (ended["state"], ended["done"], ended["result"]["tags_added"]) == ("done", 3, 3)
+    assert tags(site)["form"] == 3
+    place = "/v1/vocabularies/later/labels/form"
+    changed = client.patch(place, params={"wait": False}, json={"threshold": {"default": 50}})
+    ended = client.get(changed.headers["location"], params={"wait": 60}).json()
+    assert (changed.status_code, ended["result"]["tags_removed"]) == (202, 3)
+    with opsin.client.Client(site.url, site.key) as asking:
+        asking.vocabularies.edit_label("later", "form", threshold={"default": -5}, rescore=False)
+        again = asking.jobs.wait(asking.jobs.rescore("later").id, timeout=60)
+        assert again.result is not None
+        assert (again.state, again.result["tags_added"]) == ("done", 3)
+        with pytest.raises(UnknownName):
+            asking.jobs.rescore("nosuch")
+    gone = client.delete(place, params={"wait": False})
+    assert (gone.status_code, gone.json()["kind"]) == (202, "rescore")
+    assert client.get(gone.headers["location"], params={"wait": 60}).json()["state"] == "done"
+    assert client.patch(place, params={"wait": False, "rescore": False}, json={}).status_code == 200
+    assert client.delete("/v1/vocabularies/later").status_code == 200
 
 
 def test_a_vocabulary_is_tried_made_shown_changed_and_removed(site: Served) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from opsin.cli.output import Few, counted, emit, printable, progress, say
-from opsin.cli.shared import json_option, library_option, open_library, where_option
+from opsin.cli.shared import (
+    Place,
+    client_of,
+    json_option,
+    library_option,
+    open_library,
+    place_option,
+    where_option,
+)
+from opsin.errors import LibraryError
 
 if TYPE_CHECKING:
-    from opsin.library import ImportCounts, Imported, Sidecar, SidecarCounts
+    from opsin.library import Exported, ImportCounts, Imported, Served, Sidecar, SidecarCounts
 
 _SHOWN = 20
 _SIDECARS = {
@@ -33,7 +44,7 @@ _IMPORTED = {
 
 @click.command()
 @click.argument("out", required=False, metavar="[OUT]")
-@library_option
+@place_option
 @where_option
 @click.option(
     "--format", "form", type=click.Choice(["jsonl", "parquet"]), help="[default: parquet for *.parquet, else jsonl]"
@@ -45,7 +56,7 @@ _IMPORTED = {
 @json_option
 def export(
     out: str | None,
-    root: Path | None,
+    place: Place,
     where: tuple[str, ...],
     form: str | None,
     vectors: str | None,
@@ -67,18 +78,64 @@ def export(
         raise click.UsageError("--merge belongs to --xmp")
     if out == "-" and xmp:
         raise click.UsageError("--xmp prints what it does: export to a file, or run the command twice")
+    if xmp and place.service is not None:
+        raise click.UsageError("--xmp writes beside pictures: run it where the library is, without --server")
     options: dict[str, Any] = {"where": where, "force": force}
     if out is not None:
         chosen: Any = form or ("parquet" if out.endswith(".parquet") else "jsonl")
-        _export(root, out, {**options, "form": chosen, "vectors": vectors}, as_json=as_json)
-    return _sidecars(root, {**options, "merge": merge}, as_json=as_json) if xmp else 0
+        options |= {"form": chosen, "vectors": vectors}
+        if place.service is None:
+            done = _export(place.root, out, options, quiet=as_json)
+        else:
+            done = _fetch(place.service, out, options, quiet=as_json)
+        _say(out, done, as_json=as_json)
+    beside = {"where": where, "force": force, "merge": merge}
+    return _sidecars(place.root, beside, as_json=as_json) if xmp else 0
 
 
-def _export(root: Path | None, out: str, options: dict[str, Any], *, as_json: bool) -> None:
+def _fetch(service: Served, out: str, options: dict[str, Any], *, quiet: bool) -> Exported:
+    """Have a service write an export, fetch its files, and have it taken away there."""
+    from opsin.library import Exported
+
+    force, target = options.pop("force"), Path(out)
+    if out == "-" and (options["vectors"] or options["form"] == "parquet"):
+        raise click.UsageError("vectors and Parquet need files: name one instead of -")
+    with client_of(service) as client, tempfile.TemporaryDirectory(prefix="opsin-") as folder:
+        with progress(show=not quiet and out != "-") as bar:
+            bar.add_task("Exporting", total=None, rate="")
+            job = client.jobs.wait(client.jobs.export(**options).id)
+        if job.problem is not None or job.state != "done":
+            msg = f"the service could not do it: the job {job.id} is {job.state}" + (
+                f", {job.problem.message}" if job.problem else ""
+            )
+            raise LibraryError(msg)
+        found = client.exports.get(job.id)
+        try:
+            if out == "-":
+                records = client.exports.download(found.id, Path(folder) / "records")
+                with records.open("rb") as stream:
+                    shutil.copyfileobj(stream, sys.stdout.buffer)
+                return Exported(assets=found.assets)
+            stem = target.with_suffix("") if target.suffix in {".jsonl", ".parquet", ".json"} else target
+            places = [
+                target,
+                *(stem.with_name(stem.name + each.name.removeprefix("records")) for each in found.files[1:]),
+            ]
+            for each, place in zip(found.files, places, strict=True):
+                client.exports.download(found.id, place, name=each.name, force=force)
+        finally:
+            client.exports.delete(found.id)
+    return Exported(assets=found.assets, vectors=found.vectors, files=tuple(map(str, places)))
+
+
+def _export(root: Path | None, out: str, options: dict[str, Any], *, quiet: bool) -> Exported:
     target: Path | BinaryIO = sys.stdout.buffer if out == "-" else Path(out)
-    with open_library(root, readonly=True) as library, progress(show=not as_json and out != "-") as bar:
+    with open_library(root, readonly=True) as library, progress(show=not quiet and out != "-") as bar:
         task = bar.add_task("Exporting", total=library.count_records(where=options["where"]), rate="")
-        done = library.export(target, progress=lambda count: bar.update(task, completed=count), **options)
+        return library.export(target, progress=lambda count: bar.update(task, completed=count), **options)
+
+
+def _say(out: str, done: Exported, *, as_json: bool) -> None:
     if out == "-":
         sys.stdout.buffer.flush()
     elif as_json:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, insights, jobs, keys, labels, searches, uploads, webhooks
+from opsin.client import calls, exports, insights, jobs, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
@@ -39,18 +40,21 @@ def _answer(build: Callable[P, Call[T]]) -> Callable[Concatenate[Sends, P], Awai
     return method
 
 
-def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], AsyncIterator[T]]:
+def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], AsyncGenerator[T]]:
     @functools.wraps(build)
-    async def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+    async def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[T]:
         flow = build(*args, **kwargs)
-        found = await asyncio.to_thread(step, flow)  # reads the pictures that are sent next
-        while found is not None:
-            if isinstance(found, Item):
-                yield found.value
-                answer = None
-            else:
-                answer = await self.send(found)
-            found = await asyncio.to_thread(step, flow, answer)
+        try:
+            found = await asyncio.to_thread(step, flow)  # reads the pictures that are sent next
+            while found is not None:
+                if isinstance(found, Item):
+                    yield found.value
+                    answer = None
+                else:
+                    answer = await self.send(found)
+                found = await asyncio.to_thread(step, flow, answer)
+        finally:
+            await asyncio.to_thread(flow.close)
 
     return method
 
@@ -61,7 +65,8 @@ def _result(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Awai
 
     @functools.wraps(build)
     async def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        return await anext(items(self, *args, **kwargs))
+        async with aclosing(items(self, *args, **kwargs)) as found:
+            return await anext(found)
 
     return method
 
@@ -132,6 +137,17 @@ class Jobs(_Part):
     cancel = _answer(jobs.cancel)
     add = _answer(uploads.add_later)
     reanalyse = _answer(jobs.reanalyse)
+    rescore = _answer(jobs.rescore)
+    export = _answer(exports.ask)
+
+
+class Exports(_Part):
+    """Exports that are kept for a while."""
+
+    list = _answer(exports.list_exports)
+    get = _result(exports.get)
+    download = _result(exports.download)
+    delete = _answer(exports.delete)
 
 
 class Insights(_Part):
@@ -155,6 +171,7 @@ class AsyncClient:
         self.keys = Keys(self)
         self.webhooks = Webhooks(self)
         self.jobs = Jobs(self)
+        self.exports = Exports(self)
 
     version = _answer(calls.version)
     ready = _answer(calls.ready)
@@ -195,7 +212,7 @@ class AsyncClient:
         while True:
             outcome: httpx.Response | httpx.TransportError
             try:
-                outcome = await self._http.send(built(self._http, call, once))
+                outcome = await self._sent(call, once)
             except httpx.TransportError as error:
                 outcome = error
             wait = pause(tries, self._retries, outcome, also=call.also)
@@ -206,6 +223,20 @@ class AsyncClient:
         if isinstance(outcome, httpx.TransportError):
             raise unreachable(self._http.base_url, outcome) from outcome
         return answer_of(call, outcome)
+
+    async def _sent(self, call: Call[T], once: Mapping[str, str]) -> httpx.Response:
+        request = built(self._http, call, once)
+        if call.into is None:
+            return await self._http.send(request)
+        response = await self._http.send(request, stream=True)
+        async with aclosing(response):
+            if response.is_success:
+                with await asyncio.to_thread(call.into.open, "wb") as file:
+                    async for block in response.aiter_bytes():
+                        await asyncio.to_thread(file.write, block)
+            else:
+                await response.aread()
+        return response
 
     async def close(self) -> None:
         """Give the connections back."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -27,6 +28,7 @@ class Call(Generic[T]):
     ``refused``, if given, makes the answer where a picture is refused or a plugin fails, which is raised otherwise.
     ``changes`` says that it changes something: it is sent with an Idempotency-Key, so that it may be sent again.
     ``files`` are (field, (name, bytes, media type)); ``also`` are statuses of errors that are answers here.
+    ``into`` is a file that takes the body as it comes.
     """
 
     method: str
@@ -39,6 +41,7 @@ class Call(Generic[T]):
     files: Sequence[tuple[str, tuple[str | None, bytes, str | None]]] = ()
     changes: bool = False
     also: Collection[int] = ()
+    into: Path | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
 
 

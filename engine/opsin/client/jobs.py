@@ -59,5 +59,13 @@ def reanalyse(
     return Call(method="POST", path="/v1/reanalyse", json=fields, read=as_kind(Job), changes=True)
 
 
+def rescore(vocabulary: str) -> Call[Job]:
+    """Have the library scored again by a vocabulary, and return the job.
+
+    :raises UnknownName: naming the vocabularies that there are.
+    """
+    return Call(method="POST", path=address("vocabularies", vocabulary, "rescore"), read=as_kind(Job), changes=True)
+
+
 def _place(job: str) -> str:
     return address("jobs", job)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from types import TracebackType
 from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, insights, jobs, keys, labels, searches, uploads, webhooks
+from opsin.client import calls, exports, insights, jobs, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
@@ -43,14 +44,14 @@ def _answer(build: Callable[P, Call[T]]) -> Callable[Concatenate[Sends, P], T]:
 def _items(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], Iterator[T]]:
     @functools.wraps(build)
     def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        flow = build(*args, **kwargs)
-        found = step(flow)
-        while found is not None:
-            if isinstance(found, Item):
-                yield found.value
-                found = step(flow)
-            else:
-                found = step(flow, self.send(found))
+        with closing(build(*args, **kwargs)) as flow:
+            found = step(flow)
+            while found is not None:
+                if isinstance(found, Item):
+                    yield found.value
+                    found = step(flow)
+                else:
+                    found = step(flow, self.send(found))
 
     return method
 
@@ -132,6 +133,17 @@ class Jobs(_Part):
     cancel = _answer(jobs.cancel)
     add = _answer(uploads.add_later)
     reanalyse = _answer(jobs.reanalyse)
+    rescore = _answer(jobs.rescore)
+    export = _answer(exports.ask)
+
+
+class Exports(_Part):
+    """Exports that are kept for a while."""
+
+    list = _answer(exports.list_exports)
+    get = _result(exports.get)
+    download = _result(exports.download)
+    delete = _answer(exports.delete)
 
 
 class Insights(_Part):
@@ -162,6 +174,7 @@ class Client:
         self.keys = Keys(self)
         self.webhooks = Webhooks(self)
         self.jobs = Jobs(self)
+        self.exports = Exports(self)
 
     version = _answer(calls.version)
     ready = _answer(calls.ready)
@@ -206,7 +219,7 @@ class Client:
         while True:
             outcome: httpx.Response | httpx.TransportError
             try:
-                outcome = self._http.send(built(self._http, call, once))
+                outcome = self._sent(call, once)
             except httpx.TransportError as error:
                 outcome = error
             wait = pause(tries, self._retries, outcome, also=call.also)
@@ -217,6 +230,20 @@ class Client:
         if isinstance(outcome, httpx.TransportError):
             raise unreachable(self._http.base_url, outcome) from outcome
         return answer_of(call, outcome)
+
+    def _sent(self, call: Call[T], once: Mapping[str, str]) -> httpx.Response:
+        request = built(self._http, call, once)
+        if call.into is None:
+            return self._http.send(request)
+        response = self._http.send(request, stream=True)
+        with closing(response):
+            if response.is_success:
+                with call.into.open("wb") as file:
+                    for block in response.iter_bytes():
+                        file.write(block)
+            else:
+                response.read()
+        return response
 
     def close(self) -> None:
         """Give the connections back."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from opsin.intake.sources import LeftOut
 from opsin.library.answers import Preview, Ready, TagPage, Tile
+from opsin.library.exports import Exports
 from opsin.library.index import LibraryIndex
 from opsin.library.insights import Insights
 from opsin.library.jobs import Jobs
@@ -42,6 +43,7 @@ from opsin.services.duplicates import Alike, Group
 from opsin.services.editing import Edits
 from opsin.services.explain import Evidence, Explanation
 from opsin.services.exporting import Exported
+from opsin.services.exports import Export, ExportFile, Wanted
 from opsin.services.facets import Facet, FacetCount, Facets
 from opsin.services.facts import Colour
 from opsin.services.importing import ImportCounts, Imported
@@ -86,7 +88,10 @@ __all__ = [
     "Effect",
     "Evidence",
     "Explanation",
+    "Export",
+    "ExportFile",
     "Exported",
+    "Exports",
     "Facet",
     "FacetCount",
     "Facets",
@@ -145,6 +150,7 @@ __all__ = [
     "Tried",
     "Vocabularies",
     "VocabularySummary",
+    "Wanted",
     "Watched",
     "Webhook",
     "Webhooks",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Unpack
 
-from opsin.services import jobs, schedule, staging, taking, working
+from opsin.services import exports, jobs, schedule, staging, taking, working
 from opsin.services.chosen import chosen
+from opsin.services.exporting import Format, VectorFormat
 from opsin.services.filters import read
 from opsin.services.given import Address, Upload, as_sent
-from opsin.services.job_kinds import Reanalyse
+from opsin.services.job_kinds import Reanalyse, Rescore
 from opsin.services.jobs import Job, JobState
+from opsin.services.vocabulary import show
 from opsin.services.workspace import Workspace
 
 Several = list[Job]  # said here: in the class, `list` is a method
@@ -81,6 +83,24 @@ class Jobs:
         chosen(self._workspace, categorizers)
         given = Reanalyse(categorizers=tuple(categorizers), missing=missing, stale=stale, where=tuple(where))
         return jobs.start(self._workspace.writable, "reanalyse", given)
+
+    def rescore(self, vocabulary: str) -> Job:
+        """Have the library scored again by a vocabulary, as :meth:`Vocabularies.rescore` does it, and return the job.
+
+        :raises UnknownName: naming the vocabularies that there are.
+        """
+        show(self._workspace.layout.vocabularies, vocabulary)
+        return jobs.start(self._workspace.writable, "rescore", Rescore(vocabulary=vocabulary))
+
+    def export(self, *, where: Sequence[str] = (), form: Format = "jsonl", vectors: VectorFormat | None = None) -> Job:
+        """Have an export written, as :meth:`opsin.Library.export` writes it, and return the job.
+
+        It is kept in the library for ``jobs.keep`` seconds, as `library.exports` has it, under the id of the job.
+
+        :raises UsageError: for conditions that make no sense, and for Parquet where pyarrow is not installed.
+        """
+        wanted = exports.Wanted(where=tuple(where), form=form, vectors=vectors)
+        return exports.ask(self._workspace.writable, wanted)
 
     def working(self) -> working.Working:
         """Return what does the jobs, to be started and stopped."""

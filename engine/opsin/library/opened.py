@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self, Unpack
 
+from opsin.library.exports import Exports
 from opsin.library.index import LibraryIndex
 from opsin.library.insights import Insights
 from opsin.library.jobs import Jobs
@@ -110,6 +111,11 @@ class Library:
     def jobs(self) -> Jobs:
         """Work that goes on after whoever asked for it was answered."""
         return Jobs(self._workspace)
+
+    @property
+    def exports(self) -> Exports:
+        """Exports that are kept for a while."""
+        return Exports(self._workspace)
 
     @property
     def insights(self) -> Insights:

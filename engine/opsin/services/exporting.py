@@ -73,9 +73,9 @@ def export_records(
             raise UsageError("Parquet needs a file to be written to: name one instead of -")
         return _write_json(workspace, out, where, progress)
     if form == "parquet":
-        with _whole(out, force=force) as unfinished:
+        with whole(out, force=force) as unfinished:
             return parquet.write_records(unfinished, records.records(workspace, where), progress)
-    with _whole(out, force=force) as unfinished, unfinished.open("wb") as stream:
+    with whole(out, force=force) as unfinished, unfinished.open("wb") as stream:
         return _write_json(workspace, stream, where, progress)
 
 
@@ -99,13 +99,13 @@ def export_vectors(
     stem = out.with_suffix("") if out.suffix in {".jsonl", ".parquet", ".json"} else out
     if form == "parquet":
         target = stem.with_name(f"{stem.name}.vectors.parquet")
-        with _whole(target, force=force) as unfinished:
+        with whole(target, force=force) as unfinished:
             done = parquet.write_vectors(unfinished, records.vectors(workspace, where), workspace.encoder, progress)
         return done, (target,)
     target, names = stem.with_name(f"{stem.name}.vectors.npy"), stem.with_name(f"{stem.name}.vectors.jsonl")
     with (
-        _whole(target, force=force) as unfinished,
-        _whole(names, force=force) as unfinished_names,
+        whole(target, force=force) as unfinished,
+        whole(names, force=force) as unfinished_names,
         unfinished.open("w+b") as stream,
         unfinished_names.open("wb") as lines,
     ):
@@ -155,7 +155,7 @@ def _npy_header(stream: BinaryIO, rows: int, dim: int) -> None:
 
 
 @contextmanager
-def _whole(path: Path, *, force: bool) -> Iterator[Path]:
+def whole(path: Path, *, force: bool) -> Iterator[Path]:
     """Yield a name to write to; when the block ends well, the file is synced and takes the place of ``path``."""
     if path.exists() and not force:
         msg = f"{path} is there already: name another file, or say --force"

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from opsin.services import deleting, filters, reanalyse, staging
+from opsin.services import deleting, exports, filters, reanalyse, relabel, staging
 from opsin.services.turns import Turn
 from opsin.services.workspace import Workspace
 
@@ -49,6 +49,19 @@ def _reanalyse(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Rean
     return reanalyse.reanalyse(workspace, plan, lambda _: turn.step())
 
 
+class Rescore(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The vocabulary that the tags of the library are to be brought up to."""
+
+    vocabulary: str
+
+
+def _rescore(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Reanalysis:
+    """Score again what lacks the vocabulary as it is by now: what was scored before a kill is passed over."""
+    plan = relabel.plan_rescore(workspace, msgspec.json.decode(given, type=Rescore).vocabulary)
+    turn.expect(len(plan))
+    return reanalyse.reanalyse(workspace, plan, lambda _: turn.step())
+
+
 def _erase(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  # noqa: ARG001 - as all kinds
     count = deleting.erase_due(workspace)
     turn.expect(count)
@@ -63,6 +76,8 @@ def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:
 KINDS: Mapping[str, Kind] = {
     staging.KIND: Kind(staging.add_staged, "soon"),
     "reanalyse": Kind(_reanalyse),
+    "rescore": Kind(_rescore),
+    exports.KIND: Kind(exports.write),
     "erase": Kind(_erase, "soon"),
     "snapshot": Kind(_snapshot, "soon"),
 }

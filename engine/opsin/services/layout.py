@@ -26,6 +26,7 @@ class Layout:
         self.vocabularies = root / "vocabularies"
         self.previews = root / "previews"
         self.staged = root / "staged"
+        self.exports = root / "exports"
         self.keys = root / "keys.json"
         self.key_uses = root / "key-uses.json"
         self.admin_key = root / "admin.key"

@@ -108,6 +108,14 @@ def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
         yield batch
 
 
+def require() -> None:
+    """Check that Parquet can be written.
+
+    :raises UsageError: where pyarrow is not installed.
+    """
+    _pyarrow()
+
+
 def _pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow as pa

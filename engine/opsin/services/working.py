@@ -16,6 +16,7 @@ from opsin.catalogue.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, JobRo
 from opsin.catalogue.outbox import NewEvent
 from opsin.errors import LibraryError, OpsinError
 from opsin.model import EventKind
+from opsin.services import exports
 from opsin.services.commit import Problem, problem
 from opsin.services.job_kinds import KINDS, Kind, Line
 from opsin.services.jobs import shown
@@ -51,6 +52,7 @@ class Working:
         try:
             self._take_up()
             drop_abandoned(self._workspace)
+            exports.clean(self._workspace, alone=True)
         except LibraryError as error:
             _log.error("what an earlier process left undone waits for the next start: %s", error)
         for thread in self._threads:

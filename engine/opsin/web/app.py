@@ -20,6 +20,7 @@ from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
 from opsin.web.docs import DocsController
 from opsin.web.duplicates import DuplicatesController
+from opsin.web.exports import ExportsController
 from opsin.web.health import HealthController
 from opsin.web.insights import InsightsController
 from opsin.web.jobs import JobsController, ReanalysisController
@@ -83,6 +84,7 @@ def create_app(*libraries: Library) -> Reception:
             InsightsController,
             JobsController,
             ReanalysisController,
+            ExportsController,
             KeysController,
             WebhooksController,
             DocsController,

@@ -22,6 +22,7 @@ _TAGS = {
     "searches": "Searches that are kept; each new picture is compared with them.",
     "webhooks": "Programs that are told of what happens.",
     "jobs": "Work that goes on after its request was answered.",
+    "exports": "All that is known of pictures, written by a job and kept for a while.",
     "vocabularies": "The labels that a library tags with.",
     "insights": "What the tags say of owners and of time, where it is switched on.",
     "plugins": "What sees and what judges.",

@@ -8,13 +8,15 @@ from typing import Annotated, Any, cast
 import msgspec
 from litestar import Controller, Request, Response, delete, get, patch, post
 from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
 from opsin.errors import UnknownName
-from opsin.library import Effect, LabelChanges, Reanalysis, VocabularySummary
+from opsin.library import Effect, Job, LabelChanges, Reanalysis, VocabularySummary
 from opsin.model import Label, Vocabulary
 from opsin.web.access import ADMIN, READ
 from opsin.web.caching import known_or, named
+from opsin.web.jobs import accepted
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
@@ -23,6 +25,7 @@ _PROBLEMS = problem_responses(400, 401, 403, 404)
 _CHANGING = problem_responses(400, 401, 403, 404, 409, 412, 503)
 DryRun = FromQuery[Annotated[bool, QueryParameter(description="Change nothing, and say what the change would do.")]]
 Rescore = FromQuery[Annotated[bool, QueryParameter(description="Bring the tags of all pictures up to the change.")]]
+Wait = FromQuery[Annotated[bool, QueryParameter(description="Answer when that is done, else at once with a job.")]]
 Texts = list[str] | msgspec.UnsetType | None
 
 
@@ -70,6 +73,13 @@ class Changed(msgspec.Struct, frozen=True, kw_only=True):
     rescored: Reanalysis | None = None
 
 
+def _answers(status: int) -> dict[int, ResponseSpec]:
+    return {
+        status: ResponseSpec(Changed, description="Done", generate_examples=False),
+        202: ResponseSpec(Job, description="With `wait=false`: a job scores again", generate_examples=False),
+    }
+
+
 class VocabulariesController(Controller):
     """Vocabularies; to change them needs an admin key."""
 
@@ -82,21 +92,26 @@ class VocabulariesController(Controller):
         """List the vocabularies in use, and those that plugins ship besides."""
         return Vocabularies(await service.run(service.library.vocabularies.summaries))
 
-    @post(opt=ADMIN, responses=_CHANGING)
+    @post(opt=ADMIN, responses=_CHANGING | _answers(201))
     async def create(
         self,
         service: NamedDependency[Service],
         data: JSONBody[NewVocabulary],
         dry_run: DryRun = False,
         rescore: Rescore = True,
-    ) -> Changed:
+        wait: Wait = True,
+    ) -> Response[Changed] | Response[Job]:
         """Make a vocabulary of labels, or take in one that a plugin ships."""
         known, name, labels = service.library.vocabularies, data.name, data.labels
         if dry_run:
-            return await _tried(service, name, lambda: known.try_add(name, labels))
-        if labels is None:
-            return await _done(service, name, lambda: known.add_shipped(name), rescore=rescore)
-        return await _done(service, name, lambda: known.create(name, labels, summary=data.summary), rescore=rescore)
+            return Response(await _tried(service, name, lambda: known.try_add(name, labels)), status_code=201)
+
+        def make() -> Vocabulary:
+            if labels is None:
+                return known.add_shipped(name)
+            return known.create(name, labels, summary=data.summary)
+
+        return await _done(service, name, make, rescore=rescore, wait=wait, status=201)
 
     @get("/{vocabulary:str}", responses=_PROBLEMS)
     async def show(
@@ -105,6 +120,11 @@ class VocabulariesController(Controller):
         """Show a vocabulary with its labels. Its `ETag` is its revision, which changes with anything that is shown."""
         found = await service.run(lambda: service.library.vocabularies.get(vocabulary))
         return known_or(request, found.revision, found)
+
+    @post("/{vocabulary:str}/rescore", status_code=202, opt=ADMIN, responses=_CHANGING)
+    async def rescore(self, service: NamedDependency[Service], vocabulary: FromPath[str]) -> Response[Job]:
+        """Have a job bring the tags of all pictures up to a vocabulary, as after changes with `rescore=false`."""
+        return accepted(await service.run(lambda: service.library.jobs.rescore(vocabulary)))
 
     @delete("/{vocabulary:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
     async def remove(
@@ -141,7 +161,7 @@ class LabelsController(Controller):
             raise UnknownName(msg)
         return known_or(request, known.revision, found)
 
-    @patch("/{label:str}", opt=ADMIN, responses=_CHANGING)
+    @patch("/{label:str}", opt=ADMIN, responses=_CHANGING | _answers(200))
     async def change(
         self,
         request: AnyRequest,
@@ -151,19 +171,22 @@ class LabelsController(Controller):
         data: JSONBody[LabelFields],
         dry_run: DryRun = False,
         rescore: Rescore = True,
-    ) -> Changed:
+        wait: Wait = True,
+    ) -> Response[Changed] | Response[Job]:
         """Change a label, or make it; with `If-Match`, only where the vocabulary is what the caller saw."""
         known, expected = service.library.vocabularies, named(request.headers.get("if-match"))
         if dry_run:
-            return await _tried(service, vocabulary, lambda: known.try_edit_label(vocabulary, label, **data.changes()))
+            tried = await _tried(service, vocabulary, lambda: known.try_edit_label(vocabulary, label, **data.changes()))
+            return Response(tried)
         return await _done(
             service,
             vocabulary,
             lambda: known.edit_label(vocabulary, label, expected=expected, **data.changes()),
             rescore=rescore,
+            wait=wait,
         )
 
-    @delete("/{label:str}", status_code=200, opt=ADMIN, responses=_CHANGING)
+    @delete("/{label:str}", status_code=200, opt=ADMIN, responses=_CHANGING | _answers(200))
     async def remove(
         self,
         request: AnyRequest,
@@ -172,13 +195,18 @@ class LabelsController(Controller):
         label: FromPath[str],
         dry_run: DryRun = False,
         rescore: Rescore = True,
-    ) -> Changed:
+        wait: Wait = True,
+    ) -> Response[Changed] | Response[Job]:
         """Take a label out of its vocabulary; with `If-Match`, only where that is what the caller saw."""
         known, expected = service.library.vocabularies, named(request.headers.get("if-match"))
         if dry_run:
-            return await _tried(service, vocabulary, lambda: known.try_remove_label(vocabulary, label))
+            return Response(await _tried(service, vocabulary, lambda: known.try_remove_label(vocabulary, label)))
         return await _done(
-            service, vocabulary, lambda: known.remove_label(vocabulary, label, expected=expected), rescore=rescore
+            service,
+            vocabulary,
+            lambda: known.remove_label(vocabulary, label, expected=expected),
+            rescore=rescore,
+            wait=wait,
         )
 
 
@@ -193,12 +221,19 @@ async def _tried(service: Service, name: str, effect: Callable[[], Effect]) -> C
     return await service.run_pictures(run)
 
 
-async def _done(service: Service, name: str, change: Callable[[], Vocabulary], *, rescore: bool) -> Changed:
-    """Make a change, and bring the tags up to it."""
+async def _done(
+    service: Service, name: str, change: Callable[[], Vocabulary], *, rescore: bool, wait: bool, status: int = 200
+) -> Response[Changed] | Response[Job]:
+    """Make a change, and bring the tags up to it, at once or by a job; the ``ETag`` is the vocabulary's."""
+    library = service.library
 
-    def run() -> Changed:
-        changed = change()
-        done = service.library.vocabularies.rescore(name) if rescore else None
-        return Changed(vocabulary=name, revision=changed.revision, rescored=done)
+    def run() -> Response[Changed] | Response[Job]:
+        revision = change().revision
+        if rescore and not wait:
+            answer = accepted(library.jobs.rescore(name))
+            answer.headers["ETag"] = f'"{revision}"'
+            return answer
+        done = library.vocabularies.rescore(name) if rescore else None
+        return Response(Changed(vocabulary=name, revision=revision, rescored=done), status_code=status)
 
     return await service.run_pictures(run)
