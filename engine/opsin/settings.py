@@ -138,10 +138,11 @@ class JobSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ScheduleSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How often, in seconds, a service looks whether something is to be erased, snapshot or asked again."""
+    """How often, in seconds, a service looks whether something is to be erased, snapshot, swept or asked again."""
 
     erase: Seconds = 3600.0
     snapshot: Seconds = 3600.0
+    sweep: Seconds = 86_400.0
     heal: Seconds = 600.0
 
 

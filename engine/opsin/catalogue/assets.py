@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from opsin.catalogue import sqlite
 from opsin.catalogue.ids import new_id, now
-from opsin.catalogue.tables import asset, content, erased_asset, person_tag
+from opsin.catalogue.tables import asset, content, erased_asset, erased_vector, person_tag
 
 _PAGE = 500
 
@@ -89,7 +89,11 @@ _SAID = select(person_tag.c.asset_row, person_tag.c.label, person_tag.c.present)
     person_tag.c.asset_row.in_(bindparam("rows", expanding=True))
 )
 
-_NUMBERS = union_all(select(func.max(asset.c.change).label("top")), select(func.max(erased_asset.c.change))).subquery()
+_NUMBERS = union_all(
+    select(func.max(asset.c.change).label("top")),
+    select(func.max(erased_asset.c.change)),
+    select(func.max(erased_vector.c.change)),
+).subquery()
 NEXT = select(func.coalesce(func.max(_NUMBERS.c.top), 0) + 1).scalar_subquery()
 """The number of a change: writers wait for each other, so that it is higher than every number that was committed."""
 

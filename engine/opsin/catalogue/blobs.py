@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from opsin.catalogue.durable import sync_folder, write_whole
@@ -30,7 +31,7 @@ class Blobs:
         target = self.path(sha256)
         try:
             self._make_folder(target.parent)
-            if _holds(target, data):
+            if self.touch(sha256) and _holds(target, data):
                 sync_folder(target.parent)  # whoever put it may have died before this
                 return False
             write_whole(target, data)
@@ -68,6 +69,14 @@ class Blobs:
         """
         if not self.path(sha256).exists():
             self.put(sha256, data)
+
+    def touch(self, sha256: bytes) -> bool:
+        """Note that the content is of use just now, so that no sweep takes it away soon; return whether it is here."""
+        try:
+            os.utime(self.path(sha256))
+        except FileNotFoundError:
+            return False
+        return True
 
     def remove(self, sha256: bytes) -> None:
         """Take the content away, where it is here.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -15,6 +15,7 @@ from opsin.catalogue.ids import now
 from opsin.catalogue.tables import content, embedding, report
 from opsin.model import Match, Report
 
+T = TypeVar("T")
 _PAGE = 500
 # A query that each upload asks is made once: making it costs more than asking it.
 _VECTORS = (
@@ -278,7 +279,7 @@ def drop_reports(connection: Connection, categorizer: str) -> int:
     return connection.execute(delete(report).where(report.c.categorizer == categorizer)).rowcount
 
 
-def pages(numbers: Sequence[int]) -> Iterator[Sequence[int]]:
-    """Yield ``numbers`` in parts that fit one statement."""
-    for start in range(0, len(numbers), _PAGE):
-        yield numbers[start : start + _PAGE]
+def pages(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Yield ``values`` in parts that fit one statement."""
+    for start in range(0, len(values), _PAGE):
+        yield values[start : start + _PAGE]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, delete, exists, func, insert, select
 
 from opsin.catalogue import assets, outbox, tags
 from opsin.catalogue.assets import NEXT, AssetRow, asset_of, select_assets
+from opsin.catalogue.contents import pages
 from opsin.catalogue.tables import asset, content, embedding, erased_asset, erased_vector, feature, person_tag, report
 
 
@@ -59,19 +60,47 @@ def erase(connection: Connection, gone: Sequence[AssetRow]) -> Erased:
     connection.execute(delete(asset).where(asset.c.row.in_(rows)))
     kept = select(asset.c.content_id, func.max(asset.c.copied)).where(asset.c.content_id.in_(numbers))
     still = {number: bool(copied) for number, copied in connection.execute(kept.group_by(asset.c.content_id))}
-    lost = sorted(numbers.keys() - still)
-    vectors = sorted(connection.execute(select(embedding.c.row).where(embedding.c.content_id.in_(lost))).scalars())
-    if vectors:
-        latest = select(func.max(erased_asset.c.change)).scalar_subquery()
-        connection.execute(insert(erased_vector).values(change=latest), [{"row": row} for row in vectors])
-    for table in (embedding, feature, report):
-        connection.execute(delete(table).where(table.c.content_id.in_(lost)))
-    connection.execute(delete(content).where(content.c.id.in_(lost)))
+    lost = {number: numbers[number] for number in sorted(numbers.keys() - still)}
     return Erased(
-        vectors=tuple(vectors),
-        contents=tuple(numbers[number] for number in lost),
+        vectors=_erase_contents(connection, lost),
+        contents=tuple(lost.values()),
         copies=tuple(digest for number, digest in numbers.items() if not still.get(number, False)),
     )
+
+
+def erase_contents(connection: Connection, numbers: Sequence[int]) -> Erased:
+    """Take contents out for good that no asset has."""
+    found = connection.execute(select(content.c.id, content.c.sha256).where(content.c.id.in_(numbers)))
+    lost = {int(number): bytes(digest) for number, digest in found}
+    return Erased(vectors=_erase_contents(connection, lost), contents=tuple(lost.values()), copies=())
+
+
+def _erase_contents(connection: Connection, numbers: Collection[int]) -> tuple[int, ...]:
+    """Take contents out with their features and reports; return the rows of their vectors, noted as one more change."""
+    vectors = sorted(connection.execute(select(embedding.c.row).where(embedding.c.content_id.in_(numbers))).scalars())
+    if vectors:
+        change = connection.execute(select(NEXT)).scalar_one()
+        connection.execute(insert(erased_vector).values(change=change), [{"row": row} for row in vectors])
+    for table in (embedding, feature, report):
+        connection.execute(delete(table).where(table.c.content_id.in_(numbers)))
+    connection.execute(delete(content).where(content.c.id.in_(numbers)))
+    return tuple(vectors)
+
+
+def contents_without_asset(connection: Connection, most: int) -> list[int]:
+    """Return up to ``most`` contents that no asset has any more, not even a deleted one."""
+    named = exists().where(asset.c.content_id == content.c.id)
+    return [int(number) for number in connection.execute(select(content.c.id).where(~named).limit(most)).scalars()]
+
+
+def copied_among(connection: Connection, digests: Iterable[bytes | None]) -> set[bytes]:
+    """Return which of these are the SHA-256 of contents of which an asset, deleted or not, has the copy."""
+    wanted = sorted({digest for digest in digests if digest is not None})
+    found: set[bytes] = set()
+    for page in pages(wanted):
+        query = select(content.c.sha256).join(asset, asset.c.content_id == content.c.id)
+        found |= set(connection.execute(query.where(asset.c.copied, content.c.sha256.in_(page))).scalars())
+    return found
 
 
 def vectors_since(connection: Connection, change: int) -> tuple[NDArray[np.uint32], int]:

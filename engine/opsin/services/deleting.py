@@ -106,7 +106,7 @@ def erase_due(workspace: Workspace) -> int:
             for digest in erased.copies:
                 workspace.blobs.remove(digest)
             for digest in erased.contents:
-                _drop_previews(workspace, digest)
+                drop_previews(workspace, digest)
         count += len(due)
         vectors += erased.vectors
     if count:
@@ -121,7 +121,8 @@ def _undo(workspace: Workspace) -> timedelta:
     return timedelta(seconds=workspace.settings.assets.undo)
 
 
-def _drop_previews(workspace: Workspace, digest: bytes) -> None:
+def drop_previews(workspace: Workspace, digest: bytes) -> None:
+    """Take the previews of a content away."""
     name = digest.hex()
     for path in (workspace.layout.previews / name[:2]).glob(f"*{name}-*"):
         path.unlink(missing_ok=True)

@@ -150,8 +150,8 @@ def delete(workspace: Workspace, identity: str) -> Export:
     return found
 
 
-def clean(workspace: Workspace, *, alone: bool = False) -> int:
-    """Take away the exports that are too old, and return how many these were.
+def clean(workspace: Workspace, *, alone: bool = False, dry: bool = False) -> int:
+    """Take away the exports that are too old, and return how many these were; where it is ``dry``, only count them.
 
     Where it is done ``alone``, before any job, also what a process that was killed left unfinished.
     """
@@ -162,8 +162,9 @@ def clean(workspace: Workspace, *, alone: bool = False) -> int:
             if alone:
                 _remove(folder)
         elif _read(workspace, folder) is None:
-            _remove(folder)
             count += 1
+            if not dry:
+                _remove(folder)
     return count
 
 

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from opsin.services import deleting, exports, filters, reanalyse, relabel, staging
+from opsin.services import deleting, exports, filters, reanalyse, relabel, staging, sweeping
 from opsin.services.turns import Turn
 from opsin.services.workspace import Workspace
 
@@ -69,6 +69,10 @@ def _erase(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  #
     return {"erased": count}
 
 
+def _sweep(workspace: Workspace, given: bytes, turn: Turn) -> sweeping.Swept:  # noqa: ARG001 - as all kinds
+    return sweeping.sweep(workspace, turn)
+
+
 def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  # noqa: ARG001 - as all kinds
     return {"up_to": workspace.snapshot()}
 
@@ -80,4 +84,5 @@ KINDS: Mapping[str, Kind] = {
     exports.KIND: Kind(exports.write),
     "erase": Kind(_erase, "soon"),
     "snapshot": Kind(_snapshot, "soon"),
+    "sweep": Kind(_sweep),
 }

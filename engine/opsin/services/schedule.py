@@ -15,7 +15,7 @@ from opsin.catalogue import erasing
 from opsin.catalogue import jobs as stored
 from opsin.catalogue.ids import as_text
 from opsin.errors import OpsinError
-from opsin.services import jobs, reanalyse
+from opsin.services import jobs, reanalyse, sweeping
 from opsin.services.job_kinds import Reanalyse
 from opsin.services.workspace import Workspace
 
@@ -47,6 +47,7 @@ class Schedule:
         self._chores = (
             Chore("erase", settings.erase, _something_to_erase),
             Chore("snapshot", settings.snapshot, _index_ahead),
+            Chore("sweep", settings.sweep, _something_to_sweep),
             Chore("reanalyse", settings.heal, Healing(settings.heal, clock)),
         )
         self._due = dict.fromkeys([chore.kind for chore in self._chores], clock() + _FIRST)
@@ -138,3 +139,7 @@ def _something_to_erase(workspace: Workspace) -> object | None:
 def _index_ahead(workspace: Workspace) -> object | None:
     ids = workspace.index.ids()
     return {} if len(ids) and int(ids[-1]) > workspace.index.mark else None
+
+
+def _something_to_sweep(workspace: Workspace) -> object | None:
+    return {} if sweeping.needed(workspace) else None
