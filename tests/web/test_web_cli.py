@@ -285,3 +285,22 @@ def test_what_no_service_can_be_asked_says_where_to_run_it(
     assert run("index", "status").status == 2
     assert run("index", "status", "--library", filled.home).status == 0
     assert run("list", "--library", filled.home).status == 0
+
+
+def test_an_export_is_fetched_from_a_service_and_leaves_nothing_there(filled: Served, tmp_path: Path, run: Run) -> None:
+    asked = ("--server", filled.url, "--key", filled.key)
+    out = tmp_path / "all.jsonl"
+    ran = run("export", out, "--vectors", "npy", "--where", "name=red-square.jpg", *asked)
+    assert (ran.status, "Wrote 1 picture and 1 vector" in ran.out) == (0, True), ran.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "all.jsonl",
+        "all.vectors.jsonl",
+        "all.vectors.npy",
+    ]
+    (record,) = run("export", "-", "--where", "name=red-square.jpg", *asked).lines
+    assert record == json.loads(out.read_text())
+    again = run("export", out, *asked)
+    assert (again.status, "is there already" in again.err) == (2, True)
+    assert run("export", "-", "--vectors", "npy", *asked).status == 2
+    assert run("export", "--xmp", *asked).status == 2
+    assert filled.client.get("/v1/exports").json() == {"exports": []}
