@@ -38,7 +38,19 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from typing import ClassVar
+
+_REMEDIES: Mapping[int | None, str] = {
+    errno.ENOSPC: "free some space, then do it again",
+    errno.EDQUOT: "free some space, or have the quota raised, then do it again",
+    errno.EFBIG: "raise the limit on the size of files (`ulimit -f`), or free some space, then do it again",
+    errno.EROFS: "mount the disk for writing, or work on a copy elsewhere",
+    errno.EACCES: "check its permissions",
+    errno.EPERM: "check its permissions",
+    errno.EMFILE: "raise the limit on open files (`ulimit -n`)",
+}
 
 
 class OpsinError(Exception):
@@ -250,3 +262,10 @@ class DeadlineExceeded(PluginError):
 class Overloaded(PluginError):
     code = "overloaded"
     title = "Too much is waiting for a plugin"
+
+
+def reason_of(error: OSError) -> str:
+    """Return why a file or folder cannot be used, in the system's words, and what to do where that is known."""
+    reason = error.strerror or str(error)
+    remedy = _REMEDIES.get(error.errno)
+    return reason if remedy is None else f"{reason}: {remedy}"

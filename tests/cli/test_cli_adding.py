@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import resource
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from opsin.cli import adding
+from opsin.errors import LibraryError, reason_of
 from opsin.library import Added
 from opsin.testing import jpeg_bytes, make_picture, png_bytes
 
@@ -102,11 +106,60 @@ class SlowToLoad:
 
 def test_the_seconds_of_the_summary_begin_when_the_models_are_loaded(capsys: pytest.CaptureFixture[str]) -> None:
     library, lines = SlowToLoad(), adding.Lines(quiet=False, verbose=False)
-    counts = adding.follow(cast("Any", library), ["a.jpg"], lines, {})
+    counts: Counter[str] = Counter()
+    adding.follow(cast("Any", library), ["a.jpg"], lines, {}, counts)
     assert library.loaded_at > 0
     assert lines.begun >= library.loaded_at
     lines.end(counts)
     assert "1 picture in 0.0 s: 1 unchanged." in capsys.readouterr().out
+
+
+class Full:
+    """As much of a library on a disk that runs full as `opsin add` calls."""
+
+    def load(self) -> None:
+        pass
+
+    def add_each(self, *_: object, **__: object) -> Iterator[Added]:
+        yield Added(source="a.jpg", status="added", id="1")
+        raise LibraryError(reason_of(OSError(errno.ENOSPC, "No space left on device")))
+
+
+def test_an_error_in_the_middle_comes_after_what_was_added_and_that_it_is_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(adding, "reach", lambda *_, **__: nullcontext(Full()))
+    ran = run("add", "-")
+    assert ran.status == 4
+    assert "1 picture in 0.0 s: 1 added." in ran.out
+    assert ran.err.splitlines() == [
+        "What was added is kept; the same command goes on where this one stopped.",
+        "Error: No space left on device: free some space, then do it again",
+    ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["export", "out.jsonl"],
+        ["backup", "out"],
+        ["backup", "out.tar"],
+        ["vocabulary", "edit", "everyday", "dog", "--synonym", "hound"],
+    ],
+    ids=" ".join,
+)
+def test_what_finds_no_room_says_what_to_do_about_it(
+    home: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        ran = run(*command)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert ran.status == 4
+    assert "the limit on the size of files" in ran.err
 
 
 def test_tagging_a_folder_without_pictures_is_an_error_like_adding_it(home: Path, tmp_path: Path, run: Run) -> None:

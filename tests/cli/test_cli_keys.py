@@ -25,6 +25,17 @@ def test_a_key_is_made_listed_and_revoked_while_the_library_is_in_use(home: Path
     assert Keys(Layout(home)).find(made["key"]) is None
 
 
+def test_keys_that_may_not_be_changed_are_one_sentence(home: Path, run: Callable[..., Any]) -> None:
+    (home / "keys.lock").unlink(missing_ok=True)
+    (home / "keys.lock").mkdir()  # in the way, as a file system for reading only would be
+    for words in (["create", "shop"], ["revoke", "nothing"]):
+        ran = run("keys", *words)
+        assert (ran.status, ran.err.splitlines()) == (
+            4,
+            [f"Error: {home / 'keys.json'} cannot be changed: Is a directory"],
+        )
+
+
 def test_an_unknown_key_is_an_error(home: Path, run: Callable[..., Any]) -> None:
     ran = run("keys", "revoke", "nothing", "--json")
     assert ran.status == 2

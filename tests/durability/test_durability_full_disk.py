@@ -87,6 +87,7 @@ def test_calls_that_find_no_space_left_end_with_status_4_and_lose_nothing(
     running = Running("add", "--json", "--copy", "--library", root, photos, before=filled)
     assert running.wait() == 4, running.errors
     assert said in running.errors
+    assert b"free some space, then do it again" in running.errors
     assert b"Traceback" not in running.errors
     assert [path.name for path in root.glob("blobs/*/.*")] == [], "an unfinished copy was left behind"
     acknowledged = parse(running.output)

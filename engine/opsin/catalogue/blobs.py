@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import Damaged, LibraryError
+from opsin.errors import Damaged, LibraryError, reason_of
 
 
 class Blobs:
@@ -36,7 +36,7 @@ class Blobs:
                 return False
             write_whole(target, data)
         except OSError as error:
-            msg = f"cannot store a copy in {self.folder}: {error.strerror or error}"
+            msg = f"cannot store a copy in {self.folder}: {reason_of(error)}"
             raise LibraryError(msg) from error
         return True
 
@@ -86,7 +86,7 @@ class Blobs:
         try:
             self.path(sha256).unlink(missing_ok=True)
         except OSError as error:
-            msg = f"cannot take {self.path(sha256)} away: {error.strerror or error}"
+            msg = f"cannot take {self.path(sha256)} away: {reason_of(error)}"
             raise LibraryError(msg) from error
 
     def get(self, sha256: bytes) -> bytes:
@@ -97,7 +97,7 @@ class Blobs:
         try:
             return self.path(sha256).read_bytes()
         except OSError as error:
-            msg = f"the copy {self.path(sha256)} cannot be read: {error.strerror or error}"
+            msg = f"the copy {self.path(sha256)} cannot be read: {reason_of(error)}"
             raise Damaged(msg) from error
 
 

@@ -57,13 +57,23 @@ def failures(path: Path) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        code = getattr(error.orig, "sqlite_errorcode", None)
-        known = _TROUBLES.get(code & 0xFF) if code is not None else None
+        known = _known(error.orig)
         if known is None:
             raise
         kind, what = known
         msg = f"{path}: {what} (SQLite says: {error.orig})"
         raise kind(msg) from error
+
+
+def meaning_of(error: sqlite3.Error) -> str:
+    """Return what an error of SQLite's means to whoever uses a library, where that is known."""
+    known = _known(error)
+    return str(error) if known is None else known[1]
+
+
+def _known(error: BaseException | None) -> tuple[type[LibraryError], str] | None:
+    code = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else _TROUBLES.get(code & 0xFF)
 
 
 def connect(path: Path, *, readonly: bool = False) -> Engine:

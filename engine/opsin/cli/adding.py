@@ -25,6 +25,7 @@ from opsin.cli.shared import (
     say_meanings,
     where_option,
 )
+from opsin.errors import LibraryError
 
 if TYPE_CHECKING:
     from opsin.client import Client
@@ -84,9 +85,14 @@ def add(
     """
     options["context"] = dict(_pair(text) for text in context)
     show = JsonLines() if as_json else Lines(quiet=quiet, verbose=verbose)
+    counts: Counter[str] = Counter()
     with reach(place, as_copies=options["copy"]) as library:
         say_meanings(library, options["tags"])
-        counts = follow(library, pictures, show, options)
+        try:
+            follow(library, pictures, show, options, counts)
+        except LibraryError:
+            show.broken_off(counts)
+            raise
     show.end(counts)
     show.failing.tell(as_json=as_json)
     if not counts:
@@ -99,10 +105,13 @@ def add(
 
 
 def follow(
-    library: Library | Client, pictures: Sequence[str], show: JsonLines | Lines, options: dict[str, Any]
-) -> Counter[str]:
+    library: Library | Client,
+    pictures: Sequence[str],
+    show: JsonLines | Lines,
+    options: dict[str, Any],
+    counts: Counter[str],
+) -> None:
     """Show every outcome as it comes, with a progress bar, and count them."""
-    counts: Counter[str] = Counter()
     with progress(show=isinstance(show, Lines)) as bar:
         task = bar.add_task("Loading models (the first time takes longer)", total=None, rate="")
         if not bar.disable and "-" not in pictures:
@@ -120,7 +129,6 @@ def follow(
             done = counts.total()
             bar.update(task, completed=done, rate=f"{done / (time.monotonic() - begun):.0f}/s")
             show.one(added)
-    return counts
 
 
 class JsonLines:
@@ -136,6 +144,9 @@ class JsonLines:
         emit({"source": found.location, "status": "left_out", "reason": found.reason})
 
     def end(self, counts: Counter[str]) -> None:
+        pass
+
+    def broken_off(self, counts: Counter[str]) -> None:
         pass
 
 
@@ -174,6 +185,12 @@ class Lines:
         if self._skipped.counts:
             more = "; -v names all" if self._skipped.more and not self._verbose else ""
             click.echo(f"Left out: {self._skipped}{more}.")
+
+    def broken_off(self, counts: Counter[str]) -> None:
+        """Say what an error that ends everything leaves."""
+        self.end(counts)
+        if counts:
+            click.echo("What was added is kept; the same command goes on where this one stopped.", err=True)
 
 
 class _Skipped:

@@ -21,7 +21,8 @@ import msgspec
 from opsin.catalogue.durable import sync_folder
 from opsin.catalogue.ids import now
 from opsin.catalogue.sqlite import backup as copy_database
-from opsin.errors import Damaged, LibraryError, UsageError
+from opsin.catalogue.sqlite import meaning_of
+from opsin.errors import Damaged, LibraryError, UsageError, reason_of
 from opsin.services.backup_files import (
     CATALOGUE,
     FORMAT,
@@ -91,7 +92,7 @@ def back_up(root: Path, target: Path, progress: Progress | None = None) -> Backe
         unfinished.replace(target)
         sync_folder(_parent_of(target))
     except (OSError, sqlite3.Error) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        reason = reason_of(error) if isinstance(error, OSError) else meaning_of(error)
         msg = f"cannot back up to {target}: {reason}"
         raise LibraryError(msg) from error
     finally:
@@ -132,7 +133,7 @@ def restore(source: Path, root: Path, progress: Progress | None = None) -> None:
         for folder in (_parent_of(root), *(_parent_of(folder) for folder in made)):
             sync_folder(folder)
     except (OSError, sqlite3.Error) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+        reason = reason_of(error) if isinstance(error, OSError) else meaning_of(error)
         msg = f"cannot restore to {root}: {reason}"
         raise LibraryError(msg) from error
     finally:

@@ -9,7 +9,7 @@ from pathlib import Path
 from opsin.catalogue import Catalogue, set_meta
 from opsin.catalogue.durable import sync_folder
 from opsin.catalogue.ids import now
-from opsin.errors import LibraryError
+from opsin.errors import LibraryError, reason_of
 from opsin.host import encoder_cards, name_encoder
 from opsin.plugin import EncoderCard
 from opsin.plugin.vocabulary import read_vocabulary
@@ -79,7 +79,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
         for folder in (place, place.parent, *(folder.parent for folder in made)):
             sync_folder(folder)
     except OSError as error:
-        msg = f"cannot make a library at {root}: {error.strerror or error}"
+        msg = f"cannot make a library at {root}: {reason_of(error)}"
         raise LibraryError(msg) from error
     return chosen
 
@@ -94,7 +94,7 @@ def _strangers(layout: Layout) -> list[str]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        msg = f"cannot make a library at {layout.root}: {error.strerror or error}"
+        msg = f"cannot make a library at {layout.root}: {reason_of(error)}"
         raise LibraryError(msg) from error
     return [name for name in names if name not in own and not name.startswith((".", unfinished))]
 

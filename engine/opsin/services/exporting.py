@@ -12,7 +12,7 @@ from typing import BinaryIO, Literal
 import msgspec
 import numpy as np
 
-from opsin.errors import LibraryError, UsageError
+from opsin.errors import LibraryError, UsageError, reason_of
 from opsin.services import parquet, records
 from opsin.services.filters import Condition
 from opsin.services.workspace import Workspace
@@ -167,7 +167,7 @@ def whole(path: Path, *, force: bool) -> Iterator[Path]:
             os.fsync(file.fileno())
         unfinished.replace(path)
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
+        msg = f"cannot write {path}: {reason_of(error)}"
         raise LibraryError(msg) from error
     finally:
         unfinished.unlink(missing_ok=True)

@@ -6,17 +6,17 @@ import hashlib
 import hmac
 import secrets
 import time
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal, get_args
 
 import msgspec
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from opsin.catalogue.durable import write_whole
 from opsin.catalogue.ids import now
-from opsin.errors import AccessRefused, Damaged, LibraryError, UnknownName, UsageError
+from opsin.errors import AccessRefused, Damaged, LibraryBusy, LibraryError, UnknownName, UsageError, reason_of
 from opsin.services import checked
 from opsin.services.layout import Layout
 
@@ -25,6 +25,8 @@ Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 _LONGEST_NAME = 200
 _MINUTE = 60.0
+_PATIENCE = 10.0
+"""Seconds."""
 _OF_NOBODY = "0" * 64
 """What a secret is compared with where there is no key of its id."""
 _Stamp = tuple[int, int, int]
@@ -172,12 +174,29 @@ class Keys:
             msg = f"{self._file} is no list of keys ({error}): take it away, and make new ones with `opsin keys create`"
             raise Damaged(msg) from error
         except OSError as error:
-            msg = f"{self._file} cannot be read: {error.strerror or error}"
+            msg = f"{self._file} cannot be read: {reason_of(error)}"
             raise LibraryError(msg) from error
         return dict(self._known[1])
 
-    def _changing(self) -> FileLock:
-        return FileLock(self._file.with_suffix(".lock"), timeout=10)
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Keep others from changing the keys meanwhile.
+
+        :raises LibraryError: where that is not possible.
+        """
+        lock = FileLock(self._file.with_suffix(".lock"))
+        try:
+            lock.acquire(timeout=_PATIENCE)
+        except Timeout:
+            msg = f"another process has been changing {self._file} for {_PATIENCE:g} s: do it again"
+            raise LibraryBusy(msg) from None
+        except OSError as error:
+            msg = f"{self._file} cannot be changed: {reason_of(error)}"
+            raise LibraryError(msg) from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _write(self, stored: Iterable[_Stored]) -> None:
         _write_private(self._file, msgspec.json.format(msgspec.json.encode(list(stored))) + b"\n")
@@ -196,5 +215,5 @@ def _write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     try:
         write_whole(path, data, mode=0o600, durable=durable)
     except OSError as error:
-        msg = f"{path} cannot be written: {error.strerror or error}"
+        msg = f"{path} cannot be written: {reason_of(error)}"
         raise LibraryError(msg) from error

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from filelock import FileLock, Timeout
 
-from opsin.errors import LibraryBusy, LibraryError, LibraryMissing
+from opsin.errors import LibraryBusy, LibraryError, LibraryMissing, reason_of
 
 
 class Layout:
@@ -74,7 +74,7 @@ class Ownership:
             msg = f"{layout.root} is in use by process {self._read()}: wait for it, or stop it"
             raise LibraryBusy(msg) from None
         except OSError as error:
-            msg = f"cannot write to {layout.root}: {error.strerror or error}"
+            msg = f"cannot write to {layout.root}: {reason_of(error)}"
             raise LibraryError(msg) from error
         # On a full disk the owner stays without its name: what needs no room can still be done.
         with contextlib.suppress(OSError):

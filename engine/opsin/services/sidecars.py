@@ -18,6 +18,7 @@ from xml.sax.saxutils import escape
 
 import msgspec
 
+from opsin.errors import reason_of
 from opsin.services.filters import Condition
 from opsin.services.records import Record, records
 from opsin.services.workspace import Workspace
@@ -117,7 +118,7 @@ def _write(record: Record, path: Path, tags: tuple[str, ...], *, merge: bool, fo
                     return Sidecar(location=location, status="unchanged", path=str(path), tags=tags)
         _replace(path, text)
     except (OSError, UnicodeDecodeError, ValueError, ExpatError) as error:
-        reason = (error.strerror or str(error)) if isinstance(error, OSError) else f"it is no XMP: {error}"
+        reason = reason_of(error) if isinstance(error, OSError) else f"it is no XMP: {error}"
         return Sidecar(location=location, status="failed", path=str(path), reason=reason)
     return Sidecar(location=location, status=status, path=str(path), tags=tags)
 

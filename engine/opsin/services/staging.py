@@ -13,7 +13,7 @@ import msgspec
 from opsin.catalogue import jobs as rows
 from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.catalogue.ids import new_id
-from opsin.errors import LibraryError, Overloaded, UsageError
+from opsin.errors import LibraryError, Overloaded, UsageError, reason_of
 from opsin.services import jobs, taking
 from opsin.services.commit import AddOptions, AddStatus, Problem
 from opsin.services.given import Address, Upload
@@ -79,7 +79,7 @@ def stage(workspace: Workspace, pictures: Sequence[Upload | Address], said: AddO
         return jobs.start(workspace, KIND, Uploads(waiting, said), identity=identity)
     except OSError as error:
         _remove(folder)
-        msg = f"cannot store what was sent in {folder.parent}: {error.strerror or error}"
+        msg = f"cannot store what was sent in {folder.parent}: {reason_of(error)}"
         raise LibraryError(msg) from error
     except LibraryError:
         _remove(folder)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import LibraryError, SettingError, UnknownName, UsageError
+from opsin.errors import LibraryError, SettingError, UnknownName, UsageError, reason_of
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
@@ -251,5 +251,5 @@ def _write(path: Path, text: str) -> None:
         msg = f"{path.name} would hold half a character, which is no text: leave it out"
         raise SettingError(msg) from error
     except OSError as error:
-        msg = f"cannot write {path}: {error.strerror or error}"
+        msg = f"cannot write {path}: {reason_of(error)}"
         raise LibraryError(msg) from error

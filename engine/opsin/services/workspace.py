@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
-from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName
+from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName, reason_of
 from opsin.host.networks import Networks
 from opsin.services import vocabulary
 from opsin.services.layout import Layout, Ownership
@@ -262,7 +262,7 @@ class Workspace:
             try:
                 index = Index.create(path, dim=encoder.dim, space=encoder.space, threads=threads)
             except OSError as error:
-                msg = f"cannot write the index {path} ({error.strerror or error}): free some space, then do it again"
+                msg = f"cannot write the index {path}: {reason_of(error)}"
                 raise LibraryError(msg) from error
         self._newest, self._erased = index.mark, 0
         self._take_up(index)
@@ -327,7 +327,7 @@ class Workspace:
         try:
             index.snapshot(mark=mark)
         except OSError as error:
-            msg = f"cannot write the index {self.layout.index} ({error.strerror or error}): free some space"
+            msg = f"cannot write the index {self.layout.index}: {reason_of(error)}"
             raise LibraryError(msg) from error
         return mark
 
