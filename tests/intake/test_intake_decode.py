@@ -257,11 +257,22 @@ def test_a_picture_that_takes_too_much_memory_is_refused_and_the_next_one_is_not
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "GIF", "AVIF", "TIFF", "BMP"])
-def test_a_truncated_picture_is_refused(decoder: Decoder, kind: str) -> None:
+def test_a_picture_that_is_cut_short_is_refused_in_plain_words(decoder: Decoder, kind: str) -> None:
     noisy = Image.fromarray(np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8))
     data = make.encode(noisy, kind)
-    with pytest.raises(UnreadablePicture):
-        decode(decoder, data[: len(data) // 3])
+    for tenths in (3, 5, 9):
+        with pytest.raises(
+            UnreadablePicture, match=rf"^The {kind} is cut short, .*: get it anew .*\.$|^The WebP is cut"
+        ):
+            decode(decoder, data[: len(data) * tenths // 10])
+
+
+def test_a_picture_that_is_whole_and_broken_is_not_held_for_cut_short(decoder: Decoder) -> None:
+    avif, png = make.encode(make.photo(), "AVIF"), make.encode(make.photo(), "PNG")
+    middle = len(avif) // 2
+    for data in (avif[: middle - 40] + bytes(80) + avif[middle + 40 :], png[:24] + b"\x63" + png[25:]):
+        with pytest.raises(UnreadablePicture, match=r"is broken.*save it anew"):
+            decode(decoder, data)
 
 
 def test_a_small_file_whose_header_asks_for_much_memory_is_refused() -> None:

@@ -20,6 +20,7 @@ from PIL import Image, JpegImagePlugin  # noqa: F401 - the JPEG plugin is wanted
 
 from opsin.errors import LibraryError, LimitExceeded, UnreadablePicture
 from opsin.intake.colour import Converter
+from opsin.intake.cut import is_cut_short
 from opsin.intake.formats import BY_NAME, Format
 from opsin.intake.picture import Picture, Shot
 from opsin.intake.preview import make_preview
@@ -88,9 +89,9 @@ class Worker:
         except LibraryError as error:
             return Answer(problem="room", message=str(error), last=True)
         except (LimitExceeded, UnreadablePicture, Image.DecompressionBombWarning, MemoryError, *BROKEN) as error:
-            return self._refuse(kind, error)
+            return self._refuse(data, kind, error)
 
-    def _refuse(self, kind: Format, error: BaseException) -> Answer:
+    def _refuse(self, data: bytes, kind: Format, error: BaseException) -> Answer:
         """Say what is wrong, why, and which limit."""
         settings = self._settings
         if isinstance(error, LimitExceeded):
@@ -104,7 +105,7 @@ class Worker:
             allowed = settings.max_memory // (1024 * 1024)
             message = f"The {kind.title} takes more memory to decode than the {allowed} MiB of decode.max_memory."
             return Answer(problem="limit", message=message, limit="decode.max_memory", last=True)
-        return Answer(problem="unreadable", message=_explain(kind, error))
+        return Answer(problem="unreadable", message=_explain(data, kind, error))
 
     def _decode(self, data: bytes, kind: Format, slot: int) -> Answer:
         picture = Picture(data, kind, self._settings, self._converter)
@@ -171,12 +172,14 @@ def _write(slot: int, part: bytes, at: int) -> int:
     return len(view)
 
 
-def _explain(kind: Format, error: BaseException) -> str:
-    """Return one sentence of what is wrong with the picture."""
+def _explain(data: bytes, kind: Format, error: BaseException) -> str:
+    """Return what is wrong with the picture, and what to do about it."""
     reason = " ".join(str(error).split())[:_LONGEST_MESSAGE].rstrip(".")
+    if is_cut_short(data, kind) or "truncated" in reason:
+        return f"The {kind.title} is cut short, as by a copy or a download that broke off: get it anew from where it came from."
     if not reason or "BytesIO" in reason:
         return f"The {kind.title} is broken, or of a kind that Opsin cannot read: save it anew, as a PNG or JPEG."
-    return f"The {kind.title} is broken: {reason}."
+    return f"The {kind.title} is broken ({reason}): get it anew from where it came from, or save it anew, as a PNG or JPEG."
 
 
 def _end_with_owner(pipe: int, owner: int) -> None:
