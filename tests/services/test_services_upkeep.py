@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -72,9 +74,11 @@ def test_a_library_that_is_not_there_names_the_command_that_makes_it(tmp_path: P
         opsin.open(tmp_path / "nothing")
 
 
-def test_an_unknown_encoder_leaves_nothing_behind(tmp_path: Path) -> None:
+def test_an_unknown_encoder_or_vocabulary_leaves_nothing_behind(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="starter"):
         opsin.init(tmp_path / "new", encoder="no-such-encoder")
+    with pytest.raises(UnknownName, match="everyday"):
+        opsin.init(tmp_path / "new", encoder="starter", vocabularies=["everyday", "no-such-vocabulary"])
     assert not (tmp_path / "new").exists()
 
 
@@ -179,3 +183,34 @@ def test_what_the_owner_adds_and_erases_while_a_reader_verifies_is_no_damage(
         monkeypatch.setattr(contents, "vectors_after", read_after_the_owner_wrote)
         assert not reader.index.verify()
         assert changes == []
+
+
+_READ = """
+import sys
+import opsin
+from opsin.errors import LibraryError
+with opsin.open(sys.argv[1], readonly=True) as library:
+    assert library.search("red", everything=True).hits[0].asset.name.startswith("red")
+opsin.back_up(sys.argv[2], sys.argv[1])
+try:
+    opsin.open(sys.argv[1])
+except LibraryError as error:
+    print(error)
+"""
+
+
+def test_a_library_on_a_disk_for_reading_only_is_read_and_backed_up(
+    make_library: MakeLibrary, photos: Path, tmp_path: Path
+) -> None:
+    library = make_library()
+    library.add(photos)
+    library.close()
+    assert not list(library.path.glob("*-wal"))
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" || exit 77; shift; exec "$@"'
+    read = [sys.executable, "-c", _READ, str(library.path), str(tmp_path / "saved.tar")]
+    mounted = ["unshare", "-Urm", "sh", "-c", script, "sh", str(library.path)]
+    ran = subprocess.run([*mounted, *read], capture_output=True, text=True, check=False)
+    if ran.returncode == 77 or "unshare" in ran.stderr:
+        pytest.skip(f"nothing can be mounted here: {ran.stderr}")  # never a failure: many CI machines forbid it
+    assert ran.returncode == 0, ran.stderr
+    assert "Read-only file system: mount the disk for writing" in ran.stdout

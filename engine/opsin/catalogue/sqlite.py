@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -83,7 +84,7 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
     """
 
     def raw() -> sqlite3.Connection:
-        mode = "ro" if readonly else "rwc"
+        mode = ("ro&immutable=1" if _is_frozen(path) else "ro") if readonly else "rwc"
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
 
@@ -107,6 +108,19 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
         connection.exec_driver_sql("BEGIN" if readonly or _reads_only(connection) else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _is_frozen(path: Path) -> bool:
+    """Return whether the database is on a file system for reading only, with no log beside it to be taken in.
+
+    SQLite then cannot make the files that readers of a database in WAL mode share, and need not, as nobody writes
+    (https://sqlite.org/wal.html#read_only_databases).
+    """
+    log = path.with_name(f"{path.name}-wal")
+    try:
+        return bool(os.statvfs(path).f_flag & os.ST_RDONLY) and not (log.exists() and log.stat().st_size)
+    except OSError:
+        return False
 
 
 def _reads_only(connection: Connection) -> bool:
@@ -194,5 +208,7 @@ def cut_journal(engine: Engine) -> None:
 
 def backup(source: Path, target: Path) -> None:
     """Copy the database at ``source`` to ``target`` as one consistent state, while others go on using it."""
-    with closing(sqlite3.connect(source)) as origin, closing(sqlite3.connect(target)) as copy:
+    mode = "ro&immutable=1" if _is_frozen(source) else "rw"  # to be able to take the log in
+    uri = f"{source.absolute().as_uri()}?mode={mode}"
+    with closing(sqlite3.connect(uri, uri=True)) as origin, closing(sqlite3.connect(target)) as copy:
         origin.backup(copy)

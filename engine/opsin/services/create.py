@@ -56,6 +56,8 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
         raise LibraryError(msg)
     settings = load_settings(layout.settings)
     chosen = choose(encoder, settings)
+    for name in vocabularies:
+        _add_vocabulary(layout.vocabularies, name, settings, write=False)
     try:
         place = root.absolute()
         made = [folder for folder in place.parents if not folder.exists()]
@@ -108,12 +110,15 @@ def _write_settings(path: Path) -> None:
         os.fsync(file.fileno())
 
 
-def _add_vocabulary(folder: Path, name: str, settings: Settings) -> None:
-    """Add a vocabulary, unless there is one of its name: made by an attempt that was cut off, or by a person."""
+def _add_vocabulary(folder: Path, name: str, settings: Settings, *, write: bool = True) -> None:
+    """Add a vocabulary, unless there is one of its name: made by an attempt that was cut off, or by a person.
+
+    Without ``write`` it is only found out whether that can be done.
+    """
     own = name.endswith(".toml") and Path(name).is_file()
     called = read_vocabulary(Path(name)).name if own else name
     if called not in {known.name for known in vocabulary.load_all(folder)}:
-        vocabulary.add(folder, name, settings)
+        vocabulary.add(folder, name, settings, write=write)
 
 
 def choose(encoder: str | None, settings: Settings) -> str:
