@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta
     from obstore.store import ObjectStore
 
-BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss", "memory")
+_AMAZON = "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_REGION, or AWS_SKIP_SIGNATURE=true for a public bucket"
+_GOOGLE = "GOOGLE_APPLICATION_CREDENTIALS (a file), or GOOGLE_SKIP_SIGNATURE=true for a public bucket"
+_AZURE = "AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or AZURE_SKIP_SIGNATURE=true for a public container"
+_CREDENTIALS = {"s3": _AMAZON, "s3a": _AMAZON, "gs": _GOOGLE, "az": _AZURE, "abfs": _AZURE, "abfss": _AZURE}
+"""What the environment has to say of who asks."""
+BUCKETS = tuple(_CREDENTIALS)
 
 OpenStore = Callable[[str], "ObjectStore"]
 
@@ -38,7 +43,7 @@ class ObjectSource(Source):
             msg = f"{self.location} does not exist."
             raise SourceUnavailable(msg) from error
         except (BaseError, OSError) as error:
-            msg = f"{self.location} cannot be read: {_first_line(error)}."
+            msg = f"{self.location} cannot be read: {_reason(self.location, error)}."
             raise SourceUnavailable(msg) from error
 
 
@@ -69,7 +74,7 @@ class Stores:
             if not some:
                 yield MissingSource.of(url, f"{url} does not exist, and nothing lies below it.")
         except (BaseError, OSError, ValueError) as error:
-            yield MissingSource.of(url, f"{url} cannot be listed: {_first_line(error)}.")
+            yield MissingSource.of(url, f"{url} cannot be listed: {_reason(url, error)}.")
 
     def look(self, url: str) -> Source | None:
         """Return the object at ``url``, None where there is none.
@@ -82,7 +87,7 @@ class Stores:
             root, key, store = self._bucket(url)
             found = _head(store, key)
         except (BaseError, OSError, ValueError) as error:
-            msg = f"{url} cannot be looked at: {_first_line(error)}."
+            msg = f"{url} cannot be looked at: {_reason(url, error)}."
             raise SourceUnavailable(msg) from error
         return None if found is None else _source(root, store, found)
 
@@ -104,7 +109,7 @@ class Stores:
         try:
             _, key, store = self._bucket(url)
         except (BaseError, OSError, ValueError) as error:
-            return MissingSource.of(url, f"{url} cannot be opened: {_first_line(error)}.")
+            return MissingSource.of(url, f"{url} cannot be opened: {_reason(url, error)}.")
         return ObjectSource(kind="object", location=url, name=key.rpartition("/")[2], key=key, store=store)
 
     def _bucket(self, url: str) -> tuple[str, str, ObjectStore]:
@@ -143,6 +148,10 @@ def _source(root: str, store: ObjectStore, meta: ObjectMeta) -> ObjectSource:
     )
 
 
-def _first_line(error: BaseException) -> str:
-    """Return what obstore's errors say, without the debug lines below."""
-    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+def _reason(url: str, error: BaseException) -> str:
+    """Return what obstore's errors say, without the debug lines below, and what to look at.
+
+    Without credentials, a store asks the machine's own service for some, and it is that which is said to have failed.
+    """
+    said = str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+    return f"{said}. Credentials come from the environment: {_CREDENTIALS[url.partition('://')[0].lower()]}"
