@@ -120,6 +120,19 @@ def test_an_export_without_sense_is_refused(home: Path, run: Callable[..., Any],
     assert run("export", *arguments).status == 2
 
 
+def test_the_ending_of_the_name_says_the_format_and_one_that_is_not_written_is_refused(
+    home: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    for name in ("out.csv", "out.parquet.gz"):
+        ran = run("export", tmp_path / name)
+        assert (ran.status, ".jsonl" in ran.err, ".parquet" in ran.err) == (2, True, True)
+        assert not (tmp_path / name).exists()
+    assert run("export", tmp_path / "out.csv", "--format", "jsonl").status == 0
+    assert len(read_lines(tmp_path / "out.csv")) == 6
+    assert run("export", tmp_path / "out.PARQUET").status == 0
+    assert pyarrow.parquet.read_table(tmp_path / "out.PARQUET").num_rows == 6
+
+
 def test_an_export_to_a_folder_that_is_not_there_says_so(home: Path, tmp_path: Path, run: Callable[..., Any]) -> None:
     ran = run("export", tmp_path / "nowhere" / "out.jsonl")
     assert ran.status == 4

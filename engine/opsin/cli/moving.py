@@ -47,7 +47,7 @@ _IMPORTED = {
 @place_option
 @where_option
 @click.option(
-    "--format", "form", type=click.Choice(["jsonl", "parquet"]), help="[default: parquet for *.parquet, else jsonl]"
+    "--format", "form", type=click.Choice(["jsonl", "parquet"]), help="[default: what the ending of OUT says]"
 )
 @click.option("--vectors", type=click.Choice(["npy", "parquet"]), help="Write the embeddings too, beside OUT.")
 @click.option("--xmp", is_flag=True, help="Write the tags into XMP sidecars beside the pictures: photo.jpg.xmp.")
@@ -82,8 +82,7 @@ def export(
         raise click.UsageError("--xmp writes beside pictures: run it where the library is, without --server")
     options: dict[str, Any] = {"where": where, "force": force}
     if out is not None:
-        chosen: Any = form or ("parquet" if out.endswith(".parquet") else "jsonl")
-        options |= {"form": chosen, "vectors": vectors}
+        options |= {"form": form or _form_of(out), "vectors": vectors}
         if place.service is None:
             done = _export(place.root, out, options, quiet=as_json)
         else:
@@ -91,6 +90,12 @@ def export(
         _say(out, done, as_json=as_json)
     beside = {"where": where, "force": force, "merge": merge}
     return _sidecars(place.root, beside, as_json=as_json) if xmp else 0
+
+
+def _form_of(out: str) -> str:
+    from opsin.library import form_of
+
+    return "jsonl" if out == "-" else form_of(Path(out))
 
 
 def _fetch(service: Served, out: str, options: dict[str, Any], *, quiet: bool) -> Exported:

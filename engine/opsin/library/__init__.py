@@ -42,7 +42,7 @@ from opsin.services.deleting import Deleted
 from opsin.services.duplicates import Alike, Group
 from opsin.services.editing import Edits
 from opsin.services.explain import Evidence, Explanation
-from opsin.services.exporting import Exported
+from opsin.services.exporting import Exported, form_of
 from opsin.services.exports import Export, ExportFile, Wanted
 from opsin.services.facets import Facet, FacetCount, Facets
 from opsin.services.facts import Colour
@@ -162,6 +162,7 @@ __all__ = [
     "encoders",
     "examine",
     "examine_plugins",
+    "form_of",
     "init",
     "install_encoder",
     "keys",

@@ -529,15 +529,15 @@ class Library:
         out: str | Path | BinaryIO,
         *,
         where: Where = (),
-        form: exporting.Format = "jsonl",
+        form: exporting.Format | None = None,
         vectors: exporting.VectorFormat | None = None,
         force: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> exporting.Exported:
         """Write one record an asset to a file or a binary stream, and with ``vectors`` the embeddings beside the file.
 
-        ``form`` is "jsonl" or "parquet", ``vectors`` "npy" or "parquet"; ``progress`` is told the number of assets
-        done. Files appear only when they are whole.
+        ``form`` is "jsonl" or "parquet", without it what the file's name says; ``vectors`` is "npy" or "parquet";
+        ``progress`` is told the number of assets done. Files appear only when they are whole.
 
         :raises LibraryError: where a file cannot be written.
         :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or

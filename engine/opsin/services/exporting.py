@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Literal
@@ -19,6 +19,13 @@ from opsin.services.workspace import Workspace
 
 Format = Literal["jsonl", "parquet"]
 VectorFormat = Literal["npy", "parquet"]
+_FORMS: Mapping[str, Format] = {
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".json": "jsonl",
+    ".parquet": "parquet",
+    "": "jsonl",
+}
 Progress = Callable[[int], None]
 
 
@@ -35,23 +42,36 @@ def export(
     out: Path | BinaryIO,
     *,
     where: Sequence[Condition] = (),
-    form: Format = "jsonl",
+    form: Format | None = None,
     vectors: VectorFormat | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write the records to ``out``, and with ``vectors`` the embeddings beside it.
+    """Write the records to ``out``, and with ``vectors`` the embeddings beside it. Without ``form`` the file's name says it.
 
     :raises LibraryError: where a file cannot be written.
-    :raises UsageError: where a file exists and ``force`` is False, pyarrow is needed and not installed, or a stream is given where a file is needed.
+    :raises UsageError: where the name says no format that is written, a file exists and ``force`` is False, pyarrow is needed and not installed, or a stream is given where a file is needed.
     """
     if vectors is not None and not isinstance(out, Path):
         raise UsageError("vectors are written beside a file: name one instead of -")
+    form = form or (form_of(out) if isinstance(out, Path) else "jsonl")
     done = export_records(workspace, out, where=where, form=form, force=force, progress=progress)
     if vectors is None or not isinstance(out, Path):
         return Exported(assets=done, files=(str(out),) if isinstance(out, Path) else ())
     rows, files = export_vectors(workspace, out, where=where, form=vectors, force=force, progress=progress)
     return Exported(assets=done, vectors=rows, files=(str(out), *map(str, files)))
+
+
+def form_of(out: Path) -> Format:
+    """Return the format that a file's name says; a name without an ending says JSON lines.
+
+    :raises UsageError: where it says another format, naming those that are written.
+    """
+    ending = out.suffix.lower()
+    if ending not in _FORMS:
+        msg = f"{out.name} is not written as {ending}: end the name in {', '.join(filter(None, _FORMS))}, or say the format"
+        raise UsageError(msg)
+    return _FORMS[ending]
 
 
 def export_records(
