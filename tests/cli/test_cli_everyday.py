@@ -109,7 +109,11 @@ def test_a_busy_library_names_its_owner(home: Path, photos: Path, run: Callable[
     with opsin.open(home):
         ran = run("add", photos)
         assert ran.status == 4
-        assert "in use by process" in ran.err
+        assert f"this process has {home} open already: use what it opened" in ran.err
+        (home / "owner").write_text("1", "utf-8")
+        ran = run("label", "red-circle.jpg", "--add", "keeper")
+        assert f"{home} is in use by process 1: wait for it, or stop it" in ran.err
+        assert "`opsin serve`" in ran.err
         assert run("search", "red", "--all").status == 0
 
 

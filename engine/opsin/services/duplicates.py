@@ -56,9 +56,11 @@ def duplicates_of(workspace: Workspace, row: AssetRow, *, threshold: float = 0.9
 
 
 def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Group]:
-    """Yield groups of two or more assets whose first frames have a cosine of at least ``threshold``, 0..1.
+    """Yield groups of two or more assets that look alike.
 
-    Groups are joined by single linkage over the nearest neighbours of every picture.
+    Two belong together where the first frame of one and some frame of the other have a cosine of at least ``threshold``,
+    0..1, so that an animation joins the still picture that it ends with. Groups are joined by single linkage over the
+    nearest neighbours of every picture.
 
     :raises UsageError: for another threshold.
     """

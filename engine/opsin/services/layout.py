@@ -71,8 +71,7 @@ class Ownership:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            msg = f"{layout.root} is in use by process {self._read()}: wait for it, or stop it"
-            raise LibraryBusy(msg) from None
+            raise LibraryBusy(_busy(layout.root, self._read())) from None
         except OSError as error:
             msg = f"cannot write to {layout.root}: {reason_of(error)}"
             raise LibraryError(msg) from error
@@ -92,3 +91,15 @@ class Ownership:
     def release(self) -> None:
         self._who.unlink(missing_ok=True)
         self._lock.release()
+
+
+def _busy(root: Path, process: str) -> str:
+    """Return what is said where a process, by its number, has the library at ``root`` open."""
+    if process == str(os.getpid()):
+        return (
+            f"this process has {root} open already: use what it opened, close that first, or open it with readonly=True"
+        )
+    return (
+        f"{root} is in use by process {process}: wait for it, or stop it. Several can write at once where `opsin serve` "
+        "has it open: their commands are sent to it"
+    )
