@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, bindparam, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 
 from opsin.catalogue import sqlite
+from opsin.catalogue.queueing import Queue
 from opsin.catalogue.tables import meta
 from opsin.errors import LibraryError
 
@@ -36,6 +37,7 @@ class Catalogue:
         self.committed = threading.Event()
         """Set after each commit; whoever waits for news clears it before looking."""
         self._closed = False
+        self._writers = Queue()
         self._engine: Engine = sqlite.connect(path, readonly=readonly)
         self._reader = self._engine.execution_options(opsin_reads_only=True)
         self._watch = sqlite.Watch(self._engine)
@@ -82,10 +84,12 @@ class Catalogue:
     def write(self) -> Iterator[Connection]:
         """Yield a connection in a transaction that is durable when the block ends without an error.
 
+        Threads of this process write in the order in which they came; another process is waited for for 30 seconds.
+
         :raises LibraryError: where the disk is full or fails; then nothing of the transaction is stored.
         """
         self._require_open()
-        with sqlite.failures(self.path), self._engine.begin() as connection:
+        with self._writers.turn(), sqlite.failures(self.path), self._engine.begin() as connection:
             yield connection
         self.committed.set()
 
