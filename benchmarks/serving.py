@@ -58,10 +58,13 @@ class Serving:
 
 
 @contextmanager
-def serving(root: Path) -> Iterator[Serving]:
-    """Serve the library at ``root`` and stop in the end; its log is ``service.log`` beside the library."""
+def serving(root: Path, *more: Path) -> Iterator[Serving]:
+    """Serve the library at ``root``, whose key is given, and ``more`` beside it, and stop in the end.
+
+    The log is ``service.log`` beside the library.
+    """
     log = root.with_name("service.log")
-    command = [sys.executable, "-c", _START, "serve", "--json", "--port", "0", "--library", str(root)]
+    command = [sys.executable, "-c", _START, "serve", "--json", "--port", "0", *map(str, (root, *more))]
     with (
         log.open("w") as errors,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process,

@@ -61,7 +61,8 @@ async def nothing_lost(traffic: Traffic) -> Iterator[Check]:
     live = traffic.live
     unlisted = [asset for asset in live if asset not in listed]
     untagged = [asset for asset, kept in live.items() if not kept.tags <= listed.get(asset, set())]
-    deleted = [asset for asset in listed if asset not in live]
+    deleted = [asset for asset in listed if asset in traffic.assets and asset not in live]
+    strange = [asset for asset in listed if asset not in traffic.assets]
     wrong = [each for found in await _each(live, lambda *pair: _by_id(traffic, *pair)) for each in found]
     some = dict(traffic.chance.sample(sorted(live.items(), key=lambda each: each[0]), min(_EXAMPLES, len(live))))
     unfound = [each for found in await _each(some, lambda *pair: _by_picture(traffic, *pair)) for each in found]
@@ -71,7 +72,11 @@ async def nothing_lost(traffic: Traffic) -> Iterator[Check]:
                 not unlisted and not untagged,
                 f"acknowledged and there: {len(live)} assets; not listed {unlisted[:3] or 0}, without tags {untagged[:3] or 0}",
             ),
-            Check(not deleted, f"listed, but deleted or never acknowledged: {len(deleted)} {deleted[:3]}"),
+            Check(
+                not deleted and len(strange) <= traffic.unknown,
+                f"listed, but deleted: {len(deleted)} {deleted[:3]}; never acknowledged: {len(strange)} {strange[:3]}, "
+                f"where answers to uploads of {traffic.unknown} pictures were lost",
+            ),
             Check(not wrong, f"not found by id, or with other bytes: {len(wrong)} of {len(live)} {wrong[:3]}"),
             Check(not unfound, f"not found by their own picture: {len(unfound)} of {len(some)} {unfound[:3]}"),
         ]

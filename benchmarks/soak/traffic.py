@@ -72,7 +72,8 @@ class Traffic:
         self.seconds: dict[str, list[float]] = defaultdict(list)
         self.wrong: list[str] = []
         """What nobody may answer: refusals other than 503, connections that broke, pictures not taken."""
-        self._due = 0.0
+        self.unknown = 0
+        """Pictures of uploads to which no answer came."""
         self._asks: dict[str, Callable[[httpx.AsyncClient, float], Awaitable[None]]] = {
             "upload one": lambda client, due: self._upload(client, due, "upload one", [next(self._numbers)]),
             "upload four": lambda client, due: self._upload(
@@ -147,6 +148,7 @@ class Traffic:
         except httpx.TransportError as error:
             self.statuses[kind][type(error).__name__] += 1
             self.wrong.append(f"{kind}: {error!r}")
+            self.unknown += 4 if kind == "upload four" else kind in {"upload one", "upload again"}
 
     async def _request(
         self, client: httpx.AsyncClient, due: float, kind: str, method: str, path: str, **more: Any
