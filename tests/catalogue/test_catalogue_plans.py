@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Select, text
+from sqlalchemy.exc import DBAPIError
 
 from opsin.catalogue.assets import select_assets
 from opsin.catalogue.database import Catalogue
@@ -36,3 +37,11 @@ def test_a_question_is_answered_by_the_index_made_for_it(name: str, tmp_path: Pa
     catalogue.close()
     assert any(condition in step for step in plan), plan
     assert not any(step.startswith("SCAN") for step in plan), plan
+
+
+def test_an_error_of_the_database_does_not_tell_what_was_asked_for(tmp_path: Path) -> None:
+    catalogue = Catalogue(tmp_path / "catalogue.sqlite")
+    with catalogue.read() as connection, pytest.raises(DBAPIError) as raised:
+        connection.execute(text("SELECT nothing FROM asset WHERE owner = :owner"), {"owner": "zephyrine"})
+    catalogue.close()
+    assert "zephyrine" not in str(raised.value)

@@ -88,7 +88,10 @@ def connect(path: Path, *, readonly: bool = False) -> Engine:
         uri = f"{path.absolute().as_uri()}?mode={mode}"
         return sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None)
 
-    engine = create_engine("sqlite://", creator=raw, poolclass=QueuePool, pool_size=8, max_overflow=32)
+    # what a statement is about stays out of errors, and thus out of logs
+    engine = create_engine(
+        "sqlite://", creator=raw, poolclass=QueuePool, pool_size=8, max_overflow=32, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
