@@ -26,14 +26,14 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── LibraryBusy       another process owns it                409  exit 4
     │   ├── EncoderMismatch   it was made with another encoder       409  exit 4
     │   ├── Unreachable       the service does not answer            502  exit 4
-    │   ├── Taken             another asset has what must be unique  409  exit 4
+    │   ├── Taken             what must be unique is there already   409  exit 4
     │   ├── Outdated          it changed since it was looked at      412  exit 4
     │   └── Damaged           stored data fails its checksum         500  exit 4
     └── PluginError           a plugin failed                        503  exit 5
         ├── PluginUnavailable something it needs is not installed    503  exit 5
         ├── ContractBroken    it answered wrongly                    503  exit 5
         ├── DeadlineExceeded  it did not answer in time              503  exit 5
-        └── Overloaded        its queue is full                      503  exit 5
+        └── Overloaded        too much waits for it, or is under way 503  exit 5
 """
 
 from __future__ import annotations
@@ -222,7 +222,7 @@ class Unreachable(LibraryError):
 
 class Taken(LibraryError):
     code = "taken"
-    title = "Another asset has it already"
+    title = "The name is taken"
 
 
 class Outdated(LibraryError):
@@ -238,10 +238,16 @@ class Damaged(LibraryError):
 
 
 class PluginError(OpsinError):
+    """``after`` is the number of seconds after which the plugin is tried again, None where it is not out of use."""
+
     code = "plugin"
     title = "A plugin failed"
     http_status = 503
     exit_status = 5
+
+    def __init__(self, message: str, *, after: float | None = None) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class PluginUnavailable(PluginError):
@@ -261,7 +267,7 @@ class DeadlineExceeded(PluginError):
 
 class Overloaded(PluginError):
     code = "overloaded"
-    title = "Too much is waiting for a plugin"
+    title = "Too much is under way"
 
 
 def reason_of(error: OSError) -> str:

@@ -14,7 +14,7 @@ from tests.services.counting import Counted
 import opsin
 from opsin.catalogue import assets, saved
 from opsin.catalogue.ids import new_id
-from opsin.errors import UnknownName, UsageError
+from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.fusion.cutoff import Background
 from opsin.services.filters import check_of, read, rows_matching
 from opsin.services.search import Part
@@ -230,6 +230,14 @@ def test_what_cannot_be_a_saved_search_is_told(library: opsin.Library) -> None:
     with pytest.raises(UnknownName, match="nobodys"):
         library.searches.create("red", where=["tag=nobodys"])
     assert library.searches.list() == []
+
+
+def test_a_search_for_a_label_that_is_gone_says_so_and_is_not_taken_for_none(library: opsin.Library) -> None:
+    library.vocabularies.create("mine", [opsin.Label(id="zebra_crossing")])
+    saved = library.searches.create("red", where=["tag=zebra_crossing"])
+    library.vocabularies.remove("mine")
+    with pytest.raises(LibraryError, match="zebra_crossing"):
+        library.searches.run(saved.id)
 
 
 @pytest.mark.parametrize("rows", [0, 1, 300])

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsin import Label, Vocabulary, read_vocabulary
-from opsin.errors import SettingError, UnknownName, UsageError
+from opsin.errors import SettingError, Taken, UnknownName
 from opsin.plugin.vocabulary import HIDDEN
 from opsin.services import vocabulary as service
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
@@ -98,7 +98,7 @@ def test_a_label_is_removed(folder: Path) -> None:
         (lambda f: service.edit_label(f, "pets", "wolf", {}), UnknownName, "no label 'wolf'"),
         (lambda f: service.remove_label(f, "pets", "wolf"), UnknownName, "no label 'wolf'"),
         (lambda f: service.show(f, "birds"), UnknownName, "no vocabulary 'birds'; it has pets"),
-        (lambda f: service.add(f, f / "pets.toml"), UsageError, "has a vocabulary 'pets' already"),
+        (lambda f: service.add(f, f / "pets.toml"), Taken, "has a vocabulary 'pets' already"),
         (lambda f: service.add(f, "missing.toml"), UnknownName, "there is no file"),
     ],
 )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import opsin
-from opsin.errors import SettingError, UnknownName, UsageError
+from opsin.errors import SettingError, Taken, UnknownName, UsageError
 from opsin.library import Effect
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def test_what_cannot_be_changed_cannot_be_tried(filled: opsin.Library) -> None:
         (UnknownName, lambda: known.try_remove("nobodys")),
         (UnknownName, lambda: known.try_add("nobodys")),
         (UnknownName, lambda: known.add_shipped("/etc/passwd.toml")),
-        (UsageError, lambda: known.try_add("mine", [])),
+        (Taken, lambda: known.try_add("mine", [])),
         (UsageError, lambda: known.try_remove("mine", most=0)),
         (SettingError, lambda: known.try_remove_label("mine", "shape")),
         (SettingError, lambda: known.try_edit_label("mine", "shape", parents=["square"])),

@@ -122,7 +122,7 @@ def test_what_makes_no_sense_is_told(site: Served) -> None:
         (400, "POST", "", {"name": "x", "labels": [{"id": "a", "colour": "red"}]}),
         (400, "POST", "", {"name": "x", "labels": [{"id": "a", "parents": ["b"]}, {"id": "b", "parents": ["a"]}]}),
         (400, "POST", "", {"name": "../../x", "labels": []}),
-        (400, "POST", "", {"name": "everyday"}),
+        (409, "POST", "", {"name": "everyday"}),
         (404, "POST", "", {"name": "/etc/passwd"}),
         (404, "PATCH", "/nobodys/labels/a", {}),
         (400, "PATCH", "/everyday/labels/dog", {"id": "cat"}),

@@ -45,6 +45,11 @@ class Health:
         """Whether the object is out of use now; asking changes nothing."""
         return self.state == "off" or (self.state == "quarantined" and self.next_revival != 0)
 
+    @property
+    def after(self) -> float | None:
+        """Seconds after which it makes sense to ask again; None while the object is in use. Off, it waits for a restart."""
+        return self._longest if self.state == "off" else self.next_revival
+
     def admits(self) -> bool:
         """Return whether the object may be called now; its time of revival may begin with this question."""
         if self.rests:

@@ -105,7 +105,7 @@ class Lane:
         """Return the error that says that, why and how long the object is out of use."""
         health = self.health
         again = f"; tried again in {health.next_revival:.0f} s" if health.next_revival is not None else ""
-        return PluginError(f"the {self.title} is {health.state}: {health.reason}{again}")
+        return PluginError(f"the {self.title} is {health.state}: {health.reason}{again}", after=health.after)
 
     def take(self) -> list[Job]:
         """Take what is next: one call, or what is waiting up to a batch. The caller holds the runner's lock."""
@@ -201,6 +201,7 @@ class Lane:
             self.health.last_error = str(error)
             if isinstance(error, (ContractBroken, DeadlineExceeded)) and self.health.state == "ready":
                 self.health.quarantine(str(error))
+                error.after = self.health.after
                 waiting = self.drain()
             if isinstance(error, (ProcessLostError, DeadlineExceeded)):
                 self.loaded = False

@@ -210,6 +210,7 @@ class Runner:
     def _abandon(self, call: Call, error: DeadlineExceeded) -> list[Job]:
         """Replace the thread; return what waited for the objects that it was running."""
         call.lane.health.hung(str(error))
+        error.after = call.lane.health.after
         jobs: list[Job] = []
         while call is not None:
             jobs.extend(call.lane.give_up(error))

@@ -54,7 +54,7 @@ class Vocabularies:
         """Take in a vocabulary that a plugin ships, by name, or a TOML file, by path.
 
         :raises UnknownName: where ``source`` is neither.
-        :raises UsageError: where there is a vocabulary of that name.
+        :raises Taken: where there is a vocabulary of that name.
         """
         return relabel.add_vocabulary(self._workspace.writable, source)
 
@@ -62,14 +62,14 @@ class Vocabularies:
         """Take in a vocabulary that a plugin ships; ``name`` is never taken for a file's.
 
         :raises UnknownName: where there is none.
-        :raises UsageError: where there is a vocabulary of that name.
+        :raises Taken: where there is a vocabulary of that name.
         """
         return relabel.add_vocabulary(self._workspace.writable, name, files=False)
 
     def create(self, name: str, labels: Sequence[Label] = (), *, summary: str = "") -> Vocabulary:
         """Make a vocabulary, without labels unless some are given; ``summary`` says in a sentence what it is.
 
-        :raises UsageError: where there is a vocabulary of that name.
+        :raises Taken: where there is a vocabulary of that name.
         :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
         """
         return relabel.create_vocabulary(self._workspace.writable, name, labels, summary=summary)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from opsin.errors import UsageError
+from opsin.plugin.vocabulary import HIDDEN
 
 _LONGEST_OWNER = 255
 _LONGEST_CAPTION = 10_000
@@ -42,6 +43,18 @@ def text(value: object, what: str, longest: int | None = None) -> str:
         msg = f"{what} has at most {longest:,} characters, not {len(value):,}"
         raise UsageError(msg)
     return value
+
+
+def line(value: object, what: str, longest: int) -> str:
+    """Return ``value`` where it is a text that shows as it is on one line, of 1 to ``longest`` characters.
+
+    :raises UsageError: where it is empty, too long, or holds what does not show or turns the writing around.
+    """
+    found = text(value, what, longest)
+    if not found.strip() or HIDDEN.search(found):
+        msg = f"{what} {_shown(found)} has to be a line of text, without control characters"
+        raise UsageError(msg)
+    return found
 
 
 def public_id(value: object) -> str:

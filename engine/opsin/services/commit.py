@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
-from opsin.errors import LimitExceeded, OpsinError, Refused, Taken
+from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
 from opsin.services import checked, chosen, facts
 from opsin.services.analyse import Analysed, analyse, digest
@@ -78,12 +78,16 @@ class AddOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why something was not done. ``limit`` names the setting that was passed, if one was."""
+    """Why something was not done. ``limit`` names the setting that was passed, if one was.
+
+    ``after``: the seconds after which a plugin that is out of use is tried again.
+    """
 
     code: str
     title: str
     message: str
     limit: str | None = None
+    after: float | None = None
 
 
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -435,4 +439,5 @@ def failed(source: Source, error: OpsinError) -> Added:
 def problem(error: OpsinError) -> Problem:
     """Return an error as a value."""
     limit = error.limit if isinstance(error, LimitExceeded) else None
-    return Problem(code=error.code, title=error.title, message=str(error), limit=limit)
+    after = error.after if isinstance(error, PluginError) else None
+    return Problem(code=error.code, title=error.title, message=str(error), limit=limit, after=after)

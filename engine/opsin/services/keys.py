@@ -104,11 +104,9 @@ class Keys:
     def create(self, name: str, scope: Scope = "read") -> NewKey:
         """Make a key; the secret that is returned is stored nowhere.
 
-        :raises UsageError: for a name that is empty or too long, or a scope that there is not.
+        :raises UsageError: for a name that is empty, too long or not one line, or a scope that there is not.
         """
-        if not checked.text(name, "the key's name").strip() or len(name) > _LONGEST_NAME:
-            msg = f"give the key a name of 1 to {_LONGEST_NAME} letters, e.g. who uses it"
-            raise UsageError(msg)
+        checked.line(name, "the key's name", _LONGEST_NAME)
         if scope not in SCOPES:
             msg = f"the scope has to be one of {', '.join(SCOPES)}, not {scope!r}"
             raise UsageError(msg)

@@ -48,7 +48,7 @@ def add_vocabulary(workspace: Workspace, source: str | Path, *, files: bool = Tr
     Without ``write`` it is only checked, here and below.
 
     :raises UnknownName: where ``source`` is neither.
-    :raises UsageError: where there is a vocabulary of that name.
+    :raises Taken: where there is a vocabulary of that name.
     :raises SettingError: where the file cannot be used.
     """
     with _changing(workspace, write=write):
@@ -60,7 +60,7 @@ def create_vocabulary(
 ) -> Vocabulary:
     """Make a vocabulary.
 
-    :raises UsageError: where there is a vocabulary of that name.
+    :raises Taken: where there is a vocabulary of that name.
     :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
     with _changing(workspace, write=write):

@@ -11,7 +11,7 @@ import numpy as np
 from opsin.catalogue import saved
 from opsin.catalogue.ids import new_id, now
 from opsin.catalogue.saved import SavedRow
-from opsin.errors import UnknownName, UsageError
+from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.services import checked
 from opsin.services.analyse import digest
 from opsin.services.filters import read
@@ -143,13 +143,19 @@ def delete(workspace: Workspace, identity: str) -> None:
 def run(workspace: Workspace, identity: str, *, limit: int = 20, cursor: str | None = None) -> Page:
     """Return the page of assets that a saved search finds by now, best first.
 
-    :raises UnknownName: where there is none, or a condition names what nobody knows any more.
+    :raises UnknownName: where there is none.
+    :raises LibraryError: where a condition names what nobody knows any more.
     :raises UsageError: for a limit outside 1..1000 or a cursor of another query.
     """
     row = _row(workspace, identity)
+    try:
+        where = read(workspace, texts_of(row))
+    except UnknownName as error:
+        msg = f"this search matches nothing any more: {error}; change its conditions"
+        raise LibraryError(msg) from error
     query = Query(
         parts=parts_of(row),
-        where=read(workspace, texts_of(row)),
+        where=where,
         limit=checked.whole(limit, "limit", 1, MOST_HITS),
         cursor=None if cursor is None else checked.text(cursor, "cursor"),
         least=row.cutoff,

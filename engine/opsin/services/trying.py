@@ -78,7 +78,7 @@ def add(workspace: Workspace, name: str, labels: Sequence[Label] | None = None, 
     """Return what making a vocabulary of these labels, or taking in the one that a plugin ships (None), would do.
 
     :raises UnknownName: where no plugin ships it.
-    :raises UsageError: where there is a vocabulary of that name.
+    :raises Taken: where there is a vocabulary of that name.
     :raises SettingError: where the labels do not fit together.
     """
     if labels is None:

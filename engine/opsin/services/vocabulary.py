@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import LibraryError, SettingError, UnknownName, UsageError, reason_of
+from opsin.errors import LibraryError, SettingError, Taken, UnknownName, reason_of
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
@@ -127,7 +127,7 @@ def add(
     """Copy a vocabulary into ``folder`` and return it: one that a plugin ships, by name, or, where ``files``, a TOML file.
 
     :raises UnknownName: where ``source`` is neither.
-    :raises UsageError: where the library has a vocabulary of that name.
+    :raises Taken: where the library has a vocabulary of that name.
     :raises SettingError: where the file cannot be used.
     """
     path = Path(source)
@@ -155,7 +155,7 @@ def create(
 ) -> Vocabulary:
     """Make a vocabulary.
 
-    :raises UsageError: where there is a vocabulary of that name.
+    :raises Taken: where there is a vocabulary of that name.
     :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
     text = render_vocabulary(Vocabulary(name=name, summary=summary, labels=tuple(labels)))
@@ -220,7 +220,7 @@ def _require_free(folder: Path, name: str) -> None:
         raise SettingError(msg)
     if (folder / f"{name}.toml").exists() or any(_name_of(each) == name for each in _files(folder)):
         msg = f"this library has a vocabulary {name!r} already: remove it first, or give this one another name"
-        raise UsageError(msg)
+        raise Taken(msg)
 
 
 def _files(folder: Path) -> list[Path]:

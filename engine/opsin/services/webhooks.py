@@ -23,6 +23,7 @@ from opsin.services.workspace import Workspace
 State = Literal["waiting", "dead"]
 _LONGEST_URL = 8192
 _MOST = 100
+_LAST = 2**62
 _patterns = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -170,7 +171,7 @@ def deliveries(
     :raises UnknownName: where there is no such webhook.
     """
     checked.whole(limit, "limit", 1, 1001)
-    checked.whole(after, "after", 0, 2**62)
+    checked.whole(after, "after", 0, _LAST)
     if state not in {None, WAITING, DEAD}:
         msg = f"the state has to be {WAITING} or {DEAD}, not {state!r}"
         raise UsageError(msg)
@@ -186,6 +187,8 @@ def redeliver(workspace: Workspace, identity: str, number: int | None = None) ->
 
     :raises UnknownName: where there is no such webhook, or no such dead letter.
     """
+    if number is not None:
+        checked.whole(number, "the number of an event", 0, _LAST)
     with workspace.catalogue.write() as connection:
         _row(outbox.webhooks(connection), identity)
         count = outbox.revive(connection, identity, number)
