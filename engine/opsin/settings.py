@@ -96,7 +96,7 @@ class UrlSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ServeSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the service answers. ``uploads``: requests with pictures at once; ``max_body``: bytes of one request.
+    """How the service answers. ``uploads``: requests with pictures, or large ones, at once; ``max_body``: bytes of one request.
 
     ``body_timeout``: seconds in which a head, and then a body, has to arrive; ``rate_limit``: requests a minute of one key,
     0 for any number.

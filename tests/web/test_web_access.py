@@ -87,6 +87,11 @@ def test_the_documentation_loads_from_this_service_only(served: Served) -> None:
         assert f"docs/{name}" in page.text
         assert served.client.get(f"/v1/docs/{name}").content
     assert served.client.get("/v1/docs/index.html").status_code == 404
+    slashed = served.client.get("/v1/docs/")
+    assert (slashed.status_code, str(slashed.next_request and slashed.next_request.url)) == (
+        308,
+        f"{served.url}/v1/docs",
+    )
 
 
 def test_an_admin_makes_lists_and_revokes_keys_and_nobody_else_does(served: Served) -> None:
@@ -105,7 +110,20 @@ def test_an_admin_makes_lists_and_revokes_keys_and_nobody_else_does(served: Serv
     assert served.client.delete(f"/v1/keys/{made['id']}").status_code == 404
 
 
-@pytest.mark.parametrize("body", [{}, {"name": ""}, {"name": "x" * 201}, {"name": "x", "scope": "root"}, {"nam": "x"}])
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"name": ""},
+        {"name": "a\0b"},
+        {"name": "a\x1b[31mb"},
+        {"name": "a\nb"},
+        {"name": "a\u202eb"},
+        {"name": "x" * 201},
+        {"name": "x", "scope": "root"},
+        {"nam": "x"},
+    ],
+)
 def test_a_key_that_cannot_be_made_is_a_problem(served: Served, body: dict[str, str]) -> None:
     answer = served.client.post("/v1/keys", json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "usage")

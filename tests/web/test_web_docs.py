@@ -73,7 +73,7 @@ def test_openapi_says_how_pictures_come_and_what_every_answer_is(served: Served)
     assert schema["openapi"].startswith("3.1")
     for path in ("/v1/analyse", "/v1/assets"):
         kinds = schema["paths"][path]["post"]["requestBody"]["content"]
-        assert kinds.keys() == {"multipart/form-data", "application/json", "image/*"}
+        assert kinds.keys() == {"multipart/form-data", "application/json", "image/*", "application/octet-stream"}
     for path, methods in schema["paths"].items():
         for method, operation in methods.items():
             for status, answer in operation["responses"].items():

@@ -102,6 +102,22 @@ def test_pages_of_allowed_origins_may_ask_and_read_the_answer(served: Served) ->
     assert "access-control-allow-origin" not in served.client.get("/v1/tags").headers
 
 
+def test_pages_may_send_and_read_what_the_documentation_tells_them_to(served: Served) -> None:
+    def asked(headers: str, method: str = "GET", origin: str = ORIGIN["Origin"]) -> Any:
+        wanted = {"Access-Control-Request-Method": method, "Access-Control-Request-Headers": headers}
+        return served.client.options("/v1/assets", headers={"Origin": origin} | wanted)
+
+    for name in ("last-event-id", "Idempotency-Key", "if-match", "x-api-key, content-type, accept"):
+        assert asked(name).status_code == 204, name
+        assert name.split(",")[0].lower() in asked(name).headers["access-control-allow-headers"].lower()
+    for refused in (asked("authorization, x-nonsense"), asked("authorization", "BREW")):
+        assert (refused.status_code, refused.json()["code"]) == (400, "usage")
+        assert refused.headers["content-type"] == "application/problem+json"
+    assert asked("x-nonsense", origin=served.url).status_code == 204, "its own page need not ask"
+    exposed = served.client.get("/v1/tags", headers=ORIGIN).headers["access-control-expose-headers"].split(", ")
+    assert {"ETag", "Idempotency-Replayed", "Allow", "WWW-Authenticate", "Retry-After"} <= set(exposed)
+
+
 def test_what_lies_below_the_schema_is_a_problem_and_no_page(served: Served) -> None:
     answer = served.client.get("/v1/openapi.json/anything")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-name")

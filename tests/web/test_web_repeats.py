@@ -54,6 +54,20 @@ def test_what_was_refused_may_be_sent_again_mended(served: Served) -> None:
     assert upload(served, "mended", RED, owner="mia")[0].status_code == 201
 
 
+def test_an_answer_with_a_picture_that_has_a_problem_is_not_kept(served: Served) -> None:
+    def send(*pictures: bytes) -> Any:
+        files = [("file", (f"{place}.jpg", data)) for place, data in enumerate(pictures)]
+        headers = {"Idempotency-Key": "several"}
+        return served.client.post("/v1/assets", files=files, data={"owner": "sev"}, headers=headers)
+
+    for pictures in ((b"no", b"none"), (RED, b"no")):
+        answers = [send(*pictures), send(*pictures)]
+        assert [each.is_success for each in answers] == [True, True]
+        assert not any("idempotency-replayed" in each.headers for each in answers)
+    assert "idempotency-replayed" not in send(RED, RED).headers
+    assert send(RED, RED).headers["idempotency-replayed"] == "true"
+
+
 def test_each_api_key_has_names_of_its_own(served: Served) -> None:
     other = served.client.post("/v1/keys", json={"name": "other", "scope": "write"}).json()["key"]
     assert upload(served, "shared", RED, owner="eve")[0].status_code == 201

@@ -42,6 +42,26 @@ def create(site: Served, url: str, *events: str) -> dict[str, Any]:
     return dict(made.json())
 
 
+def test_a_secret_is_shown_once_and_its_repeat_is_told_so(site: Served) -> None:
+    def made() -> Any:
+        return site.client.post("/v1/webhooks", json={"url": "https://a.example/"}, headers={"Idempotency-Key": "once"})
+
+    first, again = made(), made()
+    assert (first.status_code, again.status_code, again.json()["code"]) == (201, 409, "already-answered")
+    (one,) = (each for each in site.client.get("/v1/webhooks").json()["webhooks"] if each["id"] == first.json()["id"])
+    assert "secret" not in one
+    assert site.client.delete(f"/v1/webhooks/{one['id']}").status_code == 204
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999999", "9223372036854775808", "9007199254740993", "-1"])
+def test_an_event_of_a_number_that_cannot_be_is_refused(site: Served, number: str) -> None:
+    webhook = create(site, "https://a.example/")["id"]
+    answer = site.client.post(f"/v1/webhooks/{webhook}/deliveries/{number}/redeliver")
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+    assert site.client.post(f"/v1/webhooks/{webhook}/deliveries/7/redeliver").status_code == 404
+    site.client.delete(f"/v1/webhooks/{webhook}")
+
+
 def test_an_upload_is_told_and_the_page_says_how_to_check_who_sent_it(site: Served, lacking: Lacking) -> None:
     with receiving() as receiver:
         webhook = create(site, receiver.url, "asset.added")

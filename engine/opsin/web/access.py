@@ -15,6 +15,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from opsin.errors import HeadTooLarge, KeyRefused, OriginRefused, UsageError
 from opsin.services.keys import SCOPES
 from opsin.web.asked import asked_of
+from opsin.web.cors import check_preflight
 from opsin.web.problems import describe, send_problem
 from opsin.web.query import KnownParameters
 from opsin.web.tenants import Tenants
@@ -99,10 +100,19 @@ class Door:
             try:
                 _check_head(scope, headers)
                 self.check(headers.get("host", ""), headers.get("origin"))
+                if scope["method"] == "OPTIONS" and "origin" in headers:
+                    self._check_preflight(scope, headers)
             except (OriginRefused, UsageError) as error:
                 await send_problem(describe(error, asked_of(scope).id), send)
                 return
         await self._app(scope, receive, send)
+
+    def _check_preflight(self, scope: HTTPScope, headers: Mapping[str, str]) -> None:
+        """Check what a page asks before it asks; a page of this service need not, and is answered as anybody is."""
+        if headers["origin"].lower() in self._origins:
+            check_preflight(headers)
+        else:
+            scope["headers"] = [each for each in scope["headers"] if each[0] != b"origin"]
 
     def check(self, host: str, origin: str | None) -> None:
         """Check by which name a request comes.

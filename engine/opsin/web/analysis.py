@@ -11,16 +11,20 @@ from litestar import Controller, Request, post
 from litestar.di import NamedDependency
 from litestar.openapi.spec import Schema
 from litestar.openapi.spec.enums import OpenAPIType
-from litestar.params import FromQuery, QueryParameter
 
 from opsin.fusion import Fused
 from opsin.model import Tag
 from opsin.services.given import Address, Upload
 from opsin.services.once import Told
 from opsin.web.access import READ
+from opsin.web.admission import PICTURES
 from opsin.web.bodies import PicturesOperation, read_pictures
 from opsin.web.problems import ProblemDetails, of_picture, problem_responses, raise_alone
 from opsin.web.service import Service
+
+_TOP = 20
+_MOST = 10_000
+"""Matches of a picture: so many unless somebody says, and at most."""
 
 
 class LookOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -29,6 +33,7 @@ class LookOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     auto_tag: float | None = None
     categorizers: tuple[str, ...] = ()
     embedding: bool = False
+    top: Annotated[int, msgspec.Meta(ge=0, le=_MOST)] = _TOP
 
 
 @dataclass
@@ -39,7 +44,10 @@ class LookOperation(PicturesOperation):
         wanted = Schema(
             type=OpenAPIType.BOOLEAN, default=False, description="Whether to return the vector of each picture"
         )
-        return {**super().fields(), "embedding": wanted}
+        top = Schema(
+            type=OpenAPIType.INTEGER, minimum=0, maximum=_MOST, default=_TOP, description="Matches of a picture"
+        )
+        return {**super().fields(), "embedding": wanted, "top": top}
 
 
 class Analysis(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -68,29 +76,23 @@ class AnalysisController(Controller):
 
     path = "/v1/analyse"
     tags = ["analyse"]  # noqa: RUF012
-    opt = READ
+    opt = READ | PICTURES
 
     @post(
         status_code=200,
         operation_class=LookOperation,
-        responses=problem_responses(400, 401, 403, 413, 415, 422, 503),
+        responses=problem_responses(400, 401, 403, 422, body=True),
     )
-    async def analyse(
-        self,
-        request: Request[Any, Any, Any],
-        service: NamedDependency[Service],
-        top: FromQuery[Annotated[int, QueryParameter(ge=0, le=10_000)]] = 20,
-    ) -> Analyses:
+    async def analyse(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Analyses:
         """Tag pictures without storing anything.
 
-        One picture that cannot be looked at is a problem; of several, each has its own. ``top``: matches of a picture.
+        One picture that cannot be looked at is a problem; of several, each has its own.
         """
-        with service.admitted():
-            pictures, said = await read_pictures(request, service.settings, LookOptions)
-            asked = msgspec.structs.asdict(said)
-            told = await service.run_pictures(lambda: list(service.library.analyse(*pictures, **asked)))
+        pictures, said = await read_pictures(request, service.settings, LookOptions)
+        asked = {name: value for name, value in msgspec.structs.asdict(said).items() if name != "top"}
+        told = await service.run_pictures(lambda: list(service.library.analyse(*pictures, **asked)))
         raise_alone([each.problem for each in told])
-        return Analyses([_analysis(picture, each, top) for picture, each in zip(pictures, told, strict=True)])
+        return Analyses([_analysis(picture, each, said.top) for picture, each in zip(pictures, told, strict=True)])
 
 
 def _analysis(picture: Upload | Address, told: Told, top: int) -> Analysis:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
-from litestar.config.cors import CORSConfig
 from litestar.datastructures import MutableScopeHeaders
 from litestar.di import Provide
 from litestar.types import Message, Scope
 
 from opsin.library import Library
 from opsin.web.access import Door, Gate
+from opsin.web.admission import Admission
 from opsin.web.analysis import AnalysisController
 from opsin.web.asked import served_by
 from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
+from opsin.web.cors import cors
 from opsin.web.docs import DocsController
 from opsin.web.duplicates import DuplicatesController
 from opsin.web.exports import ExportsController
@@ -90,13 +91,13 @@ def create_app(*libraries: Library) -> Reception:
             DocsController,
         ],
         before_send=[_say_all_methods],
-        cors_config=_cors(serve.origins) if serve.origins else None,
+        cors_config=cors(serve.origins) if serve.origins else None,
         dependencies={
             "tenants": Provide(lambda: tenants, sync_to_thread=False),
             "service": Provide(service_of, sync_to_thread=False),
             "metrics": Provide(metrics_of, sync_to_thread=False),
         },
-        middleware=[Gate(tenants), Repeats()],
+        middleware=[Gate(tenants), Admission(), Repeats()],
         exception_handlers={Exception: answer},
         lifespan=[serving],
         logging_config=None,
@@ -105,24 +106,6 @@ def create_app(*libraries: Library) -> Reception:
     )
     door = Door(app, hosts=serve.hosts, origins=serve.origins)
     return Reception(traced(door), patience=serve.body_timeout, observers=[log_request, count], ending=tenants.end)
-
-
-def _cors(origins: Sequence[str]) -> CORSConfig:
-    """Let pages of ``origins`` ask; the key comes in a header, so that cookies play no part."""
-    return CORSConfig(
-        allow_origins=[origin.rstrip("/") for origin in origins],
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "If-Match",
-            "If-None-Match",
-            "X-Api-Key",
-            "X-Request-Id",
-        ],
-        expose_headers=["ETag", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-Id"],
-    )
 
 
 async def _say_all_methods(message: Message, scope: Scope) -> None:

@@ -23,13 +23,15 @@ _NAME = "opsin_asked"
 class Asked:
     """``id``: the caller's own where it is sane, else a new UUIDv7; ``headers``: what the answer carries besides.
 
-    ``service``: the library that is asked, None until a key says which; ``scope``: what that key allows.
+    ``service``: the library that is asked, None until a key says which; ``scope``: what that key allows. ``keep``: whether
+    its answer may be kept for a repeat of the request.
     """
 
     id: str
     service: Service | None = None
     scope: KeyScope | None = None
     key: str | None = None
+    keep: bool = True
     headers: dict[str, str] = field(default_factory=dict)
 
 

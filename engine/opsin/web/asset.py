@@ -26,7 +26,7 @@ Threshold = FromQuery[Annotated[float, QueryParameter(ge=0, le=1)]]
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
 _TYPES |= {"bmp": "image/bmp", "avif": "image/avif", "heif": "image/heif"}
 _PROBLEMS = problem_responses(400, 401, 403, 404)
-_CHANGING = problem_responses(400, 401, 403, 404, 409, 412)
+_CHANGING = problem_responses(400, 401, 403, 404, 409, 412, body=True)
 _PICTURE = "private, max-age=3600"
 
 

@@ -17,6 +17,8 @@ from litestar.params import FromPath, FromQuery, QueryParameter
 
 from opsin.library import Added, AddStatus, AssetPage, AssetView, Job, Order, Sort
 from opsin.web.access import READ, WRITE
+from opsin.web.admission import PICTURES
+from opsin.web.asked import asked_of
 from opsin.web.bodies import PicturesOperation, read_pictures
 from opsin.web.caching import known_or
 from opsin.web.jobs import accepted
@@ -98,9 +100,9 @@ class AssetsController(Controller):
     opt = READ
 
     @post(
-        opt=WRITE,
+        opt=WRITE | PICTURES,
         operation_class=AddOperation,
-        responses=_ANSWERS | problem_responses(400, 401, 403, 409, 413, 415, 422, 503),
+        responses=_ANSWERS | problem_responses(400, 401, 403, 409, 422, body=True),
     )
     async def add(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
@@ -110,13 +112,13 @@ class AssetsController(Controller):
         One picture that cannot be added is a problem; of several, each has its own. With `wait=false` the bytes are
         durable when this answers 202, and a job adds the pictures; its result says what became of each.
         """
-        with service.admitted():
-            pictures, fields = await read_pictures(request, service.settings, AddFields)
-            said = {name: getattr(fields, name) for name in AddFields.__struct_fields__ if name != "wait"}
-            if not fields.wait:
-                return accepted(await service.run_pictures(lambda: service.library.jobs.add(*pictures, **said)))
-            added = await service.run_pictures(lambda: service.library.add(*pictures, **said))
+        pictures, fields = await read_pictures(request, service.settings, AddFields)
+        said = {name: getattr(fields, name) for name in AddFields.__struct_fields__ if name != "wait"}
+        if not fields.wait:
+            return accepted(await service.run_pictures(lambda: service.library.jobs.add(*pictures, **said)))
+        added = await service.run_pictures(lambda: service.library.add(*pictures, **said))
         raise_alone([each.problem for each in added])
+        asked_of(request.scope).keep = all(each.problem is None for each in added)
         results = [_stored(each) for each in added]
         new = any(each.status in _NEW for each in results)
         return Response(StoredPictures(results), status_code=201 if new else 200)

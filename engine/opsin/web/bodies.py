@@ -16,6 +16,7 @@ from opsin.errors import LimitExceeded, UsageError, WrongMediaType
 from opsin.intake.source import too_large
 from opsin.services.given import Address, Upload, upload_of_uri
 from opsin.settings import Settings
+from opsin.web.admission import is_json
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=msgspec.Struct)
@@ -45,12 +46,15 @@ async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) 
     media, options = parse_options_header(request.headers.get("content-type", ""))
     if media == "multipart/form-data":
         given = await _form(request, options.get("boundary", ""), limit)
-    elif media == "application/json":
+    elif is_json(media):
         given = _from_json(await request.body())
     elif media.startswith("image/") or media == "application/octet-stream":
         given = Given([Upload(await _whole(request, limit), request.query_params.get("name", ""))], {})
     else:
-        msg = f"pictures come as multipart/form-data, as image/* (the bytes), or as application/json, not as {media!r}"
+        msg = (
+            "pictures come as multipart/form-data, as image/* or application/octet-stream (the bytes), or as "
+            f"application/json, not as {media[:100]!r}: say so in Content-Type"
+        )
         raise WrongMediaType(msg)
     if not given.pictures:
         raise UsageError("there is no picture: send a file, its bytes, a data URI in `image`, or an address in `url`")
@@ -211,6 +215,7 @@ class PicturesOperation(Operation):
                 "multipart/form-data": OpenAPIMediaType(schema=_one_at_least({**files, **some, **named}, said)),
                 "application/json": OpenAPIMediaType(schema=_one_at_least({**some, **named}, said)),
                 "image/*": OpenAPIMediaType(schema=binary),
+                "application/octet-stream": OpenAPIMediaType(schema=binary),
             },
         )
 

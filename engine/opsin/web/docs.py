@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from litestar import Controller, Response, get
+from litestar import Controller, Request, Response, get
 from litestar.exceptions import NotFoundException
 from litestar.params import FromPath
 
@@ -43,8 +44,10 @@ class DocsController(Controller):
     include_in_schema = False
 
     @get(media_type="text/html", sync_to_thread=False)
-    def page(self) -> Response[str]:
-        """Return the page; it may load from this service only."""
+    def page(self, request: Request[Any, Any, Any]) -> Response[str]:
+        """Return the page; it may load from this service only. What it loads lies beside it, not below a slash."""
+        if request.scope["raw_path"].endswith(b"/"):
+            return Response("", media_type="text/html", status_code=308, headers={"Location": "../docs"})
         return Response(_PAGE, media_type="text/html", headers={"Content-Security-Policy": _POLICY})
 
     @get("/{name:str}")

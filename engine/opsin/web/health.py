@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal
 
 import msgspec
@@ -81,7 +82,7 @@ class HealthController(Controller):
             return _not_ready(Ready(ready=False, missing=(why,)))
         status = await service.run(service.library.status)
         found = readiness(status)
-        return Response(found) if found.ready else _not_ready(found)
+        return Response(found) if found.ready else _not_ready(found, _revival(status))
 
     @get("/version", sync_to_thread=False)
     def version(self, request: Request[Any, Any, Any], tenants: NamedDependency[Tenants]) -> Version:
@@ -90,5 +91,11 @@ class HealthController(Controller):
         return Version(opsin=VERSION, api="v1", encoder=None if service is None else service.library.encoder)
 
 
-def _not_ready(found: Ready) -> Response[Ready]:
-    return Response(found, status_code=503, headers={"Retry-After": str(RETRY_AFTER)})
+def _revival(status: LibraryStatus) -> float:
+    """Return the seconds after which an encoder that is out of use is tried again."""
+    encoders = [item for each in status.plugins for item in each.objects if item.kind == "encoder"]
+    return max((each.next_revival for each in encoders if each.next_revival is not None), default=RETRY_AFTER)
+
+
+def _not_ready(found: Ready, after: float = RETRY_AFTER) -> Response[Ready]:
+    return Response(found, status_code=503, headers={"Retry-After": str(max(1, math.ceil(after)))})

@@ -118,7 +118,7 @@ class ReanalysisController(Controller):
     tags = ["jobs"]  # noqa: RUF012
     opt = ADMIN
 
-    @post(status_code=202, responses=problem_responses(400, 401, 403, 409))
+    @post(status_code=202, responses=problem_responses(400, 401, 403, 404, 409, body=True))
     async def reanalyse(self, service: NamedDependency[Service], data: JSONBody[Reanalyse]) -> Response[Job]:
         """Have categorizers asked again; neither `missing` nor `stale` means all that `where` leaves.
 

@@ -40,7 +40,7 @@ class KeysController(Controller):
         """List the keys, without their secrets."""
         return KeyList(await service.run(service.keys.list))
 
-    @post(opt={"secret": True}, responses=problem_responses(401, 403, 409, 422))
+    @post(opt={"secret": True}, responses=problem_responses(401, 403, 409, 422, body=True))
     async def create(self, service: NamedDependency[Service], data: JSONBody[NewKeyRequest]) -> Response[NewKey]:
         """Make a key. Its secret, `key`, is in this answer and nowhere else."""
         made = await service.run(lambda: service.keys.create(data.name, data.scope))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Send
 
 from opsin import errors
-from opsin.errors import LimitExceeded, OpsinError, StillUnderWay, TooManyRequests
+from opsin.errors import LimitExceeded, OpsinError, PluginError, StillUnderWay, TooManyRequests
 from opsin.services.commit import Problem
 from opsin.web.asked import asked_of
+from opsin.web.query import wrong_values
 
 PROBLEM = "application/problem+json"
 RETRY_AFTER = 2
@@ -83,16 +85,19 @@ def details(kind: type[OpsinError], message: str, *, limit: str | None = None) -
     )
 
 
-def describe(error: Exception, request_id: str) -> ProblemDetails:
-    """Return the answer for any error; what nobody foresaw is logged, and its text is kept from the caller."""
-    return msgspec.structs.replace(_described(error, request_id), request_id=request_id)
+def describe(error: Exception, request_id: str, told: str = "") -> ProblemDetails:
+    """Return the answer for any error; what nobody foresaw is logged, and its text is kept from the caller.
+
+    ``told`` says what is wrong in better words than the web framework has.
+    """
+    return msgspec.structs.replace(_described(error, request_id, told), request_id=request_id)
 
 
-def _described(error: Exception, request_id: str) -> ProblemDetails:
+def _described(error: Exception, request_id: str, told: str) -> ProblemDetails:
     if isinstance(error, OpsinError):
         return details(type(error), str(error), limit=error.limit if isinstance(error, LimitExceeded) else None)
     if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
-        found = details(BY_STATUS[error.status_code], _detail(error))
+        found = details(BY_STATUS[error.status_code], told or _detail(error))
         return msgspec.structs.replace(found, limit="serve.max_body") if error.status_code == 413 else found
     _log.error(
         "an error that nobody foresaw, in the request %s",
@@ -108,8 +113,8 @@ def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[st
     headers = dict(_HEADERS.get(found.status, {}))
     if isinstance(error, StillUnderWay):
         headers["Retry-After"] = str(RETRY_AFTER)
-    if isinstance(error, TooManyRequests):
-        headers["Retry-After"] = str(error.after)
+    if isinstance(error, TooManyRequests | PluginError) and error.after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(error.after)))
     if isinstance(error, MethodNotAllowedException):
         methods = {each.strip() for each in (error.headers or {}).get("allow", "").split(",")}
         headers["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
@@ -118,7 +123,8 @@ def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[st
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Render an error."""
-    found = describe(error, asked_of(request.scope).id)
+    told = wrong_values(request.route_handler, error) if isinstance(error, ValidationException) else ""
+    found = describe(error, asked_of(request.scope).id, told)
     body, headers = msgspec.json.encode(found), headers_of(found, error)
     return Response(body, status_code=found.status, media_type=PROBLEM, headers=headers)
 
@@ -144,7 +150,9 @@ def raise_alone(problems: Sequence[Problem | None]) -> None:
     if len(problems) != 1 or (problem := problems[0]) is None:
         return
     kind = BY_CODE[problem.code]
-    raise LimitExceeded(problem.message, limit=problem.limit or "") if kind is LimitExceeded else kind(problem.message)
+    if issubclass(kind, LimitExceeded):
+        raise kind(problem.message, limit=problem.limit or "")
+    raise kind(problem.message, after=problem.after) if issubclass(kind, PluginError) else kind(problem.message)
 
 
 def of_picture(problem: Problem) -> ProblemDetails:
@@ -152,9 +160,13 @@ def of_picture(problem: Problem) -> ProblemDetails:
     return details(BY_CODE[problem.code], problem.message, limit=problem.limit)
 
 
-def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
-    """Return what OpenAPI says of these statuses; who needs a key can ask too often, and with a wrong parameter."""
+def problem_responses(*statuses: int, body: bool = False) -> dict[int, ResponseSpec]:
+    """Return what OpenAPI says of these statuses; who needs a key can ask too often, and with a wrong parameter.
+
+    A ``body`` can be too large, of another kind, or one too many.
+    """
     several = {*statuses, 400, 429} if 401 in statuses else {*statuses}
+    several |= {413, 415, 503} if body else set()
     return {
         status: ResponseSpec(
             data_container=ProblemDetails,
@@ -167,10 +179,8 @@ def problem_responses(*statuses: int) -> dict[int, ResponseSpec]:
 
 
 def _detail(error: HTTPException) -> str:
-    extra = error.extra if isinstance(error.extra, list) else []
-    told = "; ".join(f"{each.get('key', '')}: {each.get('message', '')}" for each in extra if isinstance(each, dict))
     if error.status_code == 413:
         return "the body is larger than serve.max_body allows"
     if error.status_code == 404:
         return "there is nothing at this address: /v1/docs shows what there is"
-    return told or error.detail
+    return error.detail

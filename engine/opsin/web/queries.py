@@ -10,13 +10,13 @@ import msgspec
 from litestar import Request
 from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
-from multipart import parse_options_header
 
 from opsin.errors import UsageError
 from opsin.library import Facet, Part
 from opsin.services.given import Upload, upload_of_uri
 from opsin.services.search import LONGEST_TEXT
 from opsin.settings import Settings
+from opsin.web.admission import media_of, require_json
 from opsin.web.bodies import address_of, read_pictures
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
@@ -81,28 +81,28 @@ class SearchForm(SearchOptions, frozen=True, kw_only=True, forbid_unknown_fields
     weight: Weight = 1.0
 
 
-def is_form(request: Request[Any, Any, Any]) -> bool:
-    """Whether a search comes as a form."""
-    return bool(parse_options_header(request.headers.get("content-type", ""))[0] == "multipart/form-data")
+async def read_search(request: Request[Any, Any, Any], settings: Settings) -> tuple[list[Part], SearchOptions]:
+    """Return the parts and the options of a search.
 
-
-async def read_form(request: Request[Any, Any, Any], settings: Settings) -> tuple[list[Part], SearchOptions]:
-    """Return the parts and the options of a search that comes as a form.
-
-    :raises UsageError: where it holds no picture, or says something that cannot be.
+    :raises UsageError: where it is none, or a form without a picture.
+    :raises WrongMediaType: where it comes neither as JSON nor as a form.
     :raises LimitExceeded: where a picture is larger than decode.max_bytes.
     """
+    media = media_of(request.scope)
+    if media == "multipart/form-data":
+        return await _read_form(request, settings)
+    require_json(media, besides=" or multipart/form-data")
+    return await _read_json(request)
+
+
+async def _read_form(request: Request[Any, Any, Any], settings: Settings) -> tuple[list[Part], SearchOptions]:
     pictures, said = await read_pictures(request, settings, SearchForm)
     words = [] if said.text is None else [Part("text", said.text)]
     examples = [Part("picture", each.data if isinstance(each, Upload) else each, said.weight) for each in pictures]
     return _few([*words, *examples]), said
 
 
-async def read_json(request: Request[Any, Any, Any]) -> tuple[list[Part], SearchOptions]:
-    """Return the parts and the options of a search that comes as JSON.
-
-    :raises UsageError: where it is none.
-    """
+async def _read_json(request: Request[Any, Any, Any]) -> tuple[list[Part], SearchOptions]:
     try:
         said = msgspec.json.decode(await request.body(), type=SearchRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -1,12 +1,16 @@
-"""What may stand behind the ? of an address: what OpenAPI declares there, and nothing else."""
+"""What may stand behind the ? of an address, which is what OpenAPI declares there, and what is wrong with what does."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
+import msgspec
 from litestar import Litestar
 from litestar.connection import ASGIConnection
+from litestar.exceptions import ValidationException
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.spec import Parameter
 
 from opsin.errors import UsageError
@@ -49,3 +53,37 @@ class KnownParameters:
             for method in ("get", "post", "put", "patch", "delete")
             if (operation := getattr(item, method)) is not None
         }
+
+
+def wrong_values(handler: BaseRouteHandler, error: ValidationException) -> str:
+    """Say what is wrong with the parameters and the body of a request, by the names that its caller used.
+
+    The web framework calls parameters by the names that they have in Python, and does not say what would be right.
+    """
+    found = [each for each in error.extra or () if isinstance(each, dict)]
+    return "; ".join(_wrong_value(handler, str(each.get("key", "")), str(each.get("message", ""))) for each in found)
+
+
+def _wrong_value(handler: BaseRouteHandler, key: str, message: str) -> str:
+    first, _, rest = key.partition(".")
+    known = handler.parsed_fn_signature.parameters
+    if first == "data" and message == repr("data"):
+        return "a JSON object is needed as the body, and there is none"
+    parameter, kind = known.get(first), None
+    if parameter is not None:
+        kind = parameter.annotation
+        first = getattr(parameter.kwarg_definition, "name", None) or first
+    elif (body := known.get("data")) is not None and issubclass(body.annotation, msgspec.Struct):
+        kind = next((each.type for each in msgspec.structs.fields(body.annotation) if each.name == first), None)
+    name = ".".join(filter(None, (first, rest)))
+    right = ", ".join(map(str, _choices(kind))) if message.startswith("Invalid enum value") else ""
+    return f"{name}: {message}" + (f"; there are {right}" if right else "")
+
+
+def _choices(kind: Any) -> Iterator[Any]:
+    """Yield the values that a type names."""
+    if get_origin(kind) is Literal:
+        yield from get_args(kind)
+    else:
+        for each in get_args(kind):
+            yield from _choices(each)

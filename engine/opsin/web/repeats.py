@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 class Repeats(ASGIMiddleware):
     """Keeps the answer to each POST that changed something and has an ``Idempotency-Key``, and gives it again.
 
-    What was refused changed nothing and is not kept. The answer is stored before it is sent. Between the commit of
+    What was refused changed nothing and is not kept, nor is an answer that tells of a picture with a problem. The answer is stored before it is sent. Between the commit of
     what a request does and the storing of its answer the process can die: then a repeat is done anew, see docs/api.md.
     """
 
@@ -66,7 +66,7 @@ class Repeats(ASGIMiddleware):
                 return
             answer = _Held(send)
             await next_app(scope, hashed, answer)
-            if answer.changed and await hashed.ends(most):
+            if answer.changed and asked_of(scope).keep and await hashed.ends(most):
                 new = answer.kept(hashed.fingerprint(), secret=bool(handler.opt.get("secret")))
                 await service.run(lambda: _keep(service, holder, given, new))
             await answer.release()
@@ -101,9 +101,8 @@ class _Hashed:
         media, options = parse_options_header(kind)
         boundary = options.get("boundary") if media == "multipart/form-data" else None
         self._form = PushMultipartParser(boundary) if boundary else None
-        self._hash = hashlib.sha256()
-        for each in (scope["path"].encode("utf-8", "surrogateescape"), scope["query_string"], media.encode()):
-            self._add(each)
+        self._bytes, self._fields = hashlib.sha256(), hashlib.sha256()
+        self._head = (scope["path"].encode("utf-8", "surrogateescape"), scope["query_string"], media.encode())
 
     async def __call__(self) -> HTTPReceiveMessage:
         message = await self._receive()
@@ -131,27 +130,34 @@ class _Hashed:
         return True
 
     def fingerprint(self) -> bytes:
-        """Return the SHA-256 of the request as far as it was read."""
-        return self._hash.digest()
+        """Return the SHA-256 of the request as far as it was read: of its very bytes, where it is no whole form."""
+        body = (self._fields if self._is_whole_form() else self._bytes).digest()
+        return hashlib.sha256(b"".join(b"%d:%s" % (len(each), each) for each in (*self._head, body))).digest()
+
+    def _is_whole_form(self) -> bool:
+        if self._form is None:
+            return False
+        try:
+            self._form.close()
+        except MultipartError:
+            return False
+        return True
 
     def _take(self, data: bytes) -> None:
         self.size += len(data)
-        if self._form is None:
-            self._hash.update(data)
+        self._bytes.update(data)
+        if self._form is None or not data:
             return
         try:
-            for event in self._form.parse(data) if not self._form.closed else ():
+            for event in self._form.parse(data):
                 if isinstance(event, MultipartSegment):
                     for name, value in event.headerlist:
-                        self._add(f"{name}: {value}".encode("utf-8", "surrogateescape"))
+                        line = f"{name}: {value}".encode("utf-8", "surrogateescape")
+                        self._fields.update(b"%d:%s" % (len(line), line))
                 else:
-                    self._hash.update(event or b"\0end of a part\0")
+                    self._fields.update(event or b"\0end of a part\0")
         except (MultipartError, ValueError):
-            self._form = None  # it is refused by whoever reads it
-
-    def _add(self, data: bytes) -> None:
-        self._hash.update(b"%d:" % len(data))
-        self._hash.update(data)
+            self._form = None
 
 
 class _Held:
@@ -181,7 +187,7 @@ class _Held:
     def kept(self, fingerprint: bytes, *, secret: bool) -> Answer:
         """Return what is stored of it; an answer with a secret is not, and a repeat is told so."""
         if secret:
-            told = "this was done already, and the secret in the answer is kept nowhere: take away what was made, and make another"
+            told = "this was done already, and the secret in its answer is shown once: take away what was made, and make another"
             status, headers, body = problem_body(AlreadyAnswered(told))
             return Answer(fingerprint=fingerprint, status=status, headers=tuple(headers.items()), body=body)
         body = b"".join(each["body"] for each in self._messages if each["type"] == "http.response.body")

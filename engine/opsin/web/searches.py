@@ -20,7 +20,7 @@ from opsin.web.queries import SearchPart
 from opsin.web.service import Service
 
 _PROBLEMS = problem_responses(400, 401, 403, 404)
-_PROBLEMS_OF_QUERIES = problem_responses(400, 401, 403, 404, 413, 422, 503)
+_PROBLEMS_OF_QUERIES = problem_responses(400, 401, 403, 404, 422, body=True)
 Parts = Annotated[list[SearchPart], msgspec.Meta(min_length=1, max_length=100)]
 Cutoff = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Name = Annotated[str, msgspec.Meta(max_length=200)]
@@ -97,7 +97,7 @@ class SearchesController(Controller):
         """Delete a saved search."""
         await service.run(lambda: service.library.searches.delete(str(search_id)))
 
-    @get("/{search_id:uuid}/hits", responses=_PROBLEMS)
+    @get("/{search_id:uuid}/hits", responses=problem_responses(400, 401, 403, 404, 409))
     async def hits(
         self,
         service: NamedDependency[Service],

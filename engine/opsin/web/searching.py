@@ -13,7 +13,7 @@ from opsin.services.search import LONGEST_TEXT
 from opsin.web.access import READ
 from opsin.web.assets import Limit, Where
 from opsin.web.problems import problem_responses
-from opsin.web.queries import SearchOperation, SearchOptions, is_form, read_form, read_json
+from opsin.web.queries import SearchOperation, SearchOptions, read_search
 from opsin.web.service import Service
 
 _PROBLEMS = problem_responses(400, 401, 403, 404)
@@ -29,18 +29,14 @@ class SearchController(Controller):
     @post(
         status_code=200,
         operation_class=SearchOperation,
-        responses=problem_responses(400, 401, 403, 404, 413, 415, 422, 503),
+        responses=problem_responses(400, 401, 403, 404, 422, body=True),
     )
     async def search(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Page:
         """Find assets by any weighted mix of words, pictures, assets and vectors.
 
         It comes as JSON, or as a form with example pictures in `file`, and perhaps `text`.
         """
-        if is_form(request):
-            with service.admitted():
-                parts, said = await read_form(request, service.settings)
-                return await _found(service, parts, said)
-        parts, said = await read_json(request)
+        parts, said = await read_search(request, service.settings)
         return await _found(service, parts, said)
 
     @get(responses=_PROBLEMS)

@@ -22,7 +22,7 @@ from opsin.web.service import Service
 
 AnyRequest = Request[Any, Any, Any]
 _PROBLEMS = problem_responses(400, 401, 403, 404)
-_CHANGING = problem_responses(400, 401, 403, 404, 409, 412, 503)
+_CHANGING = problem_responses(400, 401, 403, 404, 409, 412, body=True)
 DryRun = FromQuery[Annotated[bool, QueryParameter(description="Change nothing, and say what the change would do.")]]
 Rescore = FromQuery[Annotated[bool, QueryParameter(description="Bring the tags of all pictures up to the change.")]]
 Wait = FromQuery[Annotated[bool, QueryParameter(description="Answer when that is done, else at once with a job.")]]

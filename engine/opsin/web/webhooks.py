@@ -9,14 +9,16 @@ from uuid import UUID
 import msgspec
 from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
 from opsin.services.webhooks import Delivery, NewWebhook, State, Tried, Webhook
 from opsin.web.access import ADMIN
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
+Number = FromPath[Annotated[int, PathParameter(ge=0, le=2**53)]]
 _PROBLEMS = problem_responses(400, 401, 403, 404)
+_CHANGING = problem_responses(400, 401, 403, 404, body=True)
 
 
 class WebhookFields(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,7 +62,7 @@ class WebhooksController(Controller):
     tags = ["webhooks"]  # noqa: RUF012
     opt = ADMIN
 
-    @post(responses=_PROBLEMS)
+    @post(opt={"secret": True}, responses=problem_responses(400, 401, 403, 409, 422, body=True))
     async def create(self, service: NamedDependency[Service], data: JSONBody[WebhookFields]) -> Response[NewWebhook]:
         """Make a webhook; its ``secret``, which signs what is sent, is shown only here."""
         made = await service.run(lambda: service.library.webhooks.create(data.url, data.events))
@@ -76,7 +78,7 @@ class WebhooksController(Controller):
         """Show one webhook."""
         return await service.run(lambda: service.library.webhooks.get(str(webhook_id)))
 
-    @patch("/{webhook_id:uuid}", responses=_PROBLEMS)
+    @patch("/{webhook_id:uuid}", responses=_CHANGING)
     async def change(
         self, service: NamedDependency[Service], webhook_id: FromPath[UUID], data: JSONBody[WebhookChanges]
     ) -> Webhook:
@@ -116,7 +118,7 @@ class WebhooksController(Controller):
 
     @post("/{webhook_id:uuid}/deliveries/{number:int}/redeliver", status_code=200, responses=_PROBLEMS)
     async def redeliver(
-        self, service: NamedDependency[Service], webhook_id: FromPath[UUID], number: FromPath[int]
+        self, service: NamedDependency[Service], webhook_id: FromPath[UUID], number: Number
     ) -> Redelivered:
         """Send an event again that was given up."""
         return Redelivered(await service.run(lambda: service.library.webhooks.redeliver(str(webhook_id), number)))

@@ -1,0 +1,134 @@
+"""Bodies: of the kind that is read, small where nothing is held for them, and told of by the names that callers use."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import select
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.repeats import _Hashed
+
+if TYPE_CHECKING:
+    from tests.web.conftest import Served
+
+RED = jpeg_bytes(make_picture("red", "square", 96))
+NOBODY = "019a20a7-8d66-7ae0-a15c-eb1c889c71b3"
+
+
+def test_every_route_that_reads_json_refuses_other_kinds_and_says_so_in_openapi(served: Served) -> None:
+    paths = served.client.get("/v1/openapi.json").json()["paths"]
+    routes = [(path, method) for path, each in paths.items() for method in each if "requestBody" in each[method]]
+    assert len(routes) > 10
+    for path, method in routes:
+        assert {"413", "415", "503"} <= paths[path][method]["responses"].keys(), path
+        address = re.sub(r"\{\w+_id\}", NOBODY, path).replace("{vocabulary}", "x").replace("{label}", "x")
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "application/x-msgpack", "nonsense"):
+            answer = served.client.request(method, address, content=b"{}", headers={"Content-Type": kind})
+            assert (answer.status_code, answer.json()["code"]) == (415, "wrong-media-type"), (path, kind)
+            assert "application/json" in answer.json()["detail"]
+        refused = served.client.request(method, address, content=b"{", headers={"Content-Type": "application/json"})
+        assert refused.status_code == 400, (path, refused.text)
+
+
+@pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/ld+json", ""])
+def test_json_by_any_of_its_names_or_by_none_is_read(served: Served, kind: str) -> None:
+    for address, body in (("/v1/search", {"parts": [{"text": "red"}]}), ("/v1/keys", {"name": "by any name"})):
+        headers = {"Content-Type": kind} if kind else {}
+        answer = served.client.post(address, content=json.dumps(body).encode(), headers=headers)
+        assert answer.is_success, answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "address", "said"),
+    [
+        ("GET", f"/v1/assets/{NOBODY}/preview?format=png", "format: Invalid enum value 'png'; there are webp, jpeg, avif"),
+        ("GET", "/v1/jobs?state=bogus", "state: Invalid enum value 'bogus'; there are queued, running, done"),
+        ("GET", f"/v1/webhooks/{NOBODY}/deliveries?state=bogus", "state: Invalid enum value 'bogus'; there are waiting, dead"),
+        ("GET", "/v1/assets?sort=size", "sort: Invalid enum value 'size'; there are added, updated, name, taken"),
+        ("GET", "/v1/search?q=x&facets=size", "there are tag, owner, format, taken"),
+        ("GET", "/v1/assets?limit=0", "limit: Expected `int` >= 1"),
+        ("PATCH", f"/v1/assets/{NOBODY}", "a JSON object is needed as the body, and there is none"),
+        ("POST", "/v1/reanalyse", "a JSON object is needed as the body, and there is none"),
+        ("POST", "/v1/search", "this is no search"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_by_the_names_of_the_caller_with_what_would_be_right(
+    served: Served, method: str, address: str, said: str
+) -> None:
+    answer = served.client.request(method, address)
+    assert (answer.status_code, answer.json()["code"]) == (400, "usage")
+    assert said in answer.json()["detail"]
+
+
+def test_a_value_of_a_body_is_told_with_what_would_be_right(served: Served) -> None:
+    answer = served.client.post("/v1/keys", json={"name": "x", "scope": "root"})
+    assert answer.json()["detail"] == "scope: Invalid enum value 'root'; there are read, write, admin"
+
+
+def test_how_many_matches_are_wanted_may_be_said_in_the_address_a_form_and_json(served: Served) -> None:
+    uri = f"data:image/jpeg;base64,{base64.b64encode(RED).decode()}"
+    answers = [
+        served.client.post("/v1/analyse?top=2", files={"file": RED}),
+        served.client.post("/v1/analyse", files={"file": RED}, data={"top": "2"}),
+        served.client.post("/v1/analyse", json={"image": uri, "top": 2}),
+    ]
+    assert [len(each.json()["results"][0]["matches"]) for each in answers] == [2, 2, 2]
+    for wrong in ("-1", "10001", "x"):
+        assert served.client.post("/v1/analyse", files={"file": RED}, data={"top": wrong}).status_code == 400
+
+
+def test_large_bodies_take_places_and_small_ones_do_not(served: Served) -> None:
+    head = f"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {served.key}\r\nContent-Type: application/json\r\n"
+    large = [f"{head % path}Content-Length: 300000\r\n\r\n" for path in ("search", "searches", "keys", "webhooks")]
+    with ExitStack() as stack:
+        lines = [stack.enter_context(served.connected()) for _ in range(5)]
+        for line, begun in zip(lines, [*large, f"{head % 'search'}Transfer-Encoding: chunked\r\n\r\n"], strict=True):
+            line.sendall(begun.encode())
+        (refused,) = select.select(lines, [], [], 10)[0]
+        answer = refused.recv(1000)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"Too much is under way" in answer
+        assert served.client.post("/v1/search", json={"parts": [{"text": "red"}]}).status_code == 200
+    parts = {"parts": [{"text": "red"}]}
+    again = (served.client.post("/v1/search", content=padded(parts)).status_code for _ in range(500))
+    assert 200 in again, "the places of those who went away are not free again"
+
+
+def padded(value: object) -> bytes:
+    return json.dumps(value).encode() + b" " * 300_000
+
+
+def fingerprint(kind: str, body: bytes) -> bytes:
+    """Return what a request with this body is known by, whose bytes come in twos."""
+    scope: Any = {"path": "/", "query_string": b"", "headers": [(b"content-type", kind.encode())]}
+    parts = [body[start : start + 2] for start in range(0, len(body), 2)]
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def read() -> bytes:
+        hashed = _Hashed(scope, receive)
+        assert await hashed.ends(1000)
+        return hashed.fingerprint()
+
+    return asyncio.run(read())
+
+
+def test_a_body_that_is_no_whole_form_is_known_by_its_bytes_whatever_it_is_called() -> None:
+    def form(boundary: str, value: str) -> bytes:
+        return fingerprint(
+            f"multipart/form-data; boundary={boundary}",
+            f'--{boundary}\r\nContent-Disposition: form-data; name="a"\r\n\r\n{value}\r\n--{boundary}--\r\n'.encode(),
+        )
+
+    assert form("x", "zebra") == form("yy", "zebra") != form("x", "lion")
+    kind = "multipart/form-data; boundary=x"
+    for one, other in (('{"text":"zebra"}', '{"text":"lion"}'), ("--x\r\nA: b\r\n\r\n1", "--x\r\nA: b\r\n\r\n2")):
+        assert fingerprint(kind, one.encode()) != fingerprint(kind, other.encode())
