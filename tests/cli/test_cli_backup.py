@@ -125,6 +125,14 @@ def test_the_plain_call_makes_the_backup_and_says_what_is_in_it(copied: opsin.Li
     assert (tmp_path / "another" / "backup.json").exists()
 
 
+def test_a_backup_and_what_is_restored_of_it_are_their_owners_alone(copied: opsin.Library, tmp_path: Path) -> None:
+    for name, mode in (("folder", 0o700), ("file.tar", 0o600)):
+        copied.back_up(tmp_path / name)
+        assert (tmp_path / name).stat().st_mode & 0o777 == mode
+    opsin.restore(tmp_path / "folder", tmp_path / "again")
+    assert (tmp_path / "again").stat().st_mode & 0o777 == 0o700
+
+
 def test_a_backup_that_was_stopped_leaves_nothing(copied: opsin.Library, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         back_up(copied.path, tmp_path / "backup", interrupted)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import socket
 import sqlite3
+import stat
 import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -35,7 +37,7 @@ def test_a_sound_library_is_found_sound_and_left_as_it_is(home: Path, run: Calla
     assert ran.status == 0
     assert {state for state, _ in findings(ran).values()} == {"ok"}
     assert set(findings(ran)) == {
-        *("versions", "space", "settings", "vocabularies", "owner", "keys", "catalogue"),
+        *("versions", "space", "settings", "vocabularies", "owner", "keys", "folder", "catalogue"),
         *("copies", "originals", "index", "tags", "reports", "plugins"),
     }
     assert (home / "catalogue.sqlite").read_bytes() == before
@@ -62,6 +64,20 @@ def test_keys_that_others_can_read_are_a_warning_that_its_remedy_ends(home: Path
     assert (state, remedy.startswith(f"chmod 600 {home / 'admin.key'};")) == ("warning", True)
     (home / "admin.key").chmod(0o600)
     assert findings(run("doctor", "--quick", "--json"))["keys"][0] == "ok"
+
+
+def test_a_library_that_everybody_can_look_into_is_a_warning(run: Callable[..., Any]) -> None:
+    with tempfile.TemporaryDirectory() as outside:
+        home = Path(outside) / "made"
+        opsin.init(home, encoder="starter", vocabularies=()).close()
+        assert stat.S_IMODE(home.stat().st_mode) == 0o700
+        Path(outside).chmod(0o755)
+        assert findings(run("doctor", "--quick", "--json", "--library", home))["folder"][0] == "ok"
+        home.chmod(0o755)
+        state, remedy = findings(run("doctor", "--quick", "--json", "--library", home))["folder"]
+        assert (state, remedy) == ("warning", f"chmod o= {home}")
+        home.chmod(0o750)
+        assert findings(run("doctor", "--quick", "--json", "--library", home))["folder"][0] == "ok"
 
 
 def test_missing_reports_are_found_and_reanalysis_heals_them(home: Path, run: Callable[..., Any]) -> None:

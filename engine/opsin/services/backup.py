@@ -39,7 +39,7 @@ from opsin.services.backup_files import (
     open_backup,
     sync_tree,
 )
-from opsin.services.layout import Layout
+from opsin.services.layout import PRIVATE, Layout
 from opsin.version import VERSION
 
 
@@ -123,7 +123,7 @@ def restore(source: Path, root: Path, progress: Progress | None = None) -> None:
         with open_backup(source) as opened:
             manifest = look_over(opened)
             made = [folder for folder in root.absolute().parents if not folder.exists()]
-            unfinished.mkdir(parents=True)
+            unfinished.mkdir(mode=PRIVATE, parents=True)
             _report(verify(opened, manifest, unfinished), progress)
         _check_whole(manifest, unfinished / CATALOGUE)
         for name in ("blobs", "vocabularies"):

@@ -16,6 +16,7 @@ import msgspec
 
 from opsin.catalogue.durable import sync_folder
 from opsin.errors import Damaged, LibraryError, UsageError
+from opsin.services.layout import PRIVATE
 
 MANIFEST = "backup.json"
 """The file that is written last: a backup without it is none."""
@@ -59,7 +60,7 @@ class FolderStore:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        root.mkdir()
+        root.mkdir(mode=PRIVATE)
 
     def put(self, path: Path, name: str) -> Entry:
         target = self._root / name
@@ -76,7 +77,7 @@ class TarStore:
     """A backup as one .tar file, without compression: pictures are compressed already."""
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
+        self._file = open(path, "xb", opener=_private)  # noqa: SIM115 - Path.open takes no opener
         self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by close()
 
     def put(self, path: Path, name: str) -> Entry:
@@ -95,6 +96,10 @@ class TarStore:
             os.fsync(self._file.fileno())
         finally:
             self._file.close()
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 class Reader(Protocol):

@@ -15,7 +15,7 @@ from opsin.plugin import EncoderCard
 from opsin.plugin.vocabulary import read_vocabulary
 from opsin.services import vocabulary
 from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.layout import PRIVATE, Layout
 from opsin.settings import Settings, load_settings
 
 FALLBACK = "starter"
@@ -32,7 +32,8 @@ _SETTINGS = """\
 def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str] = ("everyday",)) -> str:
     """Make a library at ``root`` and return the name of its encoder.
 
-    Without ``encoder`` it is the best one whose weights are on this machine; nothing is fetched.
+    Without ``encoder`` it is the best one whose weights are on this machine; nothing is fetched. A folder that is made for
+    it may be entered by its owner alone; one that is there keeps its mode.
 
     :raises LibraryError: where something is in the way.
     :raises UnknownName: for an encoder or a vocabulary that nobody offers.
@@ -61,7 +62,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     try:
         place = root.absolute()
         made = [folder for folder in place.parents if not folder.exists()]
-        root.mkdir(parents=True, exist_ok=True)
+        root.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         layout.blobs.mkdir(exist_ok=True)
         layout.vocabularies.mkdir(exist_ok=True)
         _write_settings(layout.settings)

@@ -1,4 +1,4 @@
-"""What `opsin doctor` looks at where a library is served: who can read its keys, and whether its service answers."""
+"""What `opsin doctor` looks at where a library is served: who can read it and its keys, and whether its service answers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from opsin.services.layout import Layout, Owner
 
 _OTHERS = 0o077
+_STRANGERS = 0o007
+_ENTER = 0o001
 _PATIENCE = 3.0
 """Seconds in which a service of this machine has to take a connection."""
 
@@ -18,6 +20,12 @@ def exposed_keys(layout: Layout) -> Iterator[str]:
     for path in (layout.admin_key, layout.keys):
         if path.exists() and path.stat().st_mode & _OTHERS:
             yield str(path)
+
+
+def is_exposed(layout: Layout) -> bool:
+    """Whether anybody on this machine can look into the library: its folder, and all that lead there, let them."""
+    folders = [layout.root.resolve(), *layout.root.resolve().parents]
+    return bool(folders[0].stat().st_mode & _STRANGERS) and all(each.stat().st_mode & _ENTER for each in folders)
 
 
 def takes_connections(owner: Owner) -> bool:

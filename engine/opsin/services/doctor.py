@@ -17,7 +17,7 @@ from opsin.catalogue import assets, contents, features, tags
 from opsin.catalogue.tables import asset
 from opsin.errors import OpsinError
 from opsin.services import vocabulary
-from opsin.services.deployment import exposed_keys, takes_connections
+from opsin.services.deployment import exposed_keys, is_exposed, takes_connections
 from opsin.services.layout import Layout, owner_of
 from opsin.services.plugins import examine
 from opsin.services.relabel import out_of_use, unneeded
@@ -62,6 +62,7 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
     try:
         yield _owner(layout)
         yield _keys(layout)
+        yield _folder(layout)
         yield from _catalogue(workspace)
         yield from _copies(workspace, quick=quick)
         yield from _originals(workspace)
@@ -155,6 +156,13 @@ def _keys(layout: Layout) -> Finding:
         return Finding(area="keys", state="ok", message="nobody else can read the keys of the service")
     message = f"others on this machine can read or change {exposed}"
     return Finding(area="keys", state="warning", message=message, remedy=f"chmod 600 {exposed}; opsin keys revoke ID")
+
+
+def _folder(layout: Layout) -> Finding:
+    if not is_exposed(layout):
+        return Finding(area="folder", state="ok", message="not everybody on this machine can look into the library")
+    message = f"everybody on this machine can look into {layout.root}: at uploads, and at the secrets of webhooks"
+    return Finding(area="folder", state="warning", message=message, remedy=f"chmod o= {layout.root}")
 
 
 def _catalogue(workspace: Workspace) -> Iterator[Finding]:

@@ -11,6 +11,9 @@ from filelock import FileLock, Timeout
 
 from opsin.errors import LibraryBusy, LibraryError, LibraryMissing, reason_of
 
+PRIVATE = 0o700
+"""The mode of folders that are made for a library or a backup: catalogues hold the secrets of webhooks, and uploads."""
+
 
 class Layout:
     """The names inside a library's folder."""
