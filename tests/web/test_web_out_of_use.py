@@ -1,10 +1,11 @@
-"""What the service says while the encoder is out of use: when to come again, and what could not be done."""
+"""What the service says while something is out of use or taken: when to come again, and what could not be done."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import httpx
 import pytest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 RED = jpeg_bytes(make_picture("red", "square", 96))
 Ask = Callable[..., httpx.Response]
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -31,19 +33,19 @@ def library(make_library: MakeLibrary) -> opsin.Library:
 
 @pytest.fixture
 def ask(library: opsin.Library) -> Ask:
-    app = create_app(library)
-    key = (library.path / "admin.key").read_text().strip()
+    return lambda method, path, **said: asking(library, lambda client: client.request(method, path, **said))
 
-    def asked(method: str, path: str, **said: Any) -> httpx.Response:
-        async def one() -> httpx.Response:
-            transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
-            headers = {"X-Api-Key": key}
-            async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
-                return await client.request(method, path, **said)
 
-        return asyncio.run(one())
+def asking(library: opsin.Library, what: Callable[[httpx.AsyncClient], Coroutine[Any, Any, T]]) -> T:
+    """Return what a client is answered by a service of this library."""
 
-    return asked
+    async def ask() -> T:
+        transport = httpx.ASGITransport(app=create_app(library))  # type: ignore[arg-type]
+        headers = {"X-Api-Key": (library.path / "admin.key").read_text().strip()}
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
+            return await what(client)
+
+    return asyncio.run(ask())
 
 
 def health_of_the_encoder(library: opsin.Library) -> Health:
@@ -61,6 +63,30 @@ def test_retry_after_says_when_the_encoder_is_tried_again(library: opsin.Library
         ):
             assert (answer.status_code, answer.json()["code"]) == (503, "plugin"), answer.text
             assert seconds - 10 < int(answer.headers["retry-after"]) <= seconds
+
+
+def test_what_compares_all_pictures_is_answered_to_one_caller_at_a_time(
+    library: opsin.Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def duplicates(_library: opsin.Library, *, threshold: float) -> Iterator[Any]:
+        begun.set()
+        assert go_on.wait(30)
+        return iter(())
+
+    monkeypatch.setattr(opsin.Library, "duplicates", duplicates)
+
+    async def both(client: httpx.AsyncClient) -> list[int]:
+        first = asyncio.create_task(client.get("/v1/duplicates"))
+        assert await asyncio.to_thread(begun.wait, 30)
+        second = await client.get("/v1/duplicates")
+        listed = [await client.get("/v1/assets") for _ in range(10)]
+        go_on.set()
+        third = (await first), await client.get("/v1/duplicates")
+        return [each.status_code for each in (second, *listed, *third)]
+
+    assert asking(library, both) == [503, *[200] * 12]
 
 
 def test_a_vocabulary_that_cannot_be_scored_by_says_so(library: opsin.Library, ask: Ask) -> None:

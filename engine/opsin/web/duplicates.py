@@ -31,7 +31,7 @@ class DuplicatesController(Controller):
     tags = ["assets"]  # noqa: RUF012
     opt = READ
 
-    @get(responses=problem_responses(400, 401, 403))
+    @get(responses=problem_responses(400, 401, 403, 503))
     async def groups(
         self,
         service: NamedDependency[Service],
@@ -40,6 +40,7 @@ class DuplicatesController(Controller):
     ) -> Groups:
         """Return up to `limit` groups of assets that look nearly the same: a cosine of at least `threshold`.
 
-        Every picture is compared with all others: this takes as many searches as there are pictures.
+        Every picture is compared with all others: this takes as many searches as there are pictures, and is answered to one
+        caller at a time, to others 503.
         """
-        return Groups(await service.run(lambda: [*islice(service.library.duplicates(threshold=threshold), limit)]))
+        return Groups(await service.run_long(lambda: [*islice(service.library.duplicates(threshold=threshold), limit)]))

@@ -33,7 +33,9 @@ class Service:
         self.rates = Rates(self.settings.serve.rate_limit)
         self._quick = ThreadPoolExecutor(_QUICK, thread_name_prefix="opsin-web")
         self._pictures = ThreadPoolExecutor(self.settings.serve.uploads, thread_name_prefix="opsin-web-pictures")
+        self._long = ThreadPoolExecutor(1, thread_name_prefix="opsin-web-long")
         self._taken = 0
+        self._long_taken = False
         self._loading = threading.Thread(target=self._load, name="opsin-web-load")
         self._delivering = library.webhooks.delivering()
         self._working = library.jobs.working()
@@ -69,6 +71,7 @@ class Service:
             self._loading.join()
         self._pictures.shutdown()
         self._quick.shutdown()
+        self._long.shutdown()
         self._scheduling.stop()
         self._working.stop()
         self._delivering.stop()
@@ -80,6 +83,19 @@ class Service:
     async def run_pictures(self, work: Callable[[], T]) -> T:
         """Run something that looks at pictures in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pictures, work)
+
+    async def run_long(self, work: Callable[[], T]) -> T:
+        """Run something that takes as long as the library is large, one at a time, so that all else goes on beside it.
+
+        :raises Overloaded: where such work is under way.
+        """
+        if self._long_taken:
+            raise Overloaded("a question about all pictures is being answered: ask again when it is")
+        self._long_taken = True
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._long, work)
+        finally:
+            self._long_taken = False
 
     @contextmanager
     def admitted(self) -> Iterator[None]:
