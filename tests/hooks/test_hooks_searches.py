@@ -17,7 +17,7 @@ from opsin.catalogue.ids import new_id
 from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.fusion.cutoff import Background
 from opsin.services.filters import check_of, read, rows_matching
-from opsin.services.search import Part
+from opsin.services.query import Part
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

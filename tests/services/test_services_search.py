@@ -11,7 +11,7 @@ import pytest
 
 import opsin
 from opsin.errors import UnknownName, UsageError
-from opsin.services.search import Part
+from opsin.services.query import Part
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

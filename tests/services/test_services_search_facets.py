@@ -11,7 +11,7 @@ import opsin
 from opsin.errors import UsageError
 from opsin.library import Facets
 from opsin.services.given import Upload
-from opsin.services.search import Part
+from opsin.services.query import Part
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

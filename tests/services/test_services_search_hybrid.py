@@ -10,7 +10,8 @@ from tests.services.winding import wind_back
 import opsin
 from opsin.errors import UsageError
 from opsin.services.given import Upload
-from opsin.services.search import Page, Part
+from opsin.services.query import Part
+from opsin.services.search import Page
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from opsin.errors import Refused, UsageError
 from opsin.intake.source import LeftOut
 from opsin.services.given import Picture, Upload, existing_path, sources_of
-from opsin.services.search import Part
+from opsin.services.query import Part
 from opsin.settings import Settings
 
 Example = Picture | tuple[Picture, float]

@@ -57,10 +57,11 @@ from opsin.services.paging import AssetPage, Order, Sort
 from opsin.services.people import Labelled
 from opsin.services.plugin_template import Project
 from opsin.services.plugins import PluginView
+from opsin.services.query import Part
 from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
 from opsin.services.records import Record
 from opsin.services.relabel import Forgotten, LabelChanges
-from opsin.services.search import Hit, Page, Part
+from opsin.services.search import Hit, Page
 from opsin.services.searches import SavedPart, SavedSearch
 from opsin.services.sidecars import Sidecar, SidecarCounts
 from opsin.services.standing import LibraryStatus

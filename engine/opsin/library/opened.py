@@ -51,6 +51,7 @@ from opsin.services.commit import Added
 from opsin.services.facets import Facet
 from opsin.services.given import Picture
 from opsin.services.plugins import PluginView
+from opsin.services.query import Part, Query
 from opsin.services.records import Record
 from opsin.services.stages import Stages
 from opsin.services.workspace import Workspace
@@ -298,7 +299,7 @@ class Library:
 
     def find(
         self,
-        parts: Sequence[searching.Part],
+        parts: Sequence[Part],
         *,
         where: Where = (),
         limit: int = 20,
@@ -309,7 +310,7 @@ class Library:
         facets: Sequence[Facet] = (),
     ) -> searching.Page:
         """Find assets by any weighted mix of texts, pictures, assets and vectors; see :meth:`search`."""
-        query = searching.Query(
+        query = Query(
             parts=tuple(parts),
             where=filters.read(self._workspace, where),
             limit=limit,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsin.services import asked, searches
-from opsin.services.search import LEAST, Page, Part
+from opsin.services.query import LEAST, Part
+from opsin.services.search import Page
 from opsin.services.searches import SavedSearch
 from opsin.services.workspace import Workspace
 

@@ -10,7 +10,7 @@ from opsin.errors import LibraryError, UnknownName
 from opsin.intake.source import path_location
 from opsin.services import checked
 from opsin.services.given import Address, Picture, Upload, existing_path, sources_of
-from opsin.services.search import Part, one_asset
+from opsin.services.query import Part, one_asset
 from opsin.services.workspace import Workspace
 
 Example = Picture | tuple[Picture, float]

@@ -13,7 +13,7 @@ from opsin.catalogue.ids import as_text, now
 from opsin.errors import Outdated, Taken, UnknownName
 from opsin.services import answers
 from opsin.services.events import Happened, tell
-from opsin.services.search import one_asset
+from opsin.services.query import one_asset
 from opsin.services.tagging import renew, store, tags_of
 from opsin.services.views import AssetView, asset_view, require
 from opsin.services.workspace import Workspace

@@ -11,18 +11,8 @@ from sqlalchemy import select
 from opsin.catalogue.tables import asset, embedding
 from opsin.services import facets
 from opsin.services.mixing import Mixed, mix, page_of
-from opsin.services.search import (
-    Page,
-    PartReason,
-    Query,
-    Reasons,
-    joined_vector,
-    query_parts,
-    rows_found,
-    scale_of,
-    search_by,
-    validate,
-)
+from opsin.services.query import Query, joined_vector, query_parts, validate
+from opsin.services.search import Page, PartReason, Reasons, rows_found, scale_of, search_by
 from opsin.services.workspace import Workspace
 
 Vector = NDArray[np.float32]

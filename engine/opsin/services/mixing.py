@@ -14,8 +14,9 @@ from pyroaring import BitMap
 from opsin.catalogue import sqlite
 from opsin.errors import UsageError
 from opsin.services.filters import rows_matching
+from opsin.services.query import Part, Query, read_cursor, write_cursor
 from opsin.services.ranking import Found, nearest_assets
-from opsin.services.search import Page, Part, Query, cutoff_of, hit_of, read_cursor, scale_of, write_cursor
+from opsin.services.search import Page, cutoff_of, hit_of, scale_of
 from opsin.services.tagging import rows_with
 from opsin.services.views import view_assets
 from opsin.services.workspace import Workspace

@@ -16,8 +16,9 @@ from opsin.services import checked
 from opsin.services.analyse import digest
 from opsin.services.filters import read
 from opsin.services.given import Address
-from opsin.services.search import LEAST, Page, Part, Query, check, query_vector, search_by
-from opsin.services.search import MOST as MOST_HITS
+from opsin.services.query import LEAST, Part, Query, check, query_vector
+from opsin.services.query import MOST as MOST_HITS
+from opsin.services.search import Page, search_by
 from opsin.services.workspace import Workspace
 
 MOST = 10_000

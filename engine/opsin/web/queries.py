@@ -14,7 +14,7 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from opsin.errors import UsageError
 from opsin.library import Facet, Part
 from opsin.services.given import Upload, upload_of_uri
-from opsin.services.search import LONGEST_TEXT
+from opsin.services.query import LONGEST_TEXT
 from opsin.settings import Settings
 from opsin.web.admission import media_of, require_json
 from opsin.web.bodies import address_of, read_pictures

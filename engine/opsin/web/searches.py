@@ -11,7 +11,8 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from opsin.services.search import LEAST, Page, Part
+from opsin.services.query import LEAST, Part
+from opsin.services.search import Page
 from opsin.services.searches import SavedSearch
 from opsin.web.access import READ, WRITE
 from opsin.web.assets import Limit
