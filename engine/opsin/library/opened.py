@@ -48,6 +48,7 @@ from opsin.services import records as all_records
 from opsin.services import search as searching
 from opsin.services.answers import Answers
 from opsin.services.commit import Added
+from opsin.services.diagnosis import Finding
 from opsin.services.facets import Facet
 from opsin.services.given import Picture
 from opsin.services.plugins import PluginView
@@ -587,7 +588,7 @@ class Library:
         """
         return backup.back_up(self.path, checked.path(target, "target"), progress)
 
-    def examine(self, *, quick: bool = False) -> Iterator[doctor.Finding]:
+    def examine(self, *, quick: bool = False) -> Iterator[Finding]:
         """Look everything over, without changing anything, and yield what is found; ``quick`` reads and loads less."""
         return doctor.examine_library(self.path, quick=quick)
 

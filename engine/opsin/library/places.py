@@ -18,6 +18,7 @@ from opsin.plugin import EncoderCard
 from opsin.services import backup, checked, doctor, once, plugin_template, speed, vocabulary
 from opsin.services import plugins as plugins_service
 from opsin.services.create import better_than, create
+from opsin.services.diagnosis import Finding
 from opsin.services.given import Picture
 from opsin.services.keys import Keys
 from opsin.services.layout import Layout
@@ -151,7 +152,7 @@ def examine_plugins(path: Place = None) -> Sequence[plugins_service.PluginView]:
     return plugins_service.examine_plugins(_root(path))
 
 
-def examine(path: Place = None, *, quick: bool = False) -> Iterator[doctor.Finding]:
+def examine(path: Place = None, *, quick: bool = False) -> Iterator[Finding]:
     """Look a library over that may be too damaged to be opened, and yield what is found; nothing is changed."""
     return doctor.examine_library(_root(path), quick=quick)
 
