@@ -67,6 +67,22 @@ def test_tags_deletion_and_restoring_are_for_what_the_caller_saw_too(served: Ser
     assert served.client.post(f"{at}/restore", headers=there).headers["etag"] == there["If-Match"]
 
 
+def test_another_threshold_gives_other_tags_at_once_and_none_those_of_the_library(served: Served) -> None:
+    at = f"/v1/assets/{add(served, name='threshold.jpg', owner='thea')['id']}"
+
+    def tags(auto_tag: float | None) -> set[str]:
+        changed = served.client.patch(at, json={"auto_tag": auto_tag}).json()
+        assert served.client.get(at).json()["tags"] == changed["tags"]
+        return {each["label"] for each in changed["tags"]}
+
+    usual = {each["label"] for each in served.client.get(at).json()["tags"]}
+    assert tags(0.0) > usual > tags(1.0)
+    assert served.client.get("/v1/assets", params={"where": ["owner=thea", "tag=red"]}).json()["total"] == 0
+    assert tags(None) == usual
+    for wrong in (-0.1, 1.1, "x"):
+        assert served.client.patch(at, json={"auto_tag": wrong}).status_code == 400
+
+
 def test_a_public_id_leads_to_the_asset_and_is_overwritten_unless_that_is_refused(served: Served) -> None:
     first = add(served, public_id="shop/hats/1")
     by_name = "/v1/assets/by-public-id/shop/hats/1"

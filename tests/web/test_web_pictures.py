@@ -8,7 +8,9 @@ import select
 import socket
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -150,10 +152,25 @@ def test_an_upload_that_is_sent_again_is_the_same_asset(served: Served, asset: s
     assert results(answer)[0]["asset"]["id"] == asset
 
 
+def test_an_original_has_its_name_whatever_that_is(served: Served) -> None:
+    name = 'ü "漢字";\u202egpj.jpg'
+    (one,) = results(
+        served.client.post("/v1/assets?" + str(httpx.QueryParams({"name": name})), content=RED, headers=JPEG)
+    )
+    original = served.client.get(f"/v1/assets/{one['asset']['id']}/original")
+    told = original.headers["content-disposition"].removeprefix("inline; filename*=UTF-8''")
+    assert told.isascii()
+    assert unquote(told) == one["asset"]["name"] == 'ü "漢字";gpj.jpg'
+
+
 def test_original_and_preview_come_with_types_and_names_for_caches(served: Served, asset: str) -> None:
     original = served.client.get(f"/v1/assets/{asset}/original")
     assert (original.content, original.headers["content-type"]) == (RED, "image/jpeg")
     assert original.headers["x-content-type-options"] == "nosniff"
+    assert (original.headers["content-disposition"], original.headers["accept-ranges"]) == (
+        "inline; filename*=UTF-8''red.jpg",
+        "none",
+    )
     preview = served.client.get(f"/v1/assets/{asset}/preview", params={"width": 32})
     assert preview.headers["content-type"] == "image/webp"
     assert preview.content[8:12] == b"WEBP"

@@ -1,4 +1,4 @@
-"""Changing what is said of an asset in one step: owner, caption, context, public id and a person's tags."""
+"""Changing what is said of an asset in one step: owner, caption, context, public id, threshold and a person's tags."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ from opsin.services.workspace import Workspace
 
 
 class Edits(TypedDict, total=False):
-    """What can be said of an asset; None takes it away, what is left out stays."""
+    """What can be said of an asset; None takes it away, what is left out stays. ``auto_tag``: the score that makes a tag, 0..1."""
 
     owner: str | None
     caption: str | None
     context: Mapping[str, Any] | None
     public_id: str | None
+    auto_tag: float | None
 
 
 def edit(
@@ -60,7 +61,7 @@ def edit(
         require(asset_view(here, before), expected)
         changed = {name: value for name, value in values.items() if getattr(here, name) != value}
         if "public_id" in changed:
-            changed |= _moved(connection, here, changed["public_id"])
+            changed |= _moved(connection, here, edits["public_id"])
         if changed:
             assets.change(connection, here.row, **changed)
         if said:
@@ -80,9 +81,9 @@ def edit(
     return Labelled(**msgspec.structs.asdict(asset_view(after, tags[after.row])), absent=tuple(absent))
 
 
-def _values(edits: Edits) -> dict[str, str | None]:
+def _values(edits: Edits) -> dict[str, str | float | None]:
     """Return the columns that are to change."""
-    values: dict[str, str | None] = {}
+    values: dict[str, str | float | None] = {}
     checked.said(edits.get("owner"), edits.get("caption"), edits.get("context") or None)
     if "owner" in edits:
         values["owner"] = edits["owner"]
@@ -91,6 +92,8 @@ def _values(edits: Edits) -> dict[str, str | None]:
     if "context" in edits:
         facts = edits["context"]
         values["context"] = msgspec.json.encode(dict(facts)).decode() if facts else None
+    if "auto_tag" in edits:
+        values["auto_tag"] = None if edits["auto_tag"] is None else checked.share(edits["auto_tag"], "auto_tag")
     if "public_id" in edits:
         values["public_id"] = None if edits["public_id"] is None else checked.public_id(edits["public_id"])
     return values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import quote
 from uuid import UUID
 
 import msgspec
@@ -44,6 +45,7 @@ class AssetChanges(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     caption: str | msgspec.UnsetType | None = msgspec.UNSET
     context: dict[str, Any] | msgspec.UnsetType | None = msgspec.UNSET
     public_id: str | msgspec.UnsetType | None = msgspec.UNSET
+    auto_tag: Annotated[float, msgspec.Meta(ge=0, le=1)] | msgspec.UnsetType | None = msgspec.UNSET
     tags: TagChanges | None = None
 
 
@@ -94,7 +96,7 @@ class AssetController(Controller):
         """Change what is said of an asset, all at once; with `If-Match`, only where it is what the caller saw."""
         edits: Any = {
             name: value
-            for name in ("owner", "caption", "context", "public_id")
+            for name in ("owner", "caption", "context", "public_id", "auto_tag")
             if (value := getattr(data, name)) is not msgspec.UNSET
         }
         tags = data.tags or TagChanges()
@@ -141,7 +143,10 @@ class AssetController(Controller):
         """Return the picture's own bytes, with all that its file says of itself."""
         asset = await service.run(lambda: service.library.get(str(asset_id)))
         media = _TYPES.get(asset.format, "application/octet-stream")
-        return await _picture(request, service, asset.sha256, media, lambda: service.library.original(asset.id))
+        disposition = f"inline; filename*=UTF-8''{quote(asset.name.encode('utf-8', 'replace'), safe='')}"
+        return await _picture(
+            request, service, asset.sha256, media, lambda: service.library.original(asset.id), disposition=disposition
+        )
 
     @get("/preview", media_type="image/*", responses=_PROBLEMS)
     async def preview(
@@ -201,10 +206,20 @@ class AssetController(Controller):
 
 
 async def _picture(
-    request: AnyRequest, service: Service, tag: str, media: str, read: Callable[[], bytes]
+    request: AnyRequest,
+    service: Service,
+    tag: str,
+    media: str,
+    read: Callable[[], bytes],
+    *,
+    disposition: str = "inline",
 ) -> Response[bytes]:
-    """Answer with the bytes of a picture, or that the caller has them: they are named by their content."""
-    headers = {**headers_for(tag, cache=_PICTURE), "Content-Security-Policy": "sandbox"}
+    """Answer with the bytes of a picture, or that the caller has them: they are named by their content.
+
+    ``disposition`` is the name under which a browser stores it (RFC 6266).
+    """
+    headers = {**headers_for(tag, cache=_PICTURE), "Content-Security-Policy": "sandbox", "Accept-Ranges": "none"}
+    headers["Content-Disposition"] = disposition
     if is_known(request, tag):
         return Response(b"", status_code=304, headers=headers, media_type=media)
     return Response(await service.run_pictures(read), headers=headers, media_type=media)
