@@ -60,7 +60,7 @@ def test_the_container_starts_a_service_that_makes_its_library() -> None:
     assert asked["make"]
     assert asked["host"] == "0.0.0.0"
     assert f"EXPOSE {asked['port']}" in text
-    assert f"127.0.0.1:{asked['port']}/v1/health/live" in text
+    assert f"127.0.0.1:{asked['port']}/v1/health/ready" in text
 
 
 def test_compose_waits_longer_than_the_service_takes_to_stop() -> None:
