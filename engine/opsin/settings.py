@@ -164,7 +164,7 @@ class InsightSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, and no setting."""
+    """Everything that can be set in ``opsin.toml``; ``source`` is the text that it came from, ``origin`` its file: no settings."""
 
     decode: DecodeSettings = DecodeSettings()
     host: HostSettings = HostSettings()
@@ -178,6 +178,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     insights: InsightSettings = InsightSettings()
     plugins: Mapping[str, Mapping[str, Any]] = {}
     source: str = ""
+    origin: str = "opsin.toml"
 
 
 def load_settings(path: Path) -> Settings:
@@ -191,8 +192,8 @@ def load_settings(path: Path) -> Settings:
         msg = f"{path} cannot be read: {error}"
         raise SettingError(msg) from error
     values = parse_toml(text, str(path))
-    if "source" in values:
-        msg = f"{placed(text, str(path), ('source',))}: source: there is no such key"
+    for key in values.keys() & {"source", "origin"}:
+        msg = f"{placed(text, str(path), (key,))}: {key}: there is no such key"
         raise SettingError(msg)
     try:
         settings = msgspec.convert(values, Settings)
@@ -200,7 +201,7 @@ def load_settings(path: Path) -> Settings:
         why = _wrong_share(values, text, str(path)) if "tags.labels[" in str(error) else refusal(error, text, str(path))
         msg = f"{why}; mend it, or take the key out"
         raise SettingError(msg) from error
-    return _with_environment(msgspec.structs.replace(settings, source=text))
+    return _with_environment(msgspec.structs.replace(settings, source=text, origin=str(path)))
 
 
 def _wrong_share(values: Mapping[str, Any], text: str, origin: str) -> str:
@@ -238,11 +239,16 @@ def parse_toml(text: str, origin: str) -> dict[str, Any]:
 
 
 def refusal(error: msgspec.ValidationError, text: str, origin: str, within: Sequence[str] = ()) -> str:
-    """Return what is wrong, with file, line and key; ``within`` are the tables that lead to what was converted."""
+    """Return what is wrong, with file, line and key; ``within`` are the tables that lead to what was converted.
+
+    What a Struct says of itself, in ``__post_init__``, may begin with the name of the field that it is about: ``"field: why"``.
+    """
     message, _, path = str(error).partition(" - at ")
     steps = path[path.find("$") + 1 :].rstrip("`").replace("[...]", "") if "$" in path else ""
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message):
         steps, message = f"{steps}.{unknown[1]}", "there is no such key"
+    if said := re.fullmatch(r"(\w+): (.*)", message, re.DOTALL):
+        steps, message = f"{steps}.{said[1]}", said[2]
     keys = [*within, *re.findall(r"\.([^.\[\]]+)", steps)]
     if not keys:
         return f"{origin}: {message}"

@@ -19,6 +19,13 @@ class ZeroShotConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     threshold: float = 0.0
     templates: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Check that each template has one place for the name, and no other braces."""
+        for template in self.templates:
+            if template.count("{}") != 1 or set("{}") & set(template.replace("{}", "")):
+                msg = f'templates: {template!r} needs {{}} once, where the label\'s name goes, e.g. "a photo of a {{}}"'
+                raise ValueError(msg)
+
 
 @hookimpl
 def opsin_manifest() -> Manifest:

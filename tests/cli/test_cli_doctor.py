@@ -257,7 +257,9 @@ def test_a_plugin_that_cannot_be_used_is_a_problem_with_its_reason(home: Path, r
     ran = run("doctor", "--json")
     line = len(text.splitlines()) + 2
     said = [entry["message"] for entry in ran.lines if entry["area"] == "plugins" and entry["state"] == "problem"]
-    assert said == [f"quality is broken: opsin.toml, line {line}: plugins.quality.nonsense: there is no such key"]
+    assert said == [
+        f"quality is broken: {home / 'opsin.toml'}, line {line}: plugins.quality.nonsense: there is no such key"
+    ]
     assert ran.status == 1
     assert findings(ran)["plugins"][0] == "problem"
 

@@ -1,6 +1,13 @@
 """The plugin host: finds plugins, runs their objects, and keeps what goes wrong with a plugin to itself."""
 
-from opsin.host.discovery import Plugin, discover, encoder_cards, shipped_vocabularies
+from opsin.host.discovery import (
+    Plugin,
+    discover,
+    encoder_cards,
+    require_settings,
+    shipped_vocabularies,
+    unknown_sections,
+)
 from opsin.host.host import Host
 from opsin.host.messages import EncoderFacts
 from opsin.host.roster import name_encoder
@@ -18,5 +25,7 @@ __all__ = [
     "discover",
     "encoder_cards",
     "name_encoder",
+    "require_settings",
     "shipped_vocabularies",
+    "unknown_sections",
 ]

@@ -31,6 +31,7 @@ from opsin.host.messages import (
 )
 from opsin.host.recipe import build
 from opsin.model import Label
+from opsin.settings import Settings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +107,7 @@ class Child:
 
     def _open(self, opening: Opening) -> Facts:
         plugin = Plugin(opening.plugin, opening.source, distribution=opening.distribution)
-        plugin.open(None, opening.config)
+        plugin.open(None, Settings(plugins={opening.plugin: opening.config}))
         if not plugin.usable:
             msg = f"is {plugin.state} in its own process: {plugin.reason}"
             raise PluginError(msg)

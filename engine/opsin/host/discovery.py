@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
+import re
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib import metadata
 from typing import Any, TypeVar
 
@@ -35,7 +37,8 @@ Extra = tuple[str, object]
 class Plugin:
     """One plugin as it was found. ``manifest`` is None, and ``reason`` says why, where it cannot be used.
 
-    ``source`` is what another process imports to find the same hooks: "module" or "module:attribute".
+    ``source`` is what another process imports to find the same hooks: "module" or "module:attribute". ``wrong_settings``
+    says what is wrong with its settings, with file, line and key, where that is the reason.
     """
 
     def __init__(self, name: str, source: str, *, distribution: str = "", version: str = "") -> None:
@@ -49,7 +52,8 @@ class Plugin:
         self.isolated = False
         self.state: PluginState = "ready"
         self.reason = ""
-        self._text = ""
+        self.wrong_settings = ""
+        self._settings = Settings()
         self._manager = pluggy.PluginManager(hookspecs.PROJECT)
 
     @property
@@ -60,14 +64,11 @@ class Plugin:
         """Note why this plugin, or one of its objects, cannot be used."""
         self.state, self.reason = state, reason
 
-    def open(self, module: Any, settings: Mapping[str, Any], text: str = "") -> None:
-        """Read the manifest of ``module`` (None: import ``source``), check what it requires and fill its settings.
-
-        ``text`` is the file that the settings come from: what is wrong with them is named with its line.
-        """
-        self._text = text
+    def open(self, module: Any, settings: Settings) -> None:
+        """Read the manifest of ``module`` (None: import ``source``), check what it requires and fill its settings."""
+        self._settings = settings
         try:
-            values = dict(settings)
+            values = dict(settings.plugins.get(self.name, {}))
             host_keys = {key: values.pop(key, default) for key, default in _HOST_KEYS.items()}
             self._check_host_keys(host_keys)
             if not host_keys["enabled"]:
@@ -102,6 +103,11 @@ class Plugin:
             raise
         except (Exception, SystemExit) as error:
             self.fail("broken", f"{hook} raised {describe(error)}")
+            if isinstance(error, SettingError) and (
+                key := re.match(rf"plugins\.{re.escape(self.name)}\.(\w+): ", str(error))
+            ):
+                place = placed(self._settings.source, self._settings.origin, ("plugins", self.name, key[1]))
+                self._wrong(f"{place}: {error}")
             msg = f"the plugin {self.name!r} failed: {hook} raised {describe(error)}"
             raise PluginError(msg) from error
         return answers[0] if answers else None
@@ -137,9 +143,9 @@ class Plugin:
     def _check_host_keys(self, keys: Mapping[str, Any]) -> None:
         for key, value in keys.items():
             if value is not None and not isinstance(value, bool):
-                place = placed(self._text, "opsin.toml", ("plugins", self.name, key))
+                place = placed(self._settings.source, self._settings.origin, ("plugins", self.name, key))
                 msg = f"{place}: [plugins.{self.name}].{key} must be true or false, not {value!r}"
-                raise SettingError(msg)
+                raise self._wrong(msg)
 
     def _read_manifest(self) -> Manifest:
         answers = self._manager.hook.opsin_manifest()
@@ -165,8 +171,13 @@ class Plugin:
         try:
             return msgspec.convert(values, manifest.config)
         except msgspec.ValidationError as error:
-            msg = refusal(error, self._text, "opsin.toml", within=("plugins", self.name))
-            raise SettingError(msg) from error
+            text, origin = self._settings.source, self._settings.origin
+            raise self._wrong(refusal(error, text, origin, within=("plugins", self.name))) from error
+
+    def _wrong(self, reason: str) -> SettingError:
+        self.fail("broken", reason)
+        self.wrong_settings = reason
+        return SettingError(reason)
 
 
 def import_source(source: str) -> Any:
@@ -205,7 +216,7 @@ def discover(settings: Settings | None = None, extra: Iterable[Extra] = ()) -> l
             plugin.fail("broken", f"the name {plugin.name!r} is taken by {found[plugin.name].source}")
             plugin.name = f"{plugin.name} ({plugin.source})"
         else:
-            plugin.open(module, settings.plugins.get(plugin.name, {}), settings.source)
+            plugin.open(module, settings)
         found[plugin.name] = plugin
 
     for point in sorted(metadata.entry_points(group=GROUP), key=lambda each: each.name):
@@ -218,6 +229,28 @@ def discover(settings: Settings | None = None, extra: Iterable[Extra] = ()) -> l
         distribution = OWN if source.startswith(f"{OWN}.") else ""
         add(Plugin(name, source, distribution=distribution), None if isinstance(module, str) else module)
     return sorted(found.values(), key=lambda each: each.name)
+
+
+def require_settings(plugins: Iterable[Plugin]) -> None:
+    """Check that the settings of every plugin can be used.
+
+    :raises SettingError: naming file, line and key of what cannot.
+    """
+    if wrong := [plugin.wrong_settings for plugin in plugins if plugin.wrong_settings]:
+        msg = f"{'; '.join(wrong)}; mend it, or take the key out"
+        raise SettingError(msg)
+
+
+def unknown_sections(settings: Settings, plugins: Iterable[Plugin]) -> list[str]:
+    """Return which ``[plugins.NAME]`` are of no plugin, with file and line: they set nothing."""
+    known = [plugin.name for plugin in plugins]
+    found = []
+    for name in settings.plugins.keys() - set(known):
+        near = get_close_matches(name, known, 1)
+        meant = f"did you mean [plugins.{near[0]}]?" if near else f"there are {', '.join(known)}"
+        place = placed(settings.source, settings.origin, ("plugins", name))
+        found.append(f"{place}: [plugins.{name}]: there is no plugin {name!r}; {meant}")
+    return sorted(found)
 
 
 def _own_name(source: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -12,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from opsin.errors import UsageError
-from opsin.host.discovery import Extra, Plugin, discover
+from opsin.errors import SettingError, UsageError
+from opsin.host.discovery import Extra, Plugin, discover, require_settings, unknown_sections
 from opsin.host.encoder import EncoderProxy, ask
 from opsin.host.explaining import explain
 from opsin.host.lane import Lane
@@ -35,16 +36,19 @@ from opsin.settings import Settings
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+log = logging.getLogger("opsin.host")
+
 
 class Host:
     """Runs one encoder, and the extractors and categorizers of every usable plugin.
 
     Building it builds objects and loads nothing; each is loaded at its first use, or by ``start``. ``plugins`` are
     further (name, module) pairs beside the installed ones. ``made_by`` is the encoder that made the stored vectors, None
-    where there are none. ``clock`` (seconds) paces the back-off of quarantined plugins. What is compiled in
+    where there are none. ``strict``: a plugin whose settings cannot be used is an error, not merely left out. ``clock`` (seconds) paces the back-off of quarantined plugins. What is compiled in
     this process is shared with hosts that have the same ``networks``. Callbacks of the futures run in the host's threads: keep them short and never wait for the host in them.
 
     :raises UnknownName: where no plugin has the encoder.
+    :raises SettingError: where ``strict``, naming file, line and key.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Host:
         vocabularies: Sequence[Vocabulary] = (),
         plugins: Iterable[Extra] = (),
         made_by: EncoderFacts | None = None,
+        strict: bool = False,
         clock: Callable[[], float] = time.monotonic,
         networks: Networks | None = None,
     ) -> None:
@@ -63,6 +68,11 @@ class Host:
         self._retired: list[tuple[Roster, list[Lane]]] = []
         self._room = Room(settings.host.queue)
         self._plugins = discover(settings, plugins)
+        if strict:
+            require_settings(self._plugins)
+        for broken in (each for each in self._plugins if each.state == "broken" and not each.wrong_settings):
+            log.warning("the plugin %r is left out: %s", broken.name, broken.reason)
+        self.unknown_sections: Sequence[str] = unknown_sections(settings, self._plugins)
         plugin, item = find_encoder(self._plugins, encoder)
         self._maker = maker = LaneMaker(settings.host, cache, clock, networks)
         lane = maker.make(plugin, item, Recipe("encoder", encoder))
@@ -71,6 +81,12 @@ class Host:
         maker.extracted = {name: each.target.revision for each in self._extractors[1:] for name in each.gives}
         self._given = frozenset(name for each in self._extractors for name in each.gives)
         self._roster = Roster(self._build_categorizers(vocabularies, {}))
+        if strict:
+            try:
+                require_settings(self._plugins)
+            except SettingError:
+                self.close()
+                raise
 
     def __enter__(self) -> Self:
         return self

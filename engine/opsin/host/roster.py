@@ -112,7 +112,8 @@ def _objects(
         try:
             items = plugin.sequence(hook, **arguments)
         except PluginError as error:
-            log.warning("%s", error)
+            if not plugin.wrong_settings:  # of these a strict host tells all
+                log.warning("%s", error)
             continue
         for item in items:
             try:

@@ -10,7 +10,7 @@ from opsin.catalogue import Catalogue, set_meta
 from opsin.catalogue.durable import sync_folder
 from opsin.catalogue.ids import now
 from opsin.errors import LibraryError, reason_of
-from opsin.host import encoder_cards, name_encoder
+from opsin.host import discover, encoder_cards, name_encoder, require_settings
 from opsin.plugin import EncoderCard
 from opsin.plugin.vocabulary import read_vocabulary
 from opsin.services import vocabulary
@@ -38,6 +38,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     :raises LibraryError: where something is in the way.
     :raises UnknownName: for an encoder or a vocabulary that nobody offers.
     :raises PluginUnavailable: where the encoder's weights are not here, naming the command that fetches them.
+    :raises SettingError: where what is set there already, for Opsin or for a plugin, cannot be used.
     """
     layout = Layout(root)
     if layout.catalogue.exists():
@@ -56,6 +57,7 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
         )
         raise LibraryError(msg)
     settings = load_settings(layout.settings)
+    require_settings(discover(settings))
     chosen = choose(encoder, settings)
     for name in vocabularies:
         _add_vocabulary(layout.vocabularies, name, settings, write=False)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from opsin.catalogue import assets, contents, features
 from opsin.errors import OpsinError
+from opsin.host import discover, unknown_sections
 from opsin.services import vocabulary
 from opsin.services.deployment import exposed_keys, is_exposed, takes_connections
 from opsin.services.diagnosis import Finding
@@ -18,12 +19,14 @@ from opsin.services.layout import Layout, owner_of
 from opsin.services.plugins import examine
 from opsin.services.relabel import out_of_use, unneeded
 from opsin.services.stored import examine_copies, examine_index, examine_originals, examine_tags
+from opsin.services.unknown_names import unknown_names
 from opsin.services.workspace import Workspace
 from opsin.settings import cache_folder, load_settings
 from opsin.version import VERSION
 
 _LIBRARIES = ("torch", "torchvision", "openvino", "faiss-cpu", "pillow", "sqlalchemy")
 _LEAST_FREE = 1_000_000_000
+_UNKNOWN = "mend the name at the place that is named, or take it out"
 
 
 def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
@@ -36,9 +39,9 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
     layout = Layout(root)
     try:
         layout.require()
-        yield _settings(layout)
+        yield from _settings(layout)
         yield from _vocabularies(layout)
-        workspace = Workspace(root, readonly=True)
+        workspace = Workspace(root, readonly=True, lenient=True)
     except OpsinError as error:
         yield Finding(area="library", state="problem", message=str(error), remedy=_remedy(error, root))
         return
@@ -51,6 +54,7 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
         yield from examine_originals(workspace)
         yield from examine_index(workspace, quick=quick)
         if not quick:
+            yield from _names(workspace)
             yield from examine_tags(workspace)
             yield from _plugins(workspace)
             yield from _reports(workspace)
@@ -96,9 +100,24 @@ def _space(root: Path) -> Iterator[Finding]:
             yield Finding(area="space", state="ok", message=message)
 
 
-def _settings(layout: Layout) -> Finding:
-    load_settings(layout.settings)
-    return Finding(area="settings", state="ok", message=f"{layout.settings} can be used")
+def _settings(layout: Layout) -> Iterator[Finding]:
+    """Look at the file, and at the sections of plugins, of which only the manifests are read."""
+    settings = load_settings(layout.settings)
+    plugins = discover(settings)
+    wrong = [plugin.wrong_settings for plugin in plugins if plugin.wrong_settings]
+    for each in wrong:
+        remedy = "mend the key at the place that is named, or take it out"
+        yield Finding(area="settings", state="problem", message=each, remedy=remedy)
+    if not wrong:
+        yield Finding(area="settings", state="ok", message=f"{layout.settings} can be used")
+    for each in unknown_sections(settings, plugins):
+        yield Finding(area="settings", state="warning", message=each, remedy=_UNKNOWN)
+
+
+def _names(workspace: Workspace) -> Iterator[Finding]:
+    """Look for labels and languages that are set and that no plugin in use knows."""
+    for each in unknown_names(workspace.settings, workspace.host, workspace.meaning):
+        yield Finding(area="settings", state="warning", message=each, remedy=_UNKNOWN)
 
 
 def _vocabularies(layout: Layout) -> Iterator[Finding]:

@@ -76,7 +76,7 @@ def examine_plugins(root: Path) -> list[PluginView]:
     """
     settings = load_settings(Layout(root).settings)
     if Layout(root).catalogue.is_file():
-        workspace = Workspace(root, readonly=True)
+        workspace = Workspace(root, readonly=True, lenient=True)
         try:
             return examine(workspace.host, settings)
         finally:

@@ -89,6 +89,7 @@ def plan(
     :raises EncoderMismatch: where a categorizer loaded the encoder, and it is not the one that made the stored vectors.
     """
     host = workspace.host
+    workspace.warn()
     needs = host.categorizers
     chosen = {known for name in categorizers for known in named(name, needs)} if categorizers else set(needs)
     asked = host.revisions(chosen)

@@ -208,8 +208,9 @@ def _changing(workspace: Workspace, *, but: Path | None = None, write: bool = Tr
 
     Every vocabulary of the library, ``but`` one, has to be usable: otherwise nothing could be scored afterwards.
 
-    :raises SettingError: naming the file, the line and the label of what is wrong.
+    :raises SettingError: naming the file, the line and the label of what is wrong, or the setting of a plugin.
     """
+    workspace.check_settings()
     with workspace.changing_vocabularies:
         for path in sorted(workspace.layout.vocabularies.glob("*.toml")):
             if path != but and not path.name.startswith("."):

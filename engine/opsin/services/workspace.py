@@ -23,6 +23,7 @@ from opsin.services.outbox import Outbox
 from opsin.services.rows import Rows, WorkedOut
 from opsin.services.stages import Stages
 from opsin.services.turns import Running
+from opsin.services.unknown_names import unknown_names
 from opsin.services.unmeasured import Unmeasured
 from opsin.settings import Settings, available_cores, cache_folder, load_settings
 
@@ -42,9 +43,18 @@ class Workspace:
     """The parts of one open library. ``encoder`` is the name chosen when it was made."""
 
     def __init__(
-        self, root: Path, *, readonly: bool = False, encoder: str | None = None, beside: Workspace | None = None
+        self,
+        root: Path,
+        *,
+        readonly: bool = False,
+        encoder: str | None = None,
+        beside: Workspace | None = None,
+        lenient: bool = False,
     ) -> None:
         """Open the library at ``root``; unless ``readonly``, become its owner. It shares the networks of ``beside``.
+
+        ``lenient``: a plugin whose settings cannot be used is left out, for those who look what is wrong; for all others it
+        is an error as soon as plugins are needed.
 
         :raises LibraryMissing: where there is none.
         :raises LibraryBusy: where another process owns it.
@@ -66,6 +76,8 @@ class Workspace:
         self._erased = 0
         self._agreed: str | None = None
         self._closed = False
+        self._lenient = lenient
+        self._warned = False
         try:
             self.settings: Settings = load_settings(self.layout.settings)
             self.catalogue = Catalogue(self.layout.catalogue, readonly=readonly)
@@ -103,7 +115,10 @@ class Workspace:
 
     @property
     def host(self) -> Host:
-        """The plugin host; its models load at the first use."""
+        """The plugin host; its models load at the first use.
+
+        :raises SettingError: where the settings of a plugin cannot be used, naming file, line and key.
+        """
         with self._lock:
             self._require_open()
             if self._host is None:
@@ -115,20 +130,41 @@ class Workspace:
                     encoder=self.encoder,
                     vocabularies=vocabulary.load_all(self.layout.vocabularies),
                     made_by=self._made_by(),
+                    strict=not self._lenient,
                     networks=self.networks,
                 )
             return self._host
 
     def check(self) -> None:
-        """Check what can be checked before a model is loaded: that the plugins here have the encoder.
+        """Check what can be checked before a model is loaded: the plugins' settings, and that one has the encoder.
 
         :raises EncoderMismatch: where none has it.
+        :raises SettingError: as :attr:`host`.
         """
         try:
             _ = self.host
         except UnknownName as error:
             msg = f"{self.layout.root} cannot be used: {error}"
             raise EncoderMismatch(msg) from error
+
+    def check_settings(self) -> None:
+        """Check the plugins' settings alone, for what is to be changed before the host is asked.
+
+        :raises SettingError: as :attr:`host`.
+        """
+        with self._lock:
+            if self._host is None:
+                from opsin.host import discover, require_settings
+
+                require_settings(discover(self.settings))
+
+    def warn(self) -> None:
+        """Log, once, which settings have no effect: for whoever is about to have pictures looked at."""
+        with self._lock:
+            warned, self._warned = self._warned, True
+        if not warned:
+            for each in (*self.host.unknown_sections, *unknown_names(self.settings, self.host, self.meaning)):
+                _log.warning("%s", each)
 
     def _made_by(self) -> EncoderFacts | None:
         """Return which encoder made the stored vectors, None where none was ever loaded for this library."""
@@ -184,6 +220,7 @@ class Workspace:
         :raises EncoderMismatch: as :meth:`ready`.
         """
         host = self.ready()
+        self.warn()
         host.start()
         self.meaning.note_declines(host.declines, among=host.categorizers)
         self.decoder.start()
