@@ -17,6 +17,8 @@ from opsin.errors import PluginUnavailable, UnknownName
 from opsin_clip.hub import cached
 from opsin_clip.names import Source
 
+_LIST = "python -c 'import open_clip; print(*open_clip.list_pretrained(), sep=chr(10))'"
+
 
 class Architecture(msgspec.Struct, frozen=True):
     """``dim``: length of a vector; ``side``: side in pixels of the square picture that the model takes.
@@ -55,7 +57,8 @@ def architecture(source: Source, extra: Sequence[str]) -> Architecture:
     if registered is not None:
         return _architecture(registered, source.model)
     near = difflib.get_close_matches(source.model, known, n=3, cutoff=0.4)
-    msg = f"open_clip knows no model {source.model!r}" + (f"; near: {', '.join(near)}" if near else "")
+    told = f"open_clip knows no model {source.model!r}" + (f"; near: {', '.join(near)}" if near else "")
+    msg = f"{told}. `opsin encoders` lists those that are recommended, `{_LIST}` all of them, each with its tags"
     raise UnknownName(msg)
 
 

@@ -11,7 +11,7 @@ from opsin import Compiled, Context, Encoder, Feature, Frame, View
 from opsin.errors import PluginUnavailable
 from opsin_clip import recipe
 from opsin_clip.architecture import architecture
-from opsin_clip.cards import languages
+from opsin_clip.cards import cards, languages
 from opsin_clip.tokens import Tokenizer
 
 if TYPE_CHECKING:
@@ -48,6 +48,13 @@ class OpenClipEncoder(Encoder):
         self._pictures: Compiled | None = None
         self._texts: Compiled | None = None
         self._tokenizer: Tokenizer | None = None
+
+    def check(self) -> None:
+        """Look for the weights. Only a name without a card needs open_clip for that, which knows where its tags are."""
+        if not any(card.name == self.name and card.installed for card in cards()):
+            from opsin_clip.torch_models import find_weights
+
+            find_weights(self._source, self._extra)
 
     def load(self, context: Context) -> None:
         """Compile the towers, or take them from the cache; then the text tower waits for the first text.

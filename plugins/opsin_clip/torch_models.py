@@ -47,8 +47,7 @@ class TorchModel:
 
     def __init__(self, source: Source, structure: Architecture, extra: Sequence[str]) -> None:
         clip = open_clip(extra)
-        tag = _tag(clip, source)
-        path = _weights(source, tag)
+        path, tag = find_weights(source, extra)
         before = path.stat()
         name = f"local-dir:{source.detail}" if source.kind == "folder" else source.model
         options = {key: tag[key] for key in FIELDS if key in tag}
@@ -88,9 +87,17 @@ class TorchModel:
         return _text_tower(self.model)
 
 
+def find_weights(source: Source, extra: Sequence[str]) -> tuple[Path, dict[str, Any]]:
+    """Return where the weights lie on this machine, and what open_clip says of the tag that they belong to.
+
+    :raises UnknownName: for a tag that the model does not have, naming those that it has.
+    :raises PluginUnavailable: with the command that fetches them, where they are not here.
+    """
+    tag = _tag(open_clip(extra), source) if source.kind == "tag" else {}
+    return _weights(source, tag), tag
+
+
 def _tag(clip: Any, source: Source) -> dict[str, Any]:
-    if source.kind != "tag":
-        return {}
     found: dict[str, Any] = clip.get_pretrained_cfg(source.model, source.detail)
     if not found:
         tags = ", ".join(clip.list_pretrained_tags_by_model(source.model)) or "none"
@@ -100,10 +107,6 @@ def _tag(clip: Any, source: Source) -> dict[str, Any]:
 
 
 def _weights(source: Source, tag: dict[str, Any]) -> Path:
-    """Return where the weights lie on this machine.
-
-    :raises PluginUnavailable: with the command that fetches them, where they are not here.
-    """
     if source.kind == "file":
         path = Path(source.detail)
         if not path.is_file():

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+import opsin
 import opsin_clip
-from opsin.errors import PluginUnavailable, UnknownName
+from opsin.errors import OpsinError, PluginUnavailable, UnknownName
 from opsin.host.torch_repair import watch_torchvision
 from opsin_clip import hub
 from opsin_clip.architecture import architecture
@@ -135,3 +136,26 @@ def test_cards_and_unloaded_encoders_need_no_model_library() -> None:
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
     assert (done.stdout, done.returncode) == ("[]\n", 0), done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "says"),
+    [
+        ("open_clip:ViT-B-32/nosuch", UnknownName, "ViT-B-32 has no pretrained weights 'nosuch'; it has: openai, "),
+        ("open_clip:ViT-B-32/openai", PluginUnavailable, "run `opsin encoders install open_clip:ViT-B-32/openai`"),
+        ("open_clip:nosuch/x", UnknownName, "open_clip knows no model 'nosuch'. `opsin encoders` lists those"),
+        ("open_clip:ViT-B-23/x", UnknownName, "near: ViT-B-32"),
+        ("open_clip:/models/clip.pt", UnknownName, "write open_clip:MODEL/TAG, open_clip:MODEL@/path"),
+        ("open_clip:ViT-B-32@/nowhere/clip.pt", PluginUnavailable, "the checkpoint /nowhere/clip.pt does not exist"),
+        ("open_clip:hf-hub:some/one", PluginUnavailable, "run `opsin encoders install open_clip:hf-hub:some/one`"),
+    ],
+)
+def test_no_library_is_made_for_weights_that_are_not_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: type[OpsinError], says: str
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(kind) as caught:
+        opsin.init(tmp_path / "library", encoder=name)
+    assert says in str(caught.value)
+    assert "failed" not in str(caught.value), "whoever misspells a name is not told that a plugin is broken"
+    assert not (tmp_path / "library").exists()

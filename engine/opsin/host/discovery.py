@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 import pluggy
 
-from opsin.errors import PluginError, PluginUnavailable, SettingError
+from opsin.errors import PluginError, PluginUnavailable, SettingError, UnknownName
 from opsin.host.describe import describe
 from opsin.host.values import PluginState, PluginStatus
 from opsin.model import Vocabulary
@@ -92,6 +92,7 @@ class Plugin:
         """Call one hook of this plugin; None where it does not implement it.
 
         :raises PluginUnavailable: where the hook says that something is missing.
+        :raises UnknownName: where it was asked for a ``name`` and says that there is nothing of that name.
         :raises PluginError: where it raises anything else; the plugin is broken from then on.
         """
         if self.config is None:
@@ -99,9 +100,10 @@ class Plugin:
             raise PluginUnavailable(msg)
         try:
             answers = getattr(self._manager.hook, hook)(config=self.config, **arguments)
-        except PluginUnavailable:  # it says what is missing: that is no fault of the plugin
-            raise
         except (Exception, SystemExit) as error:
+            # It says what is missing, or was misspelt by whoever asked: that is no fault of the plugin.
+            if isinstance(error, PluginUnavailable) or (isinstance(error, UnknownName) and "name" in arguments):
+                raise
             self.fail("broken", f"{hook} raised {describe(error)}")
             if isinstance(error, SettingError) and (
                 key := re.match(rf"plugins\.{re.escape(self.name)}\.(\w+): ", str(error))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from opsin.errors import ContractBroken, PluginError, PluginUnavailable, UnknownName, UsageError
+from opsin.host.describe import describe
 from opsin.host.discovery import Plugin, cards_of, discover
 from opsin.host.lane import Lane
 from opsin.host.local import PluginObject, check_object
 from opsin.host.recipe import Recipe
+from opsin.host.torch_repair import watch_torchvision
 from opsin.host.values import ObjectKind
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer, Encoder, Extractor, Frames
@@ -24,10 +26,10 @@ MakeLane = Callable[[Plugin, PluginObject, Recipe], Lane]
 def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]:
     """Return the encoder called ``name`` and its plugin.
 
-    :raises UnknownName: naming the encoders that there are.
+    :raises UnknownName: naming the encoders that there are, or what a plugin has that is near.
     :raises PluginError: where a plugin failed while it was asked, and no other has the encoder.
     """
-    failure: PluginError | None = None
+    failure: PluginError | UnknownName | None = None
     for plugin in plugins:
         if not plugin.usable:
             continue
@@ -35,8 +37,9 @@ def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]
             encoder = plugin.hook("opsin_encoder", name=name)
             if encoder is not None:
                 return plugin, check_object("encoder", encoder)  # type: ignore[return-value]
-        except PluginError as error:
-            plugin.fail("broken", str(error))
+        except (PluginError, UnknownName) as error:
+            if isinstance(error, ContractBroken):
+                plugin.fail("broken", str(error))
             failure = failure or error
     if failure is not None:
         raise failure
@@ -54,28 +57,27 @@ def name_encoder(settings: Settings, name: str) -> str:
     :raises UnknownName: naming the encoders that there are.
     :raises PluginUnavailable: where its weights are not on this machine, naming the command that fetches them.
     """
+    watch_torchvision()
     plugins = discover(settings)
-    known = find_encoder(plugins, name)[1].name
+    plugin, encoder = find_encoder(plugins, name)
+    known = encoder.name
     for card in (card for plugin in plugins for card in cards_of(plugin)):
         if card.name in {known, name} and not card.installed:
             msg = f"the weights of {card.name} are not on this machine: `{card.install}` fetches them"
             raise PluginUnavailable(msg)
+    try:
+        encoder.check()
+    except (PluginError, UnknownName):
+        raise
+    except (Exception, SystemExit) as error:
+        msg = f"the plugin {plugin.name!r} failed: check raised {describe(error)}"
+        raise PluginError(msg) from error
     return known
 
 
 def build_extractors(plugins: Sequence[Plugin], taken: set[str], make_lane: MakeLane) -> list[Lane]:
     """Return a lane for each extractor; ``taken`` are the features that others give already."""
-    lanes = []
-    for plugin, item in _objects(plugins, "extractor", "opsin_extractors", {}):
-        if not isinstance(item, Extractor):
-            continue
-        names = {feature.name for feature in item.features}
-        if double := names & taken:
-            plugin.fail("broken", f"the extractor {item.name!r} gives {sorted(double)}, which another one gives")
-            continue
-        taken |= names
-        lanes.append(make_lane(plugin, item, Recipe("extractor", item.name)))
-    return lanes
+    return [make_lane(plugin, item, Recipe("extractor", item.name)) for plugin, item in _extractors(plugins, taken)]
 
 
 def build_categorizers(
@@ -85,21 +87,48 @@ def build_categorizers(
     reuse: Callable[[Plugin, Categorizer], Lane | None],
 ) -> list[Lane]:
     """Return a lane for each categorizer; ``reuse`` may answer with the lane of an equal one that exists."""
-    lanes: list[Lane] = []
+    return [
+        reuse(plugin, item) or make_lane(plugin, item, Recipe("categorizer", item.id, tuple(vocabularies)))
+        for plugin, item in _categorizers(plugins, vocabularies)
+    ]
+
+
+def declare(plugins: Sequence[Plugin], vocabularies: Sequence[Vocabulary]) -> dict[str, tuple[str, ...]]:
+    """Have every plugin build its objects, and return the categorizers that each has, by its name. Nothing is loaded.
+
+    A plugin that cannot is broken from then on.
+    """
+    list(_extractors(plugins, {"embedding"}))
+    found: dict[str, tuple[str, ...]] = {}
+    for plugin, item in _categorizers(plugins, vocabularies):
+        found[plugin.name] = (*found.get(plugin.name, ()), item.id)
+    return found
+
+
+def _extractors(plugins: Sequence[Plugin], taken: set[str]) -> Iterator[tuple[Plugin, Extractor]]:
+    for plugin, item in _objects(plugins, "extractor", "opsin_extractors", {}):
+        if not isinstance(item, Extractor):
+            continue
+        names = {feature.name for feature in item.features}
+        if double := names & taken:
+            plugin.fail("broken", f"the extractor {item.name!r} gives {sorted(double)}, which another one gives")
+            continue
+        taken |= names
+        yield plugin, item
+
+
+def _categorizers(
+    plugins: Sequence[Plugin], vocabularies: Sequence[Vocabulary]
+) -> Iterator[tuple[Plugin, Categorizer]]:
     taken: set[str] = set()
-    arguments = {"vocabularies": tuple(vocabularies)}
-    for plugin, item in _objects(plugins, "categorizer", "opsin_categorizers", arguments):
+    for plugin, item in _objects(plugins, "categorizer", "opsin_categorizers", {"vocabularies": tuple(vocabularies)}):
         if not isinstance(item, Categorizer):
             continue
         if item.id in taken:
             plugin.fail("broken", f"there is a categorizer {item.id!r} already")
             continue
         taken.add(item.id)
-        lane = reuse(plugin, item)
-        if lane is None:
-            lane = make_lane(plugin, item, Recipe("categorizer", item.id, arguments["vocabularies"]))
-        lanes.append(lane)
-    return lanes
+        yield plugin, item
 
 
 def _objects(

@@ -200,6 +200,13 @@ class Encoder(Extractor):
     logit_bias: float = 0.0
     runtime: str = ""
 
+    def check(self) -> None:
+        """Look whether what ``load`` needs is on this machine, without loading it; no library is made where it is not.
+
+        :raises PluginUnavailable: naming the command that fetches what is missing.
+        :raises UnknownName: where it is nowhere to be fetched from.
+        """
+
     @abstractmethod
     def encode_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Return unit rows, float32 (n, dim)."""
