@@ -145,6 +145,23 @@ def test_a_name_that_cannot_be_a_package_is_refused(name: str, tmp_path: Path) -
     assert not (tmp_path / "project").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("opsin", "Opsin itself already"),
+        ("quality", "a plugin 'quality' already"),
+        ("index", "opsin_index, which its package would be called, is installed"),
+        ("clip", "opsin_clip, which its package would be called, is installed"),
+    ],
+)
+def test_a_name_that_would_take_the_place_of_something_installed_is_refused(
+    name: str, says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=says):
+        plugin_template.write(name, tmp_path / "project")
+    assert not (tmp_path / "project").exists()
+
+
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").write_text("mine")
     with pytest.raises(UsageError, match="not an empty folder"):

@@ -190,7 +190,7 @@ def keys(path: Place = None) -> Keys:
 def new_plugin(name: str, folder: str | Path | None = None) -> plugin_template.Project:
     """Write a complete plugin project into a new folder, ./opsin-NAME if none is named.
 
-    :raises UsageError: for a name that is not lower_snake_case, and for a folder that holds something.
+    :raises UsageError: for a name that is not lower_snake_case or is taken here, and for a folder that holds something.
     """
     target = Path(plugin_template.project_name(name)) if folder is None else checked.path(folder, "a folder")
     return plugin_template.Project(folder=target, files=tuple(plugin_template.write(name, target)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from importlib.util import find_spec
 from keyword import iskeyword
 from pathlib import Path
 from string import Template
@@ -11,6 +12,7 @@ from string import Template
 import msgspec
 
 from opsin.errors import UsageError
+from opsin.host import discover
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 40
@@ -46,7 +48,7 @@ def write(name: str, folder: Path) -> list[Path]:
 
     ``folder`` is the project's own and is made; it may exist where it is empty.
 
-    :raises UsageError: for a name that is not lower_snake_case, and for a folder that holds something.
+    :raises UsageError: for a name that is not lower_snake_case or that is taken here, and for a folder that holds something.
     """
     values = _values(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -70,9 +72,16 @@ def _values(name: str) -> dict[str, str]:
             f"begin with a letter, at most {_LONGEST} characters, e.g. warm_light"
         )
         raise UsageError(msg)
+    package = f"opsin_{name}"
+    if name == "opsin" or any(plugin.name == name for plugin in discover()):
+        msg = f"there is {'Opsin itself' if name == 'opsin' else f'a plugin {name!r}'} already: choose another name"
+        raise UsageError(msg)
+    if find_spec(package) is not None:
+        msg = f"{package}, which its package would be called, is installed here already: choose another name"
+        raise UsageError(msg)
     return {
         "name": name,
-        "package": f"opsin_{name}",
+        "package": package,
         "project": project_name(name),
         "title": name.replace("_", " "),
         "kind": "".join(part.capitalize() for part in name.split("_")),
