@@ -112,3 +112,42 @@ def test_whoever_adds_pictures_is_told_which_categorizer_failed_and_what_to_do(
     assert run("add", photos).err == ""
     assert "sulking: it is too dark to tell" in run("show", "one.jpg").out
     assert run("show", "one.jpg", "--json").lines[0]["declined"]["sulking"] == "it is too dark to tell"
+
+
+@pytest.mark.parametrize("how", ["raise", "nan"])
+def test_the_doctor_of_plugins_finds_one_that_fails_on_every_picture(
+    sulking: Callable[[str], None], run: Run, how: str
+) -> None:
+    sulking(how)
+    ran = run("plugins", "doctor")
+    assert ran.status == 1
+    assert "Something is wrong with sulking." in ran.out
+    assert "ValueError: not today" in ran.out or "score" in ran.out
+    assert [entry["area"] for entry in run("doctor", "--json").lines if entry["state"] == "problem"] == [
+        "plugins",
+        "reports",
+    ]
+    sulking("well")
+    assert run("plugins", "doctor").out.endswith("All plugins work.\n")
+
+
+def test_a_plugin_whose_hook_raises_is_broken_wherever_plugins_are_listed(
+    sulking: Callable[[str], None], run: Run
+) -> None:
+    sulking("hook")
+    (entry,) = [entry for entry in run("plugins", "--json").lines if entry["name"] == "sulking"]
+    assert entry["state"] == "broken"
+    assert "ValueError: not even declared" in entry["reason"]
+    assert "broken: opsin_categorizers raised ValueError: not even declared" in run("plugins", "show", "sulking").out
+
+
+def test_plugins_are_listed_with_the_pictures_that_they_failed_on(sulking: Callable[[str], None], run: Run) -> None:
+    told = "it failed on 6 pictures: `opsin reanalyse --missing` asks it again"
+    assert told not in run("plugins").out
+    run("reanalyse", "--missing")
+    assert told in run("plugins").out
+    assert told in run("plugins", "show", "sulking").out
+    assert [entry["failed_reports"] for entry in run("plugins", "--json").lines if entry["name"] == "sulking"] == [6]
+    sulking("well")
+    run("reanalyse", "--missing")
+    assert told not in run("plugins").out

@@ -274,6 +274,12 @@ def failures(connection: Connection) -> dict[str, str]:
     return {str(name): str(reason) for name, reason in connection.execute(query.group_by(report.c.categorizer))}
 
 
+def failed_counts(connection: Connection) -> dict[str, int]:
+    """Return for each categorizer that failed on contents on how many; only an index is read for it."""
+    query = select(report.c.categorizer, func.count()).where(report.c.status == "failed")
+    return {str(name): int(n) for name, n in connection.execute(query.group_by(report.c.categorizer))}
+
+
 def drop_reports(connection: Connection, categorizer: str) -> int:
     """Forget what a categorizer said, and return of how many contents."""
     return connection.execute(delete(report).where(report.c.categorizer == categorizer)).rowcount

@@ -71,7 +71,12 @@ def _list(place: Place, *, as_json: bool) -> None:
             emit(plugin)
         return
     rows = [
-        (plugin.name, plugin.state, f"{plugin.distribution} {plugin.version}".strip(), plugin.reason or plugin.summary)
+        (
+            plugin.name,
+            plugin.state,
+            f"{plugin.distribution} {plugin.version}".strip(),
+            plugin.reason or _failing(plugin) or plugin.summary,
+        )
         for plugin in found
     ]
     table(("plugin", "state", "from", "summary"), rows, whole=("plugin", "state"))
@@ -91,6 +96,7 @@ def show(name: str, place: Place, as_json: bool) -> None:
         ("plugin", plugin.name),
         ("summary", plugin.summary),
         ("state", plugin.state + (f": {plugin.reason}" if plugin.reason else "")),
+        ("failed", _failing(plugin)),
         ("to do", plugin.advice),
         ("from", f"{plugin.distribution} {plugin.version}".strip()),
         ("module", plugin.module),
@@ -103,11 +109,17 @@ def show(name: str, place: Place, as_json: bool) -> None:
     _facts(facts)
 
 
+def _failing(plugin: PluginView) -> str:
+    if not plugin.failed_reports:
+        return ""
+    return f"it failed on {counted(plugin.failed_reports, 'picture')}: `opsin reanalyse --missing` asks it again"
+
+
 @plugins.command()
 @library_option
 @json_option
 def doctor(root: Path | None, as_json: bool) -> int:
-    """Load every object of every plugin, and say what works, on what, and what to do where one does not."""
+    """Load every object of every plugin, show it a made picture, and say what works, on what, and what to do where one does not."""
     import opsin
 
     found = opsin.examine_plugins(root)
@@ -145,7 +157,7 @@ def forget(name: str, root: Path | None, as_json: bool) -> None:
 
 
 def _examined(plugin: PluginView) -> None:
-    colour = {"ready": "green", "off": None, "loading": None}.get(plugin.state, "red")
+    colour = {"ready": "green", "off": None, "loading": None}.get(plugin.state) if plugin.sound else "red"
     click.secho(f"{plugin.name}: {plugin.state}", fg=colour, nl=False)
     click.echo(f", {printable(plugin.reason)}" if plugin.reason else "")
     for item in plugin.objects:

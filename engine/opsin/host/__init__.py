@@ -10,7 +10,7 @@ from opsin.host.discovery import (
 )
 from opsin.host.host import Host
 from opsin.host.messages import EncoderFacts
-from opsin.host.roster import name_encoder
+from opsin.host.roster import declare, name_encoder
 from opsin.host.trial import Trial
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
@@ -22,6 +22,7 @@ __all__ = [
     "Plugin",
     "PluginStatus",
     "Trial",
+    "declare",
     "discover",
     "encoder_cards",
     "name_encoder",

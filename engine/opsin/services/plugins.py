@@ -9,18 +9,26 @@ from typing import Any
 
 import msgspec
 
-from opsin.errors import PluginError, UnknownName
-from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, discover, encoder_cards
+from opsin.catalogue import Catalogue, contents
+from opsin.errors import LibraryError, PluginError, SettingError, UnknownName
+from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, declare, discover, encoder_cards
 from opsin.host.torch_repair import watch_torchvision
-from opsin.services import vocabulary
+from opsin.model import Vocabulary
+from opsin.services import facts, vocabulary
 from opsin.services.create import choose
 from opsin.services.layout import Layout
+from opsin.services.speed import made_picture
 from opsin.services.workspace import Workspace
 from opsin.settings import Settings, cache_folder, load_settings
 
+_FAILING = "its author wants to know what is said; the others work without it"
+
 
 class PluginView(msgspec.Struct, frozen=True, kw_only=True):
-    """One plugin. ``settings`` are those in force; ``advice`` says what to do, "" where nothing is to be done."""
+    """One plugin. ``settings`` are those in force; ``advice`` says what to do, "" where nothing is to be done.
+
+    ``failed_reports``: on how many of the library's pictures its categorizers failed, so that their reports are missing.
+    """
 
     name: str
     state: str
@@ -36,6 +44,7 @@ class PluginView(msgspec.Struct, frozen=True, kw_only=True):
     vocabularies: tuple[str, ...]
     objects: tuple[ObjectStatus, ...]
     last_error: str
+    failed_reports: int
     advice: str
 
     @property
@@ -45,9 +54,40 @@ class PluginView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def list_plugins(root: Path) -> list[PluginView]:
-    """Return every plugin, sorted by name, with the settings of the library at ``root`` if there is one. Loads nothing."""
-    settings = load_settings(Layout(root).settings)
-    return [_view(plugin, plugin.status()) for plugin in discover(settings)]
+    """Return every plugin, sorted by name, with the settings of the library at ``root`` if there is one.
+
+    Their objects are built, as a library does, and none is loaded.
+    """
+    layout = Layout(root)
+    plugins = discover(load_settings(layout.settings))
+    declared, failed = declare(plugins, _vocabularies(layout)), _failed_reports(layout)
+    return [
+        _view(plugin, plugin.status(), sum(failed.get(name, 0) for name in declared.get(plugin.name, ())))
+        for plugin in plugins
+    ]
+
+
+def _vocabularies(layout: Layout) -> Sequence[Vocabulary]:
+    """Return the library's vocabularies; none where they cannot be read, which others tell of."""
+    try:
+        return vocabulary.load_all(layout.vocabularies)
+    except SettingError:
+        return ()
+
+
+def _failed_reports(layout: Layout) -> Mapping[str, int]:
+    """Return on how many pictures each categorizer failed; on none where the catalogue cannot be read."""
+    if not layout.catalogue.is_file():
+        return {}
+    try:
+        catalogue = Catalogue(layout.catalogue, readonly=True)
+        try:
+            with catalogue.read() as connection:
+                return contents.failed_counts(connection)
+        finally:
+            catalogue.close()
+    except LibraryError:
+        return {}
 
 
 def show_plugin(root: Path, name: str) -> PluginView:
@@ -65,12 +105,26 @@ def show_plugin(root: Path, name: str) -> PluginView:
 
 def standing(workspace: Workspace) -> list[PluginView]:
     """Return every plugin of an open library, sorted by name, and how its objects are by now. Loads nothing."""
-    found = {plugin.name: plugin for plugin in discover(workspace.settings)}
-    return [_view(found[status.name], status) for status in workspace.host.statuses() if status.name in found]
+    with workspace.catalogue.read() as connection:
+        failed = contents.failed_counts(connection)
+    return _views(workspace.host, workspace.settings, failed)
+
+
+def _views(host: Host, settings: Settings, failed: Mapping[str, int]) -> list[PluginView]:
+    found = {plugin.name: plugin for plugin in discover(settings)}
+    return [
+        _view(found[status.name], status, sum(failed.get(name, 0) for name in _categorizers(status)))
+        for status in host.statuses()
+        if status.name in found
+    ]
+
+
+def _categorizers(status: PluginStatus) -> list[str]:
+    return [item.name for item in status.objects if item.kind == "categorizer"]
 
 
 def examine_plugins(root: Path) -> list[PluginView]:
-    """Load every object that the library at ``root`` uses, or a new one would use, and return how each plugin is.
+    """Try every object that the library at ``root`` uses, or a new one would use, and return how each plugin is.
 
     :raises UnknownName: where no plugin has the library's encoder.
     """
@@ -78,7 +132,7 @@ def examine_plugins(root: Path) -> list[PluginView]:
     if Layout(root).catalogue.is_file():
         workspace = Workspace(root, readonly=True, lenient=True)
         try:
-            return examine(workspace.host, settings)
+            return examine(workspace.host, settings, _failed_reports(Layout(root)))
         finally:
             workspace.close()
     host = Host(
@@ -93,15 +147,38 @@ def examine_plugins(root: Path) -> list[PluginView]:
         host.close()
 
 
-def examine(host: Host, settings: Settings) -> list[PluginView]:
-    """Load every object of ``host`` and return how each plugin is."""
+def examine(host: Host, settings: Settings, failed: Mapping[str, int] = {}) -> list[PluginView]:
+    """Load every object of ``host``, have it look at a made picture, and return how each plugin is.
+
+    ``failed``: on how many stored pictures each categorizer failed.
+    """
     with suppress(PluginError):  # the encoder's own status says why
         host.start()
-    found = {plugin.name: plugin for plugin in discover(settings)}
-    return [_view(found[status.name], status) for status in host.statuses() if status.name in found]
+    wrong = _tried(host)
+    return [
+        view
+        if view.advice or view.name not in wrong
+        else msgspec.structs.replace(view, reason=f"it fails on a made picture: {wrong[view.name]}", advice=_FAILING)
+        for view in _views(host, settings, failed)
+    ]
 
 
-def _view(plugin: Plugin, status: PluginStatus) -> PluginView:
+def _tried(host: Host) -> dict[str, str]:
+    """Return which plugins fail on a made picture, with the reason; not those that only lack what another should give."""
+    try:
+        analysis = host.submit([made_picture(0)], wait=True).result()
+    except PluginError as error:
+        return {each.name: str(error) for each in host.statuses() if any(o.kind == "encoder" for o in each.objects)}
+    absent = host.features.keys() - analysis.features[0].keys()
+    wrong = {given.plugin: f"no {name} comes of it" for name in absent if (given := host.features[name])}
+    owners = {name: status.name for status in host.statuses() for name in _categorizers(status)}
+    for name, reason in facts.failed(analysis.reports).items():
+        if not host.categorizers[name] & absent:
+            wrong.setdefault(owners[name], reason)
+    return wrong
+
+
+def _view(plugin: Plugin, status: PluginStatus, failed_reports: int) -> PluginView:
     settings: Mapping[str, Any] = {} if plugin.config is None else msgspec.to_builtins(plugin.config)
     return PluginView(
         name=status.name,
@@ -118,6 +195,7 @@ def _view(plugin: Plugin, status: PluginStatus) -> PluginView:
         vocabularies=_names(plugin, "opsin_vocabularies"),
         objects=status.objects,
         last_error=status.last_error,
+        failed_reports=failed_reports,
         advice=advice(status),
     )
 

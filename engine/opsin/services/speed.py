@@ -47,7 +47,7 @@ def measure(settings: Settings, encoder: str) -> Speed:
     host = Host(alone, cache=cache_folder(), encoder=encoder)
     try:
         host.encoder.ensure()
-        frames = [_picture(number) for number in range(_PICTURES)]
+        frames = [made_picture(number) for number in range(_PICTURES)]
         for frame in frames:  # decoding makes these beforehand
             for view in host.views:
                 frame.view(view)
@@ -94,8 +94,8 @@ def _owner(settings: Settings, encoder: str) -> str:
     raise UnknownName(msg)
 
 
-def _picture(seed: int) -> Frame:
-    """Return a picture of soft colours: what it shows does not matter to the speed."""
+def made_picture(seed: int) -> Frame:
+    """Return a decoded picture of 640x480 in soft colours, where it does not matter what it shows."""
     small = np.random.default_rng(seed).integers(0, 256, (_HEIGHT // 32, _WIDTH // 32, 3), np.uint8)
     return Frame(np.ascontiguousarray(np.kron(small, np.ones((32, 32, 1), np.uint8))))
 
