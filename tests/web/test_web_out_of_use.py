@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 import opsin
-from opsin.host.health import FIRST_BACK_OFF, LONGEST_BACK_OFF, Health
+from opsin.host.health import Health
+from opsin.settings import HostSettings
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.app import create_app
 
@@ -54,7 +55,10 @@ def health_of_the_encoder(library: opsin.Library) -> Health:
 
 def test_retry_after_says_when_the_encoder_is_tried_again(library: opsin.Library, ask: Ask) -> None:
     health = health_of_the_encoder(library)
-    for begin, seconds in ((health.quarantine, FIRST_BACK_OFF), (health.switch_off, LONGEST_BACK_OFF)):
+    for begin, seconds in (
+        (health.quarantine, HostSettings().backoff),
+        (health.switch_off, HostSettings().longest_backoff),
+    ):
         begin("it broke")
         for answer in (
             ask("GET", "/v1/search", params={"q": "red"}),

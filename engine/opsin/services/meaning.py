@@ -137,9 +137,13 @@ def _singular(word: str) -> Iterator[str]:
 
 
 def unknown_label(name: str, known: Collection[str]) -> UnknownName:
-    """Return the error for a label that nobody knows: it names what looks like it, else what shows the ones that there are."""
+    """Return the error for a label that nobody knows."""
+    return UnknownName(f"no vocabulary, categorizer or person knows the label {name!r}; {advice(name, known)}")
+
+
+def advice(name: str, known: Collection[str]) -> str:
+    """Return what looks like a label that nobody knows, else what shows the ones that there are."""
     near = difflib.get_close_matches(label_id(name), known, n=3)
-    advice = (
+    return (
         f"did you mean {' or '.join(near)}?" if near else "`opsin tags` and `opsin vocabulary show` list those that are"
     )
-    return UnknownName(f"no vocabulary, categorizer or person knows the label {name!r}; {advice}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opsin.services.meaning import Meaning, nearest
+from opsin.services.meaning import Meaning, advice
 from opsin.settings import Settings, placed
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ def _labels(settings: Settings, host: Host, meaning: Meaning) -> list[str]:
     found = []
     for name in settings.tags.labels.keys() - meaning.labels.keys():
         label = meaning.label_of(name)
-        hint = f"; write {label}, which it means" if label in meaning.labels else nearest(label, meaning.labels.keys())
+        hint = f"write {label}, which it means" if label in meaning.labels else advice(label, meaning.labels.keys())
         place = placed(settings.source, settings.origin, ("tags", "labels", name))
-        found.append(f"{place}: tags.labels.{name}: no vocabulary or categorizer in use knows this label{hint}")
+        found.append(f"{place}: tags.labels.{name}: no vocabulary or categorizer in use knows this label; {hint}")
     return sorted(found)
 
 
