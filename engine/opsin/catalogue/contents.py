@@ -151,6 +151,12 @@ def reports_of(connection: Connection, ids: Collection[int]) -> dict[int, list[R
     return found
 
 
+def there(connection: Connection, ids: Collection[int]) -> set[int]:
+    """Return which of these contents there are: others were erased."""
+    query = select(content.c.id).where(sqlite.one_of(content.c.id, ids))
+    return {int(number) for number in connection.execute(query).scalars()}
+
+
 def revisions_of(connection: Connection, number: int) -> dict[str, str]:
     """Return the revision at which each categorizer said something about a content."""
     query = select(report.c.categorizer, report.c.revision).where(report.c.content_id == number)

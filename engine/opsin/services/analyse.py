@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opsin.catalogue.contents import NewContent
-from opsin.services.chosen import LEFT_OUT, among, joined
+from opsin.services.chosen import LEFT_OUT, among, is_left_out, joined
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -21,11 +21,15 @@ if TYPE_CHECKING:
 
 
 class Analysed(msgspec.Struct, frozen=True):
-    """One picture as decoding and the plugins see it. ``frames`` are the numbers in the file of those looked at."""
+    """One picture as decoding and the plugins see it. ``frames`` are the numbers in the file of those looked at.
+
+    ``edition`` is that of the workspace when the categorizers were asked.
+    """
 
     content: NewContent
     frames: tuple[int, ...]
     analysis: Analysis
+    edition: int
 
     def with_more(self, other: Analysed) -> Analysed:
         """Return this with what ``other`` says of the same content where a categorizer was left out."""
@@ -48,6 +52,7 @@ def analyse(workspace: Workspace, data: bytes, categorizers: Sequence[str] = ())
     """
     with workspace.stages.timed("decode"):
         decoded = workspace.decoder.submit(data).result()
+    edition = workspace.edition
     with workspace.stages.timed("analyse"):
         asked = among(workspace, categorizers) if categorizers else None
         analysis = workspace.host.submit(decoded.frames, asked, wait=True).result()
@@ -55,7 +60,26 @@ def analyse(workspace: Workspace, data: bytes, categorizers: Sequence[str] = ())
             unasked = workspace.host.unasked(asked, LEFT_OUT)
             analysis = dataclasses.replace(analysis, reports=(*analysis.reports, *unasked))
     frames = tuple(frame.number for frame in decoded.frames)
-    return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis)
+    return Analysed(content=describe(data, decoded), frames=frames, analysis=analysis, edition=edition)
+
+
+def judged_anew(workspace: Workspace, analysed: Analysed) -> Analysed:
+    """Return what the categorizers of the present vocabularies say of a picture, from its features alone.
+
+    What those said that look at the picture itself stays where they are what they were, else it is left to healing.
+    """
+    edition, host = workspace.edition, workspace.host
+    before = analysed.analysis.reports
+    asked = host.categorizers.keys() - {each.categorizer for each in before if is_left_out(each)}
+    seeing = {name for name in asked if not host.categorizers[name]}
+    said = [each for each in before if each.categorizer in seeing]
+    revisions = host.revisions({each.categorizer for each in said})
+    kept = [each for each in said if each.revision == revisions[each.categorizer]]
+    fresh = host.categorize(analysed.analysis.features, asked - seeing)
+    reports = (*kept, *fresh, *host.unasked(asked, LEFT_OUT))
+    return msgspec.structs.replace(
+        analysed, analysis=dataclasses.replace(analysed.analysis, reports=reports), edition=edition
+    )
 
 
 def vector_of(analysed: Analysed) -> NDArray[np.float32]:

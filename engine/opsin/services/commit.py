@@ -14,7 +14,7 @@ from opsin.catalogue.assets import AssetRow, NewAsset
 from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
 from opsin.services import checked, chosen, facts
-from opsin.services.analyse import Analysed, analyse, digest
+from opsin.services.analyse import Analysed, analyse, digest, judged_anew
 from opsin.services.events import Happened, change, of_labels, of_searches, tell
 from opsin.services.following import Following, displace
 from opsin.services.tagging import joined, store, tags_of
@@ -146,12 +146,37 @@ _SAID = frozenset({"owner", "caption", "context", "auto_tag", "public_id"})
 def write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group]:
     """Store batches in one transaction; they are durable when it returns, and searchable after :func:`answer`.
 
+    Where a vocabulary changed since a picture was looked at, the categorizers are asked again.
+
     :raises LibraryError: where the catalogue cannot be written; then nothing of them is stored.
     """
+    groups: list[Group] | None = None
+    while groups is None:
+        groups = _write(workspace, [_brought_up(workspace, batch) for batch in batches])
+    return groups
+
+
+def _brought_up(workspace: Workspace, batch: Batch) -> Batch:
+    """Return a batch with what the categorizers of the present vocabularies say."""
+    edition = workspace.edition
+    prepared = [
+        msgspec.structs.replace(each, analysed=judged_anew(workspace, each.analysed))
+        if each.analysed is not None and each.analysed.edition != edition
+        else each
+        for each in batch.prepared
+    ]
+    return msgspec.structs.replace(batch, prepared=prepared)
+
+
+def _write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group] | None:
+    """Store batches; None, and nothing is stored, where a vocabulary changed just now."""
     groups: list[Group] = []
     # read before the transaction begins: it may load the encoder
     searches = workspace.matcher.table() if workspace.outbox.wants("search.matched") else None
     with workspace.catalogue.write() as connection:
+        analysed = [prepared.analysed for batch in batches for prepared in batch.prepared]
+        if any(each is not None and each.edition != workspace.edition for each in analysed):
+            return None
         for batch in batches:
             groups.append(Group(workspace, connection, batch))
             groups[-1].store()

@@ -167,8 +167,21 @@ def bring_up_to_date(workspace: Workspace, number: int, data: bytes, categorizer
 def _page(
     workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Collection[int], data: bytes | None = None
 ) -> list[Reanalysed]:
-    """Ask about these contents and store what is said; ``data`` are the bytes of the only one, where they are at hand."""
-    host = workspace.host
+    """Ask about these contents and store what is said; ``data`` are the bytes of the only one, where they are at hand.
+
+    Where a vocabulary changes meanwhile, they are asked about again.
+    """
+    while (done := _asked(workspace, wanted, lack, data)) is None:
+        known = workspace.host.categorizers.keys()
+        wanted = {number: names.intersection(known) for number, names in wanted.items()}
+    return done
+
+
+def _asked(
+    workspace: Workspace, wanted: Mapping[int, frozenset[str]], lack: Collection[int], data: bytes | None
+) -> list[Reanalysed] | None:
+    """Ask about these contents once; None, and nothing is stored, where a vocabulary changed meanwhile."""
+    edition, host = workspace.edition, workspace.host
     with workspace.catalogue.read() as connection:
         named = assets.of_contents(connection, wanted)
         stored = features.of_contents(connection, wanted, workspace.feature_kinds)
@@ -207,11 +220,11 @@ def _page(
                 errors[number] = PluginError(msg)
     workspace.check_encoder()
     found = {number: look.features for number, look in looks.items()}
-    changes = _store(workspace, fresh, found, named)
+    changes = _store(workspace, fresh, found, edition)
+    if changes is None:
+        return None
     failures = {number: facts.failed(reports) for number, reports in fresh.items()}
-    for number, reasons in failures.items():
-        if reasons and number not in errors:
-            errors[number] = PluginError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
+    errors = {number: _failed(reasons) for number, reasons in failures.items() if reasons} | errors
     return [
         Reanalysed(
             location=named[number][0].location if named[number] else "",
@@ -226,6 +239,10 @@ def _page(
         )
         for number, names in wanted.items()
     ]
+
+
+def _failed(reasons: Mapping[str, str]) -> OpsinError:
+    return PluginError("; ".join(f"{name}: {reason}" for name, reason in reasons.items()))
 
 
 def _status(error: OpsinError | None) -> Literal["asked", "refused", "failed"]:
@@ -264,11 +281,21 @@ def _store(
     workspace: Workspace,
     fresh: Mapping[int, Sequence[Report]],
     found: Mapping[int, Sequence[Mapping[str, NDArray[Any]]]],
-    named: Mapping[int, Sequence[AssetRow]],
-) -> dict[int, LabelChange]:
-    """Store features, reports and the tags that follow, in one transaction; return per content the tags gained and lost."""
+    edition: int,
+) -> dict[int, LabelChange] | None:
+    """Store features, reports and the tags that follow, in one transaction; return per content the tags gained and lost.
+
+    Contents that were erased since they were asked about are left out, as are assets that were deleted. None, and nothing
+    is stored, where the vocabularies are not those of ``edition`` any more.
+    """
     changes: dict[int, LabelChange] = {}
     with workspace.catalogue.write() as connection:
+        if workspace.edition != edition:
+            return None
+        there = contents.there(connection, fresh)
+        fresh = {number: reports for number, reports in fresh.items() if number in there}
+        found = {number: each for number, each in found.items() if number in there}
+        named = assets.of_contents(connection, fresh)
         features.put(connection, found, workspace.feature_kinds)
         former = contents.reports_of(connection, fresh)
         for number, reports in fresh.items():

@@ -66,6 +66,8 @@ class Workspace:
         self._ownership = None if readonly else Ownership(self.layout)
         self._lock = threading.RLock()
         self.networks: Networks = Networks() if beside is None else beside.networks
+        self.edition = 0
+        """A number that changes with the vocabularies: what was said by an earlier one is not stored any more."""
         self.changing_vocabularies = threading.Lock()
         self._host: Host | None = None
         self._decoder: Decoder | None = None
@@ -318,14 +320,19 @@ class Workspace:
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
 
+        When it returns, nothing is being written any more that was said by the former ones.
+
         :raises SettingError: where one of them cannot be used; then nothing changes.
         """
         known = vocabulary.load_all(self.layout.vocabularies)
         with self._lock:
             if self._host is not None:
                 self._host.set_vocabularies(known)
+            self.edition += 1
         self.meaning.forget()
         self.matcher.forget()
+        with self.catalogue.write():  # what looked at the edition before is committed when this has its turn
+            pass
 
     @property
     def feature_kinds(self) -> Kinds:
