@@ -187,7 +187,7 @@ def load_settings(path: Path) -> Settings:
     :raises SettingError: naming the file, the line and the key, or the variable, that cannot be used.
     """
     try:
-        text = path.read_text("utf-8") if path.exists() else ""
+        text = path.read_text("utf-8-sig") if path.exists() else ""  # Windows' Notepad writes a mark before the text
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise SettingError(msg) from error
@@ -247,12 +247,37 @@ def refusal(error: msgspec.ValidationError, text: str, origin: str, within: Sequ
     steps = path[path.find("$") + 1 :].rstrip("`").replace("[...]", "") if "$" in path else ""
     if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", message):
         steps, message = f"{steps}.{unknown[1]}", "there is no such key"
+    message = _plainly(message)
     if said := re.fullmatch(r"(\w+): (.*)", message, re.DOTALL):
         steps, message = f"{steps}.{said[1]}", said[2]
     keys = [*within, *re.findall(r"\.([^.\[\]]+)", steps)]
     if not keys:
         return f"{origin}: {message}"
     return f"{placed(text, origin, keys)}: {'.'.join(within)}{steps}: {message}".replace(": .", ": ")
+
+
+_TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+
+
+def _plainly(message: str) -> str:
+    """Return what msgspec says in words that do not come from JSON."""
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", message):
+        return f"the key {missing[1]!r} is missing"
+    if wrong := re.fullmatch(r"Expected `([^`]+)`(.*?)(?:, got `([^`]+)`)?", message, re.DOTALL):
+        wanted, more, got = wrong.groups()
+        return f"has to be {_named(wanted)}{more}" + (f", not {_named(got)}" if got else "")
+    return message
+
+
+def _named(types: str) -> str:
+    return " or ".join(_TYPES.get(each, each) for each in types.split(" | ") if each != "null")
 
 
 def placed(text: str, origin: str, keys: Sequence[str]) -> str:

@@ -127,8 +127,8 @@ def test_what_is_missing_is_said_with_the_command_that_installs_it(install: Inst
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"size": "big"}, "opsin.toml: plugins.good.size: Expected `int`, got `str`"),
-        ({"languages": ["en", 3]}, "opsin.toml: plugins.good.languages[1]: Expected `str`, got `int`"),
+        ({"size": "big"}, "opsin.toml: plugins.good.size: has to be a whole number, not a text"),
+        ({"languages": ["en", 3]}, "opsin.toml: plugins.good.languages[1]: has to be a text, not a whole number"),
         ({"sise": 1}, "opsin.toml: plugins.good.sise: there is no such key"),
         ({"isolate": "yes"}, "opsin.toml: [plugins.good].isolate must be true or false, not 'yes'"),
         ({"enabled": 0}, "opsin.toml: [plugins.good].enabled must be true or false, not 0"),
@@ -146,7 +146,7 @@ def test_a_wrong_setting_is_named_with_its_line_where_the_file_is_known(install:
     install("good")
     text = "[plugins.other]\nsize = 1\n[plugins.good]\nenabled = true\nsize = 'big'\n"
     wrong = msgspec.structs.replace(configured("good", size="big"), source=text)
-    assert find("good", wrong).reason == "opsin.toml, line 5: plugins.good.size: Expected `int`, got `str`"
+    assert find("good", wrong).reason == "opsin.toml, line 5: plugins.good.size: has to be a whole number, not a text"
 
 
 def test_settings_are_filled_and_the_hosts_own_keys_kept_from_the_plugin(install: Install) -> None:

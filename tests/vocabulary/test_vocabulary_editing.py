@@ -93,7 +93,7 @@ def test_a_label_is_removed(folder: Path) -> None:
         (lambda f: service.add_label(f, "pets", Label(id="dog")), SettingError, "'dog' is there already"),
         (lambda f: service.add_label(f, "pets", Label(id="Big Dog")), SettingError, "lower_snake_case"),
         (lambda f: service.edit_label(f, "pets", "dog", {"parents": ("dog",)}), SettingError, "its own ancestor"),
-        (lambda f: service.edit_label(f, "pets", "dog", {"prompts": 3}), SettingError, "Expected `array`"),
+        (lambda f: service.edit_label(f, "pets", "dog", {"prompts": 3}), SettingError, "has to be a list"),
         (lambda f: service.edit_label(f, "pets", "dog", {"promts": ()}), UnknownName, "a label has no 'promts'"),
         (lambda f: service.edit_label(f, "pets", "wolf", {}), UnknownName, "no label 'wolf'"),
         (lambda f: service.remove_label(f, "pets", "wolf"), UnknownName, "no label 'wolf'"),

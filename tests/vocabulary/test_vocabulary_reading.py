@@ -6,7 +6,14 @@ import pytest
 
 from opsin import Label, Vocabulary, read_vocabulary
 from opsin.errors import SettingError
-from opsin.plugin.vocabulary import ancestors, check_vocabulary, disagreements, label_id, merge_labels
+from opsin.plugin.vocabulary import (
+    ancestors,
+    check_vocabulary,
+    disagreements,
+    label_id,
+    merge_labels,
+    vocabulary_problems,
+)
 
 PETS = """
 name = "pets"
@@ -40,6 +47,13 @@ def test_a_vocabulary_is_read_from_a_file(tmp_path: Path) -> None:
     assert read_vocabulary(path) == read_vocabulary(PETS)
 
 
+def test_the_mark_that_some_editors_write_before_a_text_is_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "marked.toml"
+    path.write_text('\ufeffname = "marked"\n[labels]\ndog = {}\n', "utf-8")
+    assert read_vocabulary(path).name == "marked"
+    assert vocabulary_problems(path) == []
+
+
 def test_the_same_text_is_read_once_and_a_broken_one_is_refused_each_time() -> None:
     assert read_vocabulary(PETS) is read_vocabulary(PETS)
     for _ in range(2):
@@ -59,7 +73,10 @@ def test_the_revision_changes_with_the_content_only() -> None:
         ("dog = 3", "line 4: label 'dog'"),
         ('dog = { id = "cat" }', "line 4: label 'dog': has to be a table without an id"),
         ("dog = { promts = [] }", "line 4: labels.dog.promts: there is no such key"),
-        ('dog = { prompts = "a dog" }', "line 4: labels.dog.prompts: Expected `array`"),
+        (
+            'dog = { prompts = "a dog" }',
+            'line 4: labels.dog.prompts: has to be a list, not a text, e.g. prompts = ["a photo of a dog"]',
+        ),
         ("dog = {}\ndog = {}", "line 5"),
         ("Dog = {}", "line 4: label 'Dog': an id is lower_snake_case"),
         ('"hot dog" = {}', "line 4: label 'hot dog': an id is lower_snake_case"),
@@ -91,7 +108,8 @@ def test_the_revision_changes_with_the_content_only() -> None:
         ('dog = { name = "a\\u0000b" }', "hold no control characters"),
         ('dog = { synonyms = ["a\\nb"] }', "hold no control characters"),
         ('dog = { names = { de = "a\\u202eb" } }', "marks that turn the writing around"),
-        ("dog = { threshold = { starter = true } }", "line 4: labels.dog.threshold: Expected `float`"),
+        ("dog = { threshold = { starter = true } }", "line 4: labels.dog.threshold: has to be a number"),
+        ("dog = { threshold = 3 }", "a table, not a whole number, e.g. threshold = { default = 3.0 }"),
         ('dog = { threshold = { starter = 1 }, unseen = ["starter"] }', "it stands in unseen too"),
     ],
 )
@@ -109,7 +127,7 @@ def test_a_broken_vocabulary_is_an_error_that_names_the_file_and_the_label(
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[labels]", "missing required field `name`"),
+        ("[labels]", 'my.toml, line 1: the vocabulary has no name: begin with one, e.g. name = "my_labels"'),
         ('name = "My Words"', "my.toml, line 1: the vocabulary's name 'My Words' is not lower_snake_case"),
         ('name = "a"\nlabels = []', 'my.toml, line 2: "labels" has to be a table'),
         ('name = "a"\nlanguage = "en"', "my.toml, line 2: language: there is no such key"),

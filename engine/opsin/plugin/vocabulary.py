@@ -23,6 +23,16 @@ LONGEST_TEXT = 500
 """Characters of one text of a label: encoders read no more of it than its beginning."""
 _MOST_TEXTS = 200
 _HIGHEST = 1e6
+_EXAMPLES = {
+    "name": '"hot dog"',
+    "group": '"food"',
+    "threshold": "{ default = 3.0 }",
+    "names": '{ de = "Hund" }',
+    **dict.fromkeys(("prompts", "negatives"), '["a photo of a dog"]'),
+    **dict.fromkeys(("synonyms", "parents"), '["dog"]'),
+    "unseen": '["starter"]',
+}
+"""How each field of a label is written."""
 _SHOWN = 5
 # One command reads the same texts several times, and that is most of what opening a library costs; they are few.
 _KEPT = 8
@@ -150,7 +160,7 @@ def _text_of(source: Path | str, origin: str) -> tuple[str, str]:
     if isinstance(source, str):
         return source, origin or "the vocabulary"
     try:
-        return source.read_text("utf-8"), origin or str(source)
+        return source.read_text("utf-8-sig"), origin or str(source)  # Windows' Notepad writes a mark before the text
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{source} cannot be read as a vocabulary: {error}"
         raise SettingError(msg) from error
@@ -165,6 +175,9 @@ def _parse(text: str, origin: str) -> Vocabulary:
     if not isinstance(entries, dict):
         place = placed(text, origin, ("labels",))
         msg = f'{place}: "labels" has to be a table with one entry a label, e.g. [labels.dog]'
+        raise SettingError(msg)
+    if "name" not in values:
+        msg = f'{origin}, line 1: the vocabulary has no name: begin with one, e.g. name = "my_labels"'
         raise SettingError(msg)
     labels = [_label(text, origin, name, entry) for name, entry in entries.items()]
     try:
@@ -182,7 +195,10 @@ def _label(text: str, origin: str, name: str, entry: Any) -> Label:
     except msgspec.ValidationError as error:
         from opsin.settings import refusal
 
-        raise SettingError(refusal(error, text, origin, within=("labels", name))) from error
+        said = refusal(error, text, origin, within=("labels", name))
+        field = re.search(r"at `\$\.(\w+)", str(error))
+        msg = f"{said}, e.g. {field[1]} = {_EXAMPLES[field[1]]}" if field and field[1] in _EXAMPLES else said
+        raise SettingError(msg) from error
 
 
 def _said(text: str, origin: str, problem: Problem) -> str:

@@ -135,7 +135,7 @@ def add(
         if not path.is_file():
             msg = f"there is no file {path}"
             raise UnknownName(msg)
-        vocabulary, text = read_vocabulary(path), path.read_text("utf-8")
+        vocabulary, text = read_vocabulary(path), path.read_text("utf-8-sig")
     else:
         offered = shipped(settings)
         if str(source) not in offered:
@@ -236,7 +236,7 @@ def _name_of(path: Path) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8")
+        return path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         msg = f"{path} cannot be read: {error}"
         raise SettingError(msg) from error
