@@ -73,11 +73,17 @@ class Colors(Categorizer):
         return Matches((*matches, Match(BLACK_AND_WHITE, _score(self._config.chroma, chroma), {"chroma": chroma})))
 
     def explain(self, item: Item, label: Label) -> dict[str, Any]:
-        """Return the threshold and what was measured: score = more^2 / (more^2 + less^2), see docs/colors.md."""
-        threshold = self._config.chroma if label.id == BLACK_AND_WHITE else self._config.share
+        """Return the threshold, what was measured, and how the score follows from both."""
+        grey = label.id == BLACK_AND_WHITE
         found = {match.label: match for match in self._judge(item.features["palette"]).matches}
-        attributes = found[label.id].attributes if label.id in found else {"share": 0.0}
-        return {"threshold": threshold, **attributes}
+        match = found.get(label.id, Match(label.id, 0.0, {"share": 0.0}))
+        more, less = ("threshold", "chroma") if grey else ("share", "threshold")
+        return {
+            "threshold": self._config.chroma if grey else self._config.share,
+            **match.attributes,
+            "formula": f"score = {more}^2 / ({more}^2 + {less}^2)",
+            "score": match.score,
+        }
 
 
 def _score(more: float, less: float) -> float:

@@ -76,18 +76,20 @@ class Objects(Categorizer):
         return found
 
     def explain(self, item: Item, label: Label) -> Mapping[str, Any]:
-        """Return the probability and the threshold of ``label``, and the classes that the probability comes from."""
+        """Return the probability and the threshold of ``label``, the classes that the probability comes from, and the formula."""
         place = self._ids.index(label.id)
         parts = {
             self._ids[number]: probability
             for number, probability in _pairs(item.features["classes"])
             if place in self._implied[number]
         }
+        probability = sum(parts.values())
         return {
-            "probability": sum(parts.values()),
+            "probability": probability,
             "threshold": float(self._thresholds[place]),
             "classes": parts,
-            "formula": "sigmoid(logit(probability) - logit(threshold))",
+            "formula": f"score = sigmoid(logit(probability) - logit(threshold)), the probability within {SURE:g} of 0 and 1",
+            "score": float(score(np.array([probability]), self._thresholds[[place]])[0]),
         }
 
 

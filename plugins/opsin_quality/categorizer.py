@@ -62,8 +62,15 @@ class Quality(Categorizer):
         )
 
     def explain(self, item: Item, label: Label) -> dict[str, Any]:
+        """Return the threshold, what was measured, and how the score follows from both."""
         match = next((m for m in self._judge(item.frame).matches if m.label == label.id), None) if item.frame else None
-        return {"threshold": getattr(self._config, label.id), **match.attributes} if match else {}
+        if match is None:
+            return {}
+        measured = next(iter(match.attributes))
+        more, less = (measured, "threshold") if label.id == "overexposed" else ("threshold", measured)
+        formula = f"score = {more}^2 / ({more}^2 + {less}^2)" + (" x (1 - blank)" if label.id == "blurred" else "")
+        threshold = getattr(self._config, label.id)
+        return {"threshold": threshold, **match.attributes, "formula": formula, "score": match.score}
 
 
 def score(more: float, less: float) -> float:

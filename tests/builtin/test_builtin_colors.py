@@ -148,8 +148,21 @@ def test_all_matches_together_hold_the_whole_palette() -> None:
 def test_explain_gives_the_share_and_the_threshold_also_of_an_absent_colour() -> None:
     colors, item = Colors(Config(share=0.3)), Item({"palette": palette_of(plain(220, 20, 20))})
     assert colors.explain(item, Label(id="red"))["share"] == 1
-    assert colors.explain(item, Label(id="blue")) == {"threshold": 0.3, "share": 0.0}
+    assert colors.explain(item, Label(id="blue")) == {
+        "threshold": 0.3,
+        "share": 0.0,
+        "formula": "score = share^2 / (share^2 + threshold^2)",
+        "score": 0.0,
+    }
     assert colors.explain(item, Label(id="black_and_white"))["chroma"] > 0.2
+
+
+def test_the_score_is_what_the_formula_of_its_explanation_gives() -> None:
+    colors, item = Colors(Config(share=0.3)), Item({"palette": palette_of(plain(120, 110, 100))})
+    for match in colors.categorize([item])[0].matches:  # type: ignore[union-attr]
+        told = colors.explain(item, Label(id=match.label))
+        formula = told["formula"].removeprefix("score = ").replace("^", "**")
+        assert eval(formula, {}, told) == pytest.approx(match.score)
 
 
 def test_settings_are_part_of_the_revision() -> None:

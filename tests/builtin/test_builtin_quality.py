@@ -110,6 +110,8 @@ def test_matches_carry_what_was_measured_and_explain_gives_the_threshold() -> No
     for match in answer.matches:
         explained = quality.explain(Item({}, frame), Label(id=match.label))
         assert match.attributes.items() <= explained.items()
+        formula = explained["formula"].removeprefix("score = ").replace("^", "**").replace(" x ", " * ")
+        assert eval(formula, {}, explained) == pytest.approx(match.score)
     blurred = quality.explain(Item({}, frame), Label(id="blurred"))
     assert blurred["threshold"] == 50
     assert blurred["laplacian_variance"] == pytest.approx(float(laplacian(luma_of(frame.pixels)).var()))

@@ -35,6 +35,10 @@ def test_the_threshold_of_a_tag_and_that_of_a_categorizer_have_different_names(
     assert "a tag needs more than 0.5" in out
     assert "its own threshold, where it scores 0.5: " in out
     assert not re.search(r"^ *threshold", out, re.MULTILINE)
+    assert re.search(
+        r"^colors, revision .*\n  plugin colors, vocabulary colors, revision [0-9a-f]{12}$", out, re.MULTILINE
+    )
+    assert "formula: score = share^2 / (share^2 + threshold^2)" in out
 
 
 def test_a_label_that_nobody_judges_says_so(home: Path, run: Callable[..., Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +97,9 @@ def check_every_tag(library: opsin.Library) -> set[tuple[str, str]]:
             told = explained(library, asset.id, label)
             assert told["tagged"]
             assert told["score"] == tag.score
+            for each in told["evidence"]:
+                assert each["plugin"] == each["categorizer"].partition("/")[0]
+                assert re.fullmatch(r"\w+ [0-9a-f]{12}", each["vocabulary"])
             assert recomputed(told) == pytest.approx(tag.score), (asset.name, label)
             for each in told["implied_by"]:
                 below = explained(library, asset.id, each["label"])

@@ -50,15 +50,22 @@ def _lines(found: Explanation) -> Iterator[str]:
         yield from _sum(found.evidence)
     for entry in found.evidence:
         yield ""
-        frame = f", frame {entry.frame}" if entry.frame else ""
-        yield f"{entry.categorizer}, revision {entry.revision}{frame}"
-        if entry.silent:
-            yield "  knows the label and did not name it"
-        for key, value in entry.details.items():
-            shown = "its own threshold, where it scores 0.5" if key == "threshold" else key.replace("_", " ")
-            yield f"  {shown}: {_plain(value)}"
+        yield from _judgement(entry)
     yield ""
     yield f"encoder {found.encoder}, revision {found.encoder_revision}"
+
+
+def _judgement(entry: Evidence) -> Iterator[str]:
+    """Show who contributed it, and what its score was computed from."""
+    frame = f", frame {entry.frame}" if entry.frame else ""
+    yield f"{entry.categorizer}, revision {entry.revision}{frame}"
+    vocabulary = f", vocabulary {entry.vocabulary.replace(' ', ', revision ')}" if entry.vocabulary else ""
+    yield f"  plugin {entry.plugin}{vocabulary}" if entry.plugin else "  not in use any more"
+    if entry.silent:
+        yield "  knows the label and did not name it"
+    for key, value in entry.details.items():
+        shown = "its own threshold, where it scores 0.5" if key == "threshold" else key.replace("_", " ")
+        yield f"  {shown}: {_plain(value)}"
 
 
 def _sum(evidence: tuple[Evidence, ...]) -> Iterator[str]:

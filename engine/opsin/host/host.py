@@ -250,6 +250,11 @@ class Host:
         """The categorizers that are not out of use at the moment."""
         return frozenset(lane.name for lane in self._roster.lanes if not lane.health.rests)
 
+    @property
+    def owners(self) -> Mapping[str, str]:
+        """The plugin of each categorizer."""
+        return {lane.name: lane.plugin for lane in self._roster.lanes}
+
     def revisions(self, categorizers: Collection[str] | None = None) -> dict[str, str]:
         """Return the revisions of these categorizers (None: all), which are loaded for it; one that cannot be keeps its declared one.
 

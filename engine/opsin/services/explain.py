@@ -11,7 +11,7 @@ from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, Standing, bar, by_label, fuse, implying, log_odds, standing, unjudged
-from opsin.model import Report
+from opsin.model import Report, Vocabulary
 from opsin.services.meaning import unknown_label
 from opsin.services.reanalyse import read_again
 from opsin.services.tagging import joined
@@ -21,12 +21,16 @@ from opsin.services.workspace import Workspace
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """What one categorizer contributed.
 
+    ``plugin`` is whose it is, ``vocabulary`` the name and the revision of the labels that it judged by; both are "" where it
+    is not in use any more, the latter also where it reported by other ones.
     ``score``: 0..1; ``log_odds``: ``ln(score / (1 - score))``, the score brought into 0.001..0.999 first; ``weight``: its
     share of the fused log-odds; ``frame``: the number, in the file, of the frame that it judged, from 0; ``details``: what
     the score was computed from.
     """
 
     categorizer: str
+    plugin: str
+    vocabulary: str
     revision: str
     family: str
     status: str
@@ -89,7 +93,8 @@ def explain(workspace: Workspace, row: AssetRow, name: str) -> Explanation:
         for source in own.sources:
             report, place = by_categorizer[source.categorizer], numbers.index(source.frame)
             details = _details(workspace, row, report, place, stored, own.label)
-            evidence.append(_evidence(report, source, details))
+            used = None if "unavailable" in details else host.vocabularies.get(source.categorizer)
+            evidence.append(_evidence(report, source, details, host.owners.get(source.categorizer, ""), used))
     stand = standing(fused, meaning.labels, limits, row.auto_tag, said)
     above = implying(label, stand, meaning.labels)
     added = said.get(label, False)
@@ -138,9 +143,13 @@ def _details(
         return {"unavailable": str(error)}
 
 
-def _evidence(report: Report, source: Source, details: Mapping[str, Any]) -> Evidence:
+def _evidence(
+    report: Report, source: Source, details: Mapping[str, Any], plugin: str, vocabulary: Vocabulary | None
+) -> Evidence:
     return Evidence(
         categorizer=report.categorizer,
+        plugin=plugin,
+        vocabulary="" if vocabulary is None else f"{vocabulary.name} {vocabulary.revision}",
         revision=report.revision,
         family=report.family,
         status=report.status,

@@ -171,10 +171,9 @@ def _tried(host: Host) -> dict[str, str]:
         return {each.name: str(error) for each in host.statuses() if any(o.kind == "encoder" for o in each.objects)}
     absent = host.features.keys() - analysis.features[0].keys()
     wrong = {given.plugin: f"no {name} comes of it" for name in absent if (given := host.features[name])}
-    owners = {name: status.name for status in host.statuses() for name in _categorizers(status)}
     for name, reason in facts.failed(analysis.reports).items():
         if not host.categorizers[name] & absent:
-            wrong.setdefault(owners[name], reason)
+            wrong.setdefault(host.owners[name], reason)
     return wrong
 
 
