@@ -156,7 +156,6 @@ def test_an_empty_vocabulary_can_be_begun_and_filled(home: Path, run: Callable[.
         (["remove", "nothing"], "it has everyday"),
         (["add", "nothing"], "there is no vocabulary 'nothing'"),
         (["add", "no-such-file.toml"], "there is no file"),
-        (["add", "everyday"], "already"),
         (["add", "Bad Name", "--empty"], "lower_snake_case"),
         (["show", "everyday", "no_such_label"], "no_such_label"),
     ],
@@ -169,6 +168,12 @@ def test_a_change_that_cannot_be_made_says_why_and_changes_nothing(
     assert ran.status == 2
     assert says in ran.err
     assert (home / "vocabularies" / "everyday.toml").read_bytes() == before
+
+
+def test_a_name_that_is_taken_is_a_conflict(home: Path, run: Callable[..., Any]) -> None:
+    ran = run("vocabulary", "add", "everyday")
+    assert ran.status == 4
+    assert "has a vocabulary 'everyday' already" in ran.err
 
 
 def test_a_broken_vocabulary_is_named_with_its_line_and_can_be_mended(

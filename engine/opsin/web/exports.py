@@ -43,7 +43,7 @@ class ExportsController(Controller):
     tags = ["exports"]  # noqa: RUF012
     opt = ADMIN
 
-    @post(status_code=202, responses=problem_responses(400, 401, 403, 404))
+    @post(status_code=202, responses=problem_responses(400, 401, 403, 404, body=True))
     async def create(self, service: NamedDependency[Service], data: JSONBody[Wanted]) -> Response[Job]:
         """Have an export written: one record an asset that meets `where`, and with `vectors` the embeddings in files beside.
 
