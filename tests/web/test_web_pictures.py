@@ -289,5 +289,10 @@ def test_the_pictures_with_a_tag_come_as_a_page_can_show_them_and_once(served: S
     second = served.client.get(at, params={"limit": 1, "order": "asc", "cursor": first["cursor"]}).json()
     assert [each["name"] for each in (*first["assets"], *second["assets"])] == ["wide.jpg", "small.jpg"]
     assert served.client.get(at, params={"where": "width>100"}).json()["total"] == 1
-    for path, status in (("/v1/tags/bech_day/assets", 404), (f"{at}?width=5000", 400), ("/v1/tags/%21/assets", 400)):
+    for path, status in (
+        ("/v1/tags/bech_day/assets", 404),
+        (f"{at}?width=5000", 400),
+        (at + "?" + "&width=32" * 17, 400),
+        ("/v1/tags/%21/assets", 400),
+    ):
         assert served.client.get(path).status_code == status, path

@@ -22,7 +22,7 @@ _PROBLEMS = problem_responses(401, 403)
 _PROBLEMS_OF_TAG = problem_responses(400, 401, 403, 404)
 _CACHE = "private, max-age=60"
 _WIDTHS = (256, 512, 1024)
-Widths = FromQuery[list[Annotated[int, msgspec.Meta(ge=16, le=4096)]] | None]
+Widths = FromQuery[Annotated[list[Annotated[int, msgspec.Meta(ge=16, le=4096)]] | None, QueryParameter(max_items=16)]]
 
 
 class Tags(msgspec.Struct, frozen=True):
