@@ -54,6 +54,89 @@ def opsin_encoder_install(name, config):
 """
 
 
+STRANGE = """\
+import msgspec
+import opsin
+
+
+class Config(msgspec.Struct):
+    how: str = "well"
+
+
+class Strange(opsin.Categorizer):
+    id = "a_stranger"
+    needs = frozenset({{"embedding"}})
+    vocabulary = opsin.Vocabulary(name="a_stranger", labels=(opsin.Label(id="strange"),))
+    declines = revision = runtime = property(lambda self: self.read())
+
+    def read(self):
+        raise RuntimeError("boom")
+
+    def categorize(self, batch):
+        return [opsin.Matches() for _ in batch]
+
+
+@opsin.hookimpl
+def opsin_manifest():
+    return opsin.Manifest(name="a_stranger", summary="Fails wherever it is asked", isolate=False)
+
+
+@opsin.hookimpl
+def opsin_categorizers():
+    return [type("Strange", (Strange,), {{"revision": "1", "declines": {{}}, "runtime": "", "{attribute}": Strange.runtime}})()]
+
+
+@opsin.hookimpl
+def opsin_vocabularies():
+    {vocabularies}
+
+
+@opsin.hookimpl
+def opsin_encoder(name):
+    raise RuntimeError("boom")
+
+
+@opsin.hookimpl
+def opsin_encoder_install(name):
+    raise RuntimeError("boom")
+"""
+
+
+@pytest.mark.parametrize("attribute", ["revision", "declines", "runtime"])
+def test_an_object_of_which_an_attribute_cannot_be_read_is_broken_and_the_others_work(
+    with_plugin: Callable[..., Path], photos: Path, run: Callable[..., Any], attribute: str
+) -> None:
+    with_plugin("a_stranger", STRANGE.format(attribute=attribute, vocabularies="return []"))
+    (entry,) = [entry for entry in run("plugins", "--json").lines if entry["name"] == "a_stranger"]
+    assert entry["state"] == "broken"
+    assert entry["reason"] == "an attribute of Strange cannot be read: it raised RuntimeError: boom"
+    assert run("add", photos).status == run("search", "red").status == 0
+    assert run("plugins", "doctor").status == 1
+
+
+@pytest.mark.parametrize("vocabularies", ["raise RuntimeError('boom')", "return ['no vocabulary']"])
+def test_a_plugin_that_fails_where_it_is_asked_for_a_name_keeps_no_other_from_answering(
+    with_plugin: Callable[..., Path],
+    run: Callable[..., Any],
+    vocabularies: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("OPSIN_CACHE", str(tmp_path / "cache"))
+    home = with_plugin("a_stranger", STRANGE.format(attribute="revision", vocabularies=vocabularies))
+    with_plugin("fetcher", EXTRA.format(name="fetcher", requires="()"))
+    assert run("encoders", "install", "fetcher:big").status == 0
+    assert run("encoders", "measure", "fake").status == 0
+    assert "everyday" in run("vocabulary", "list", "--shipped").out
+    fresh = tmp_path / "fresh"
+    fresh.mkdir()
+    (fresh / "opsin.toml").write_text((home / "opsin.toml").read_text("utf-8"), "utf-8")
+    assert run("init", "--library", fresh, "--encoder", "fake").status == 0
+    ran = run("encoders", "install", "nothing:big")
+    assert ran.status == 5
+    assert "the plugin 'a_stranger' failed: opsin_encoder_install raised RuntimeError: boom" in ran.err
+
+
 def test_every_plugin_is_listed_with_its_state(home: Path, run: Callable[..., Any]) -> None:
     states = {entry["name"]: entry["state"] for entry in run("plugins", "--json").lines}
     assert states["fake"] == "ready"

@@ -10,7 +10,7 @@ from opsin.host.discovery import (
 )
 from opsin.host.host import Host
 from opsin.host.messages import EncoderFacts
-from opsin.host.roster import declare, name_encoder
+from opsin.host.roster import declare, find_encoder, first_answer, name_encoder
 from opsin.host.trial import Trial
 from opsin.host.values import Analysis, ObjectStatus, PluginStatus
 
@@ -25,6 +25,8 @@ __all__ = [
     "declare",
     "discover",
     "encoder_cards",
+    "find_encoder",
+    "first_answer",
     "name_encoder",
     "require_settings",
     "shipped_vocabularies",

@@ -33,9 +33,17 @@ _CHECKS: Mapping[ObjectKind, Callable[[object], PluginObject]] = {
 def check_object(kind: ObjectKind, item: object) -> PluginObject:
     """Return ``item`` where its attributes keep the contract of ``kind``.
 
-    :raises ContractBroken: naming the attribute.
+    :raises ContractBroken: naming the attribute, or where one cannot even be read.
     """
-    return _CHECKS[kind](item)
+    try:
+        checked = _CHECKS[kind](item)
+        str(getattr(checked, "runtime", ""))  # what tells how it is reads that one, too
+    except ContractBroken:
+        raise
+    except (Exception, SystemExit) as error:
+        msg = f"an attribute of {type(item).__name__} cannot be read: it raised {describe(error)}"
+        raise ContractBroken(msg) from error
+    return checked
 
 
 def object_name(item: PluginObject) -> str:

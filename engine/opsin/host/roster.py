@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -29,26 +30,42 @@ def find_encoder(plugins: Sequence[Plugin], name: str) -> tuple[Plugin, Encoder]
     :raises UnknownName: naming the encoders that there are, or what a plugin has that is near.
     :raises PluginError: where a plugin failed while it was asked, and no other has the encoder.
     """
-    failure: PluginError | UnknownName | None = None
-    for plugin in plugins:
-        if not plugin.usable:
-            continue
-        try:
-            encoder = plugin.hook("opsin_encoder", name=name)
-            if encoder is not None:
-                return plugin, check_object("encoder", encoder)  # type: ignore[return-value]
-        except (PluginError, UnknownName) as error:
-            if isinstance(error, ContractBroken):
-                plugin.fail("broken", str(error))
-            failure = failure or error
-    if failure is not None:
-        raise failure
+    found = first_answer(plugins, "opsin_encoder", name, functools.partial(check_object, "encoder"))
+    if found is not None:
+        return found
     known = ", ".join(card.name for plugin in plugins for card in cards_of(plugin)) or "none"
     unusable = "; ".join(f"{each.name} is {each.state} ({each.reason})" for each in plugins if not each.usable)
     msg = f"there is no encoder {name!r}; there are: {known}" + (
         f". Plugins out of use: {unusable}" if unusable else ""
     )
     raise UnknownName(msg)
+
+
+def first_answer(
+    plugins: Sequence[Plugin], hook: str, name: str, check: Callable[[Any], Any] = lambda answer: answer
+) -> tuple[Plugin, Any] | None:
+    """Ask the usable plugins about a ``name``, and return the first that answers, with its answer; None where none does.
+
+    One that fails, or whose answer does not stand the ``check``, keeps nobody else from answering.
+
+    :raises PluginError: where none answered and one failed; what one says that knows the name goes before other failures.
+    :raises UnknownName: likewise, where one says that there is nothing of that name.
+    """
+    failures: list[PluginError | UnknownName] = []
+    for plugin in plugins:
+        if not plugin.usable:
+            continue
+        try:
+            answer = plugin.hook(hook, name=name)
+            if answer is not None and answer is not False:
+                return plugin, check(answer)
+        except (PluginError, UnknownName) as error:
+            if isinstance(error, ContractBroken):
+                plugin.fail("broken", str(error))
+            failures.append(error)
+    if failures:
+        raise min(failures, key=lambda error: not isinstance(error, PluginUnavailable | UnknownName))
+    return None
 
 
 def name_encoder(settings: Settings, name: str) -> str:

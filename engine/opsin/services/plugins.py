@@ -11,7 +11,7 @@ import msgspec
 
 from opsin.catalogue import Catalogue, contents
 from opsin.errors import LibraryError, PluginError, SettingError, UnknownName
-from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, declare, discover, encoder_cards
+from opsin.host import Host, ObjectStatus, Plugin, PluginStatus, declare, discover, encoder_cards, first_answer
 from opsin.host.torch_repair import watch_torchvision
 from opsin.model import Vocabulary
 from opsin.services import facts, vocabulary
@@ -235,9 +235,8 @@ def install_encoder(root: Path, name: str) -> bool:
     cards = {card.name: card for card in encoder_cards(settings)}
     if name in cards and cards[name].installed:
         return False
-    for plugin in discover(settings):
-        if plugin.usable and plugin.hook("opsin_encoder_install", name=name):
-            return True
+    if first_answer(discover(settings), "opsin_encoder_install", name) is not None:
+        return True
     msg = f"no plugin can fetch the encoder {name!r}; there are {', '.join(_fetchable(list(cards.values()))) or 'none'}"
     raise UnknownName(msg)
 

@@ -11,8 +11,7 @@ import msgspec
 import numpy as np
 
 from opsin.catalogue.ids import now
-from opsin.errors import UnknownName
-from opsin.host import Host, discover, encoder_cards
+from opsin.host import Host, discover, find_encoder
 from opsin.plugin import Frame
 from opsin.settings import Settings, cache_folder
 
@@ -41,8 +40,9 @@ def measure(settings: Settings, encoder: str) -> Speed:
     :raises UnknownName: where no plugin has it.
     :raises PluginError: where it cannot be loaded, e.g. because its weights are not here.
     """
-    owner = _owner(settings, encoder)
-    others = {plugin.name: {"enabled": False} for plugin in discover(settings) if plugin.name != owner}
+    plugins = discover(settings)
+    owner = find_encoder(plugins, encoder)[0].name
+    others = {plugin.name: {"enabled": False} for plugin in plugins if plugin.name != owner}
     alone = msgspec.structs.replace(settings, plugins={**settings.plugins, **others})
     host = Host(alone, cache=cache_folder(), encoder=encoder)
     try:
@@ -84,14 +84,6 @@ def speeds() -> dict[str, Speed]:
 def this_machine() -> str:
     """Return a name that tells this machine from others that share a cache folder."""
     return f"{platform.node()}, {os.cpu_count()} x {platform.machine()}"
-
-
-def _owner(settings: Settings, encoder: str) -> str:
-    for plugin in discover(settings):
-        if plugin.usable and plugin.hook("opsin_encoder", name=encoder) is not None:
-            return plugin.name
-    msg = f"there is no encoder {encoder!r}; there are {', '.join(card.name for card in encoder_cards(settings))}"
-    raise UnknownName(msg)
 
 
 def made_picture(seed: int) -> Frame:

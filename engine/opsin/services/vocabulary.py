@@ -110,15 +110,10 @@ def disputed(sources: Sequence[Path]) -> list[str]:
 
 
 def shipped(settings: Settings | None = None) -> dict[str, Vocabulary]:
-    """Return the vocabularies that the installed plugins offer, by name."""
-    from opsin.host import discover
+    """Return the vocabularies that the installed plugins offer, by name; a plugin that fails is logged and left out."""
+    from opsin.host import shipped_vocabularies
 
-    return {
-        vocabulary.name: vocabulary
-        for plugin in discover(settings or Settings())
-        if plugin.usable
-        for vocabulary in plugin.sequence("opsin_vocabularies")
-    }
+    return {vocabulary.name: vocabulary for vocabulary in shipped_vocabularies(settings or Settings())}
 
 
 def add(
