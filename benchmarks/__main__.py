@@ -9,7 +9,7 @@ import argparse
 import subprocess
 import sys
 
-ALONE = ("index_search", "decode", "encode_throughput", "adding", "latency", "saved_searches", "load")
+ALONE = ("index_search", "decode", "encode_throughput", "adding", "latency", "saved_searches", "load", "sizing")
 ON_PHOTOS = ("zero_shot", "refusal")
 
 

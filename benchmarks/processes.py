@@ -12,9 +12,13 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Held(msgspec.Struct, frozen=True):
-    """What a tree of processes holds. ``pss``: MB, what is shared counted in parts; ``shared``: segments of shared memory."""
+    """What a tree of processes holds. ``pss``: MB, what is shared counted in parts; ``shared``: segments of shared memory.
+
+    ``own`` is the part of ``pss`` that no file is behind: the rest moves with what others on the machine have open, too.
+    """
 
     pss: float
+    own: float
     files: int
     threads: int
     processes: int
@@ -56,6 +60,7 @@ def held(process: int) -> Held:
     links = [link for pid in pids for link in _open_files(pid)]
     return Held(
         pss=sum(map(_pss_kb, pids)) * 1024 / 1e6,
+        own=sum(_number(pid, "smaps_rollup", ("Pss_Anon:", "Pss_Shmem:")) for pid in pids) * 1024 / 1e6,
         files=len(links),
         threads=sum(map(_threads, pids)),
         processes=len(pids),
@@ -64,19 +69,19 @@ def held(process: int) -> Held:
 
 
 def _pss_kb(pid: int) -> int:
-    return _number(pid, "smaps_rollup", "Pss:")
+    return _number(pid, "smaps_rollup", ("Pss:",))
 
 
 def _threads(pid: int) -> int:
-    return _number(pid, "status", "Threads:")
+    return _number(pid, "status", ("Threads:",))
 
 
-def _number(pid: int, file: str, name: str) -> int:
+def _number(pid: int, file: str, names: tuple[str, ...]) -> int:
     try:
         lines = Path(f"/proc/{pid}/{file}").read_text().splitlines()
     except OSError:
         return 0
-    return sum(int(line.split()[1]) for line in lines if line.startswith(name))
+    return sum(int(line.split()[1]) for line in lines if line.startswith(names))
 
 
 def _open_files(pid: int) -> Iterator[str]:

@@ -39,7 +39,7 @@ class Serving:
     def wait_until_ready(self) -> None:
         """Return when the models are loaded."""
         until = time.monotonic() + _LOADING
-        while httpx.get(f"{self.url}/v1/health/ready").status_code != 200:
+        while httpx.get(f"{self.url}/v1/health/ready", timeout=_LOADING).status_code != 200:
             if time.monotonic() > until:
                 sys.exit(f"the models were not loaded within {_LOADING:.0f} s")
             time.sleep(0.2)

@@ -89,7 +89,7 @@ async def telling(traffic: Traffic, samples: Samples, seconds: float) -> None:
         await asyncio.sleep(begun + number * seconds / REPORTS - time.monotonic())
         held, count = samples.taken[-1].held, sum(map(len, traffic.seconds.values()))
         print(
-            f"{number * seconds / REPORTS:6.0f} s: {count} answers, {len(traffic.live)} assets; PSS {held.pss:.0f} MB, {held.files} files, "
+            f"{number * seconds / REPORTS:6.0f} s: {count} answers, {len(traffic.live)} assets; PSS {held.pss:.0f} MB, {held.own:.0f} of it its own, {held.files} files, "
             f"{held.threads} threads, {held.processes} processes, {held.shared} shared",
             flush=True,
         )

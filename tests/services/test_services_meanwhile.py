@@ -88,3 +88,12 @@ def test_a_job_gives_no_tags_to_what_was_deleted_meanwhile(
     if not at_once:
         assert library.undelete(asset.id).tags == asset.tags
         assert complaints(library) == []
+
+
+def test_what_is_brought_back_is_judged_by_the_vocabulary_that_there_is_by_then(library: opsin.Library) -> None:
+    (asset,) = library.list()
+    library.delete(asset.id)
+    change(library)
+    assert complaints(library) == []
+    assert {"before", "after"} & {tag.label for tag in library.undelete(asset.id).tags} == {"after"}
+    assert complaints(library) == []

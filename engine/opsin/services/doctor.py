@@ -187,11 +187,18 @@ def _reports(workspace: Workspace) -> Iterator[Finding]:
     workspace.ready()
     revisions = workspace.host.revisions()
     with workspace.catalogue.read() as connection:
-        missing = contents.behind(connection, revisions, missing=True, stale=False)
-        stale = contents.behind(connection, revisions, missing=False, stale=True)
-        lacking = features.missing(connection, workspace.feature_kinds)
-        outdated = features.outdated(connection, workspace.feature_kinds)
+        found = (
+            contents.behind(connection, revisions, missing=True, stale=False),
+            contents.behind(connection, revisions, missing=False, stale=True),
+            features.missing(connection, workspace.feature_kinds),
+            features.outdated(connection, workspace.feature_kinds),
+        )
         reasons = contents.failures(connection)
+        # what is deleted is asked about when it is brought back
+        here = set(workspace.rows.contents_of(connection, workspace.rows.everything(connection)).tolist())
+    missing, stale, lacking, outdated = (
+        {number: names for number, names in each.items() if number in here} for each in found
+    )
     for behind, what, option in (
         (missing, "lack a report or have a failed one", "missing"),
         (stale, "have a report of an older revision", "stale"),

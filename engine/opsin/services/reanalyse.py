@@ -83,7 +83,8 @@ def plan(
 
     What was left out when a picture was added is neither missing nor stale: only what asks for everything asks for it.
     ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``. Only these are loaded,
-    for their revisions; no extractor is, nor is anything decoded.
+    for their revisions; no extractor is, nor is anything decoded. What is deleted and can be brought back is asked about
+    where features are enough, so that it comes back as it would be by then.
 
     :raises UnknownName: for a categorizer that there is not.
     :raises EncoderMismatch: where a categorizer loaded the encoder, and it is not the one that made the stored vectors.
@@ -112,8 +113,12 @@ def plan(
     for number in left_out.keys() & wanted.keys():
         wanted[number] -= left_out[number]
     lack = frozenset(number for each in behind for number in each)
-    todo = {number: names for number, names in wanted.items() if number in selected and (names or number in lack)}
-    return Plan(todo, lack & selected)
+    due = {number: names for number, names in wanted.items() if number in selected and (names or number in lack)}
+    if not where:
+        featured = frozenset(name for name in asked if needs[name])
+        deleted = {number: names & featured for number, names in wanted.items() if number not in selected | lack}
+        due |= {number: names for number, names in deleted.items() if names}
+    return Plan(due, lack & selected)
 
 
 def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed], None] | None = None) -> Reanalysis:
