@@ -170,6 +170,17 @@ def test_a_change_that_cannot_be_made_says_why_and_changes_nothing(
     assert (home / "vocabularies" / "everyday.toml").read_bytes() == before
 
 
+def test_what_a_plugin_that_is_switched_off_said_outlives_a_vocabulary_of_its_name(
+    home: Path, run: Callable[..., Any]
+) -> None:
+    assert run("vocabulary", "add", "quality", "--empty").status == 0
+    with (home / "opsin.toml").open("a") as settings:
+        settings.write("\n[plugins.quality]\nenabled = false\n")
+    assert run("vocabulary", "remove", "quality").status == 0
+    with opsin.open(home, readonly=True) as library:
+        assert "quality" in [report.categorizer for report in library.reports("red-circle.jpg")]
+
+
 def test_a_name_that_is_taken_is_a_conflict(home: Path, run: Callable[..., Any]) -> None:
     ran = run("vocabulary", "add", "everyday")
     assert ran.status == 4
