@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -70,7 +71,15 @@ def misbehave(how: str) -> None:
         os._exit(5)
     if how == "abort":
         os.abort()
-    if how == "hang":
+    if how.startswith("fork"):  # the forked process holds what it inherited, as those of data loaders do
+        if os.fork() == 0:
+            if "away" in how:
+                os.setsid()
+            time.sleep(30)
+            os._exit(0)
+        if "exit" in how:
+            os._exit(4)
+    if "hang" in how:
         RELEASE.wait()
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -23,6 +25,17 @@ def run(host: Host, colour: str = "red") -> Analysis:
 
 def reports(analysis: Analysis) -> dict[str, Report]:
     return {report.categorizer: report for report in analysis.reports}
+
+
+def alive_in(group: int) -> list[str]:
+    """Return the processes of a group that are no zombies, from /proc."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _, member_of = path.read_text().rpartition(") ")[2].split()[:3]
+            if int(member_of) == group and state != "Z":
+                found.append(path.parent.name)
+    return found
 
 
 def status(host: Host) -> PluginStatus:
@@ -188,6 +201,29 @@ def test_an_isolated_plugin_that_hangs_is_killed_and_revived(make_host: MakeHost
     clock.now += 30  # type: ignore[attr-defined]
     assert reports(run(host, "red"))["misbehaving"].status == "ok"
     assert status(host).state == "ready"
+
+
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("fork and hang", "did not answer within 3 s"),
+        ("fork and exit", "exit status 4"),
+        ("fork away and hang", "did not answer within 3 s"),
+    ],
+)
+def test_what_an_isolated_plugin_forked_keeps_nobody_waiting_and_ends_with_it(
+    make_host: MakeHost, tmp_path: Path, how: str, says: str
+) -> None:
+    host = misbehaving(make_host, isolate=True, categorize=how, host={"deadline": 3.0})
+    host.start()
+    pid = int((tmp_path / "cache" / "misbehaving" / "pids.txt").read_text().split()[0])
+    begun = time.monotonic()
+    assert says in reports(run(host))["misbehaving"].reason
+    assert time.monotonic() - begun < 20, "it waited for the forked process, which sleeps for 30 s"
+    until = time.monotonic() + 10
+    while alive_in(pid):
+        assert time.monotonic() < until, "what it forked outlives it"
+        time.sleep(0.05)
 
 
 WRONG_FEATURES = ["short", "shape", "dtype", "infinite", "list", "missing", "extra", "raise"]

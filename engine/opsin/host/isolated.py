@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-import signal
-import subprocess
 import sys
-import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,6 +20,7 @@ from opsin.host.messages import (
     unpack_answer,
     unpack_error,
 )
+from opsin.host.process import Process
 from opsin.host.target import ProcessLostError
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer
@@ -36,7 +34,6 @@ if TYPE_CHECKING:
 _START = "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from opsin.host.child import main; main()"
 _LAST_WORDS = 20
 _GRACE = 5.0
-_PIPE = 1024 * 1024  # bytes, where the system can: a picture goes through in one piece instead of fifteen
 
 
 class ProcessTarget:
@@ -50,8 +47,7 @@ class ProcessTarget:
         self._encoder = encoder
         self._log = logging.getLogger(f"opsin.plugins.{opening.plugin}")
         self._facts: Facts | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        self._listener: threading.Thread | None = None
+        self._process: Process | None = None
         self._words: deque[str] = deque(maxlen=_LAST_WORDS)
 
     @property
@@ -81,17 +77,8 @@ class ProcessTarget:
         self._end()
         facts = None if self._encoder is None else self._encoder.facts
         self._words.clear()
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter with our own module
-            [sys.executable, "-c", _START, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            pipesize=_PIPE,
-        )
-        self._listener = threading.Thread(
-            target=self._listen, args=(self._process,), name=f"opsin-words-{self._opening.plugin}", daemon=True
-        )
-        self._listener.start()
+        command = [sys.executable, "-c", _START, json.dumps(sys.path)]
+        self._process = Process(command, name=self._opening.plugin, hear=self._hear)
         opening = msgspec.structs.replace(self._opening, encoder=facts)
         try:
             answer = self._exchange({"op": "open", "opening": opening})
@@ -126,7 +113,7 @@ class ProcessTarget:
         return answer
 
     def kill(self) -> None:
-        """End the process, from any thread; the call that waits for it then fails."""
+        """End the process and what it forked, from any thread; the call that waits for it then fails."""
         process = self._process
         if process is not None:
             process.kill()
@@ -141,14 +128,14 @@ class ProcessTarget:
     def _exchange(self, message: dict[str, Any]) -> Any:
         """Send one message and return its answer, serving what the child asks in between."""
         process = self._process
-        if process is None or process.stdin is None or process.stdout is None:
+        if process is None:
             raise ProcessLostError("has no process")
         try:
-            wire.send(process.stdin, message)
+            wire.send(process.input, message)
             while True:
-                answer = wire.receive(process.stdout)
+                answer = wire.receive(process.output)
                 if "ask" in answer:
-                    wire.send(process.stdin, self._serve(answer["ask"], answer["arguments"]))
+                    wire.send(process.input, self._serve(answer["ask"], answer["arguments"]))
                 elif "log" in answer:
                     self._log.log(answer["log"], "%s", answer["text"])
                 elif "error" in answer:
@@ -166,46 +153,19 @@ class ProcessTarget:
         except PluginError as error:
             return {"refused": str(error)}
 
-    def _post_mortem(self, process: subprocess.Popen[bytes], error: Exception) -> str:
+    def _post_mortem(self, process: Process, error: Exception) -> str:
         """Return how the process ended, with its last line on standard error."""
         self._end(_GRACE if isinstance(error, wire.BrokenWireError) else 0)
-        how = _ending(process.returncode)
         words = f": {self._words[-1]}" if self._words else ""
-        return f"lost its process ({how}){words}"
+        return f"lost its process ({process.how}){words}"
 
     def _end(self, grace: float = 0.0) -> None:
         """Make sure that the process is gone, and give its pipes back."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        if process.stdin is not None:
-            try:
-                process.stdin.close()
-            except OSError:
-                self._log.debug("what was still to be written was lost with the process")
-        try:
-            process.wait(grace)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
-        if self._listener is not None:
-            self._listener.join(_GRACE)
+        if process is not None:
+            process.end(grace)
 
-    def _listen(self, process: subprocess.Popen[bytes]) -> None:
+    def _hear(self, text: str) -> None:
         """Keep the last lines that the process wrote to its standard error, and log them."""
-        if process.stderr is None:
-            return
-        with process.stderr:
-            for line in process.stderr:
-                text = line.decode("utf-8", "replace").rstrip()
-                if text:
-                    self._words.append(text[:500])
-                    self._log.debug("%s", text)
-
-
-def _ending(code: int) -> str:
-    """Return how a process ended, from its return code."""
-    names = {each.value: each.name for each in signal.Signals}
-    return f"signal {names.get(-code, -code)}" if code < 0 else f"exit status {code}"
+        self._words.append(text[:500])
+        self._log.debug("%s", text)
