@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -169,9 +170,23 @@ def test_searches_webhooks_and_keys_are_kept_by_a_service(at: tuple[str, ...], f
 def test_the_plugins_of_a_service_are_shown_as_they_are_there(at: tuple[str, ...], filled: Served, run: Run) -> None:
     assert run("plugins", *at) == run("plugins", "--library", filled.home)
     assert run("plugins", "show", "colors", *at) == run("plugins", "show", "colors", "--library", filled.home)
-    (shown,) = run("plugins", "show", "colors", "--json", *at).lines
+    (shown,) = run("plugins", "show", "colors", "--json", "--library", filled.home).lines
     assert [item["kind"] for item in shown["objects"]] == ["extractor", "categorizer"]
+    assert {item["state"] for item in shown["objects"]} == {"ready"}, "as they are in the process that has it open"
     assert shown in run("plugins", "list", "--json", *at).lines
+
+
+def test_plugins_of_a_library_whose_service_gives_no_answer_are_shown_as_they_are_declared(
+    filled: Served, run: Run, tmp_path: Path, photos: Path
+) -> None:
+    home = tmp_path / "copy"
+    shutil.copytree(filled.home, home)  # with the mark of its owner, who does not know this copy's key
+    (home / "admin.key").write_text("opsin_wrong")
+    ran = run("plugins", "--library", home)
+    assert ran.status == 0
+    assert f"The service at {filled.url} does not say how they are at work there" in ran.err
+    (home / "owner").write_text("1\nhttp://127.0.0.1:9")
+    assert run("plugins", "--library", home) == ran._replace(err="")
 
 
 def test_vocabularies_are_changed_by_a_service_as_by_oneself(

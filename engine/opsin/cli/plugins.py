@@ -17,6 +17,7 @@ from opsin.cli.shared import (
     options_before_a_command,
     place_option,
 )
+from opsin.errors import AccessRefused, UnknownName, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,25 +44,30 @@ def list_(place: Place, as_json: bool) -> None:
 
 
 def _found(place: Place) -> Sequence[PluginView]:
+    """Return the plugins as they are where they are at work: in the service that is named, or that has the library open."""
     import opsin
 
-    if place.service is None:
+    service = place.service or opsin.library.at_work(place.root)
+    if service is None:
         return opsin.plugins(place.root)
-    with client_of(place.service) as client:
-        return client.plugins()
+    try:
+        with client_of(service) as client:
+            return client.plugins()
+    except (AccessRefused, Unreachable) as error:
+        if place.service is not None:
+            raise
+        told = f"The service at {service.url} does not say how they are at work there ({error}); this is how they are declared."
+        click.echo(told, err=True)
+        return opsin.plugins(place.root)
 
 
 def _named(place: Place, name: str) -> PluginView:
-    import opsin
-
-    if place.service is None:
-        return opsin.show_plugin(name, place.root)
     found = _found(place)
     for each in found:
         if each.name == name:
             return each
     msg = f"there is no plugin {name!r}; there are {', '.join(each.name for each in found)}"
-    raise opsin.errors.UnknownName(msg)
+    raise UnknownName(msg)
 
 
 def _list(place: Place, *, as_json: bool) -> None:

@@ -33,7 +33,7 @@ from opsin.library.places import (
     show_plugin,
 )
 from opsin.library.searches import Searches
-from opsin.library.served import Served, served, service_named
+from opsin.library.served import Served, at_work, served, service_named
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.services.backup import BackedUp, Step
@@ -156,6 +156,7 @@ __all__ = [
     "Webhook",
     "Webhooks",
     "analyse",
+    "at_work",
     "back_up",
     "better_encoder",
     "check_vocabulary",

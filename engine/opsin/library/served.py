@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from opsin.library.places import Place
 from opsin.services import checked
+from opsin.services.deployment import takes_connections
 from opsin.services.layout import Layout, owner_of
 from opsin.settings import default_library, default_service
 
@@ -24,9 +25,15 @@ def served(path: Place = None) -> Served | None:
 
     The answer is worth something only while the library has an owner: where opening it raised :class:`LibraryBusy`.
     """
-    layout = Layout(default_library() if path is None else checked.path(path, "the library's folder"))
+    layout = _layout(path)
     owner = owner_of(layout.root)
     return None if owner is None or owner.url is None else Served(owner.url, _admin_key(layout))
+
+
+def at_work(path: Place = None) -> Served | None:
+    """Return where a library is served, as :func:`served` does, where something takes connections there by now."""
+    owner = owner_of(_layout(path).root)
+    return served(path) if owner is not None and takes_connections(owner) else None
 
 
 def service_named(url: str | None = None, key: str | None = None) -> Served | None:
@@ -38,6 +45,10 @@ def service_named(url: str | None = None, key: str | None = None) -> Served | No
     usual, usual_key = default_service()
     chosen = url or usual
     return None if chosen is None else Served(chosen, key or usual_key or _own_key(chosen))
+
+
+def _layout(path: Place) -> Layout:
+    return Layout(default_library() if path is None else checked.path(path, "the library's folder"))
 
 
 def _own_key(url: str) -> str | None:
