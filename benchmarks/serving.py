@@ -77,7 +77,8 @@ def serving(root: Path, *more: Path) -> Iterator[Serving]:
         try:
             service.wait_until_ready()
             yield service
-        except BaseException:
+        except BaseException as error:
+            print(f"ended by {error!r}", flush=True)
             service.print_tail()
             raise
         finally:
