@@ -88,6 +88,7 @@ ONLY = {PIXELS, BATCH, SCORES, ITEMS, "test_different_pictures_have_different_ve
 WRONG_CATEGORIZERS = {
     "revision = 1": "revision must be a non-empty str",
     "needs = ()": "needs must be a non-empty frozenset",
+    "vocabulary = Vocabulary(name='good', labels=(Label(id='Not An Id'),))": "label 'Not An Id': an id is lower_snake_case",
     "vocabulary = ('seen',)": "vocabulary must be an opsin.Vocabulary or 'any'",
     "def categorize(self, batch): return super().categorize(batch)[1:]": "must return a list of",
     "def categorize(self, batch): return [Matches((Match('seen', 2.0),)) for _ in batch]": "must lie in 0..1",

@@ -10,6 +10,7 @@ from opsin.errors import ContractBroken
 from opsin.model import Declined, Match, Matches, Vocabulary
 from opsin.plugin.objects import Categorizer, Encoder, Extractor, Feature, Frames
 from opsin.plugin.view import View
+from opsin.plugin.vocabulary import check_vocabulary
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,6 +20,7 @@ EMBEDDING = "embedding"
 UNIT_TOLERANCE = 1e-3
 """How far the length of an embedding may be from 1: float32 rows of any usual network are within 1e-6."""
 
+_SHOWN = 3
 _PLAIN = (str, bool, int, float, type(None))
 """The exact types of attributes and of what lists among them hold: a numpy float would not be stored."""
 
@@ -99,6 +101,8 @@ def check_categorizer(categorizer: object) -> Categorizer:
     vocabulary = getattr(categorizer, "vocabulary", None)
     if vocabulary != "any" and not isinstance(vocabulary, Vocabulary):
         _broken(f"{kind}.vocabulary must be an opsin.Vocabulary or 'any', not {vocabulary!r}")
+    if isinstance(vocabulary, Vocabulary) and (problems := check_vocabulary(vocabulary)):
+        _broken(f"{kind}.vocabulary cannot be used: {'; '.join(map(str, problems[:_SHOWN]))}")
     needs = getattr(categorizer, "needs", None)
     named = isinstance(needs, (frozenset, set)) and bool(needs) and all(isinstance(each, str) for each in needs)
     if not named and not isinstance(needs, Frames):
