@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from opsin.errors import UsageError
+from opsin.errors import LibraryError, UsageError
 from opsin.services import plugin_template
 
 USE = """
@@ -160,6 +160,23 @@ def test_a_name_that_would_take_the_place_of_something_installed_is_refused(
     with pytest.raises(UsageError, match=says):
         plugin_template.write(name, tmp_path / "project")
     assert not (tmp_path / "project").exists()
+
+
+def test_a_project_that_cannot_be_written_is_an_error_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LibraryError, match=r"cannot write a project to .*file/project: Not a directory"):
+        plugin_template.write("night_sky", tmp_path / "file" / "project")
+    monkeypatch.setitem(plugin_template.FILES, "no such template", "z/last")
+    with pytest.raises(LibraryError):
+        plugin_template.write("night_sky", tmp_path / "project")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    (tmp_path / "project").mkdir()
+    with pytest.raises(LibraryError):
+        plugin_template.write("night_sky", tmp_path / "project")
+    monkeypatch.undo()
+    assert plugin_template.write("night_sky", tmp_path / "project")
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:

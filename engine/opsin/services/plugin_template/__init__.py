@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from collections.abc import Mapping
 from importlib import resources
 from importlib.util import find_spec
 from keyword import iskeyword
@@ -11,7 +13,7 @@ from string import Template
 
 import msgspec
 
-from opsin.errors import UsageError
+from opsin.errors import LibraryError, UsageError, reason_of
 from opsin.host import discover
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
@@ -49,11 +51,34 @@ def write(name: str, folder: Path) -> list[Path]:
     ``folder`` is the project's own and is made; it may exist where it is empty.
 
     :raises UsageError: for a name that is not lower_snake_case or that is taken here, and for a folder that holds something.
+    :raises LibraryError: where it cannot be written; then nothing of it stays.
     """
     values = _values(name)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         msg = f"{folder} exists and is not an empty folder; name another one"
         raise UsageError(msg)
+    own = not folder.exists()
+    try:
+        return sorted(_fill(folder, values))
+    except OSError as error:
+        _clear(folder)  # so that it can be done again
+        if own:
+            shutil.rmtree(folder, ignore_errors=True)
+        msg = f"cannot write a project to {folder}: {reason_of(error)}"
+        raise LibraryError(msg) from error
+
+
+def _clear(folder: Path) -> None:
+    """Take away what was written into a folder that was empty."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+
+
+def _fill(folder: Path, values: Mapping[str, str]) -> list[Path]:
+    """Write the files of a project into ``folder`` and return them."""
     templates = resources.files(__package__) / "files"
     written = []
     for template, target in FILES.items():
@@ -62,7 +87,7 @@ def write(name: str, folder: Path) -> list[Path]:
         text = Template((templates / template).read_text("utf-8")).substitute(values)
         path.write_text(text, "utf-8", newline="\n")
         written.append(path)
-    return sorted(written)
+    return written
 
 
 def _values(name: str) -> dict[str, str]:
