@@ -115,6 +115,8 @@ class Ingest:
             try:
                 shared.future.set_result(analyse(self._workspace, data, categorizers))
             except BaseException as error:  # noqa: BLE001 - whatever it was, those who wait must not wait for ever
+                with self._lock:  # an error may live on in a traceback; who comes with the picture again asks again
+                    self._under_way.pop(key, None)
                 shared.future.set_exception(error)
         return shared
 
