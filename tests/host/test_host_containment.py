@@ -157,6 +157,18 @@ def test_a_hung_thread_that_never_returns_keeps_the_plugin_off(make_host: MakeHo
     assert "until restart" in status(host).reason
 
 
+def test_the_encoder_does_not_wait_for_a_plugin_that_hangs(make_host: MakeHost) -> None:
+    release = importlib.import_module("misbehaving_plugin").RELEASE
+    host = misbehaving(make_host, isolate=False, categorize="hang", extract="none")
+    waits = host.submit([make_frame("red")])
+    assert host.submit([make_frame("red")], ()).result(60).features
+    assert len(host.encoder.encode_texts(["a red square"])) == 1
+    assert not waits.done()
+    release.set()
+    waits.result(60)
+    release.clear()
+
+
 def test_a_hung_thread_that_comes_back_gives_the_plugin_one_more_try_and_no_second(
     make_host: MakeHost, clock: Callable[[], float]
 ) -> None:
@@ -166,7 +178,7 @@ def test_a_hung_thread_that_comes_back_gives_the_plugin_one_more_try_and_no_seco
     assert_contained(run(host, "blue"))
     assert status(host).state == "quarantined"
     release.set()
-    while sum(thread.name == "opsin-inference" for thread in threading.enumerate()) > 1:
+    while sum(thread.name == "opsin-plugins" for thread in threading.enumerate()) > 1:
         time.sleep(0.01)
     release.clear()
     clock.now += 30  # type: ignore[attr-defined]

@@ -14,7 +14,7 @@ from opsin.errors import ContractBroken, PluginError
 from opsin.host.health import Health
 from opsin.host.lane import Lane
 from opsin.host.local import PluginObject
-from opsin.host.runner import Runner
+from opsin.host.runner import Runner, clock_stopped
 from opsin.host.target import Job
 from opsin.model import Vocabulary
 from opsin.testing import FakeCategorizer
@@ -226,3 +226,35 @@ def test_hanging_for_the_second_time_is_off_for_good(clock: Any) -> None:
     assert [*states, health.state] == ["quarantined", "off"]
     clock.now += 10_000
     assert not health.admits()
+
+
+def test_waiting_for_another_object_does_not_count_against_the_deadline(bench: Bench, clock: Any) -> None:
+    other = Bench(clock)
+    other.target.gate.clear()
+    waits = threading.Event()
+
+    def ask(payloads: Sequence[Any]) -> list[Any]:
+        with clock_stopped():
+            waits.set()
+            return [future.result(60) for future in other.put(*payloads)]
+
+    bench.target.run = ask  # type: ignore[method-assign]
+    bench.lane.deadline = 0.01
+    future = bench.put(4)[0]
+    assert waits.wait(60)
+    time.sleep(0.02)
+    bench.runner.watch()
+    other.target.gate.set()
+    try:
+        assert future.result(60) == 8
+    finally:
+        close(other)
+
+
+def test_a_call_whose_own_time_is_up_is_given_up(bench: Bench) -> None:
+    bench.target.gate.clear()
+    bench.lane.deadline = 0.0
+    future = bench.put(4)[0]
+    while not future.done():
+        bench.runner.watch()
+    assert "did not answer within" in str(future.exception())

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from opsin.errors import PluginError
 from opsin.host.lane import Lane
 from opsin.host.messages import EncoderFacts
+from opsin.host.runner import clock_stopped
 from opsin.host.target import Job
 from opsin.plugin import Encoder
 
@@ -108,9 +109,8 @@ class EncoderProxy:
             raise PluginError(msg)
 
     def _ask(self, method: str, *arguments: Any) -> Any:
-        if self._lane.runner.is_current:
-            return self._lane.direct(method, arguments)
-        return ask(self._lane, method, *arguments).result()
+        with clock_stopped():
+            return ask(self._lane, method, *arguments).result()
 
 
 def ask(lane: Lane, method: str, *arguments: Any) -> Future[Any]:

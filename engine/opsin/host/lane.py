@@ -6,7 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from opsin.errors import ContractBroken, DeadlineExceeded, PluginError
 from opsin.host.health import Health
@@ -180,19 +180,6 @@ class Lane:
         else:
             job.settle(answer, None)
         self.in_hand = []
-
-    def direct(self, method: str, arguments: tuple[Any, ...]) -> Any:
-        """Call a method from within the runner's own thread, for another object that is being run there.
-
-        :raises PluginError: where the object is out of use or fails.
-        """
-        if not self.ensure_loaded():
-            raise self.out_of_use()
-        try:
-            return self.runner.guarded(self, self.deadline, lambda: self.target.call(method, arguments))
-        except PluginError as error:
-            self._note_error(error)
-            raise
 
     def _note_error(self, error: PluginError) -> None:
         """Count a failed call: wrong answers and lost processes quarantine, the rest is the caller's to see."""

@@ -1,4 +1,4 @@
-"""Makes the lane of each object, in the inference thread or with a process of its own, and ends them all."""
+"""Makes the lane of each object, in one of the host's two threads or with a process of its own, and ends them all."""
 
 from __future__ import annotations
 
@@ -44,8 +44,9 @@ class LaneMaker:
         self._networks = networks
         self._clock = clock
         self._lock = threading.Lock()
-        self._inference = Runner("inference")
-        self._runners = [self._inference]
+        self._of_encoder = Runner("encoder")
+        self._of_plugins = Runner("plugins")
+        self._runners = [self._of_encoder, self._of_plugins]
         shortest = min(settings.deadline, settings.load_deadline)
         self._watch = Watch(self.runners, max(0.01, min(0.25, shortest / 4)))
         self._watch.start()
@@ -98,7 +99,7 @@ class LaneMaker:
 
     def _runner(self, plugin: Plugin, lane: Lane) -> Runner:
         if not plugin.isolated:
-            return self._inference
+            return self._of_encoder if lane.kind == "encoder" else self._of_plugins
         runner = Runner(f"{plugin.name}-{lane.name}")  # it only waits for its process
         with self._lock:
             self._runners = [*(each for each in self._runners if not each.finished), runner]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 from opsin.errors import DeadlineExceeded, PluginError
@@ -28,13 +30,31 @@ class _Abandoned(BaseException):
 class Call:
     """One call of a plugin object that is under way. ``until`` is in seconds of ``time.monotonic``."""
 
-    __slots__ = ("error", "lane", "outer", "until")
+    __slots__ = ("error", "lane", "until")
 
-    def __init__(self, lane: Lane, seconds: float, outer: Call | None) -> None:
+    def __init__(self, lane: Lane, seconds: float) -> None:
         self.lane = lane
         self.until = time.monotonic() + seconds
-        self.outer = outer
         self.error: DeadlineExceeded | None = None
+
+
+_here = threading.local()
+"""``call`` is what the current thread has under way."""
+
+
+@contextmanager
+def clock_stopped() -> Iterator[None]:
+    """Do not count the time against the call that the current thread is in: it waits for another object."""
+    call: Call | None = getattr(_here, "call", None)
+    if call is None:
+        yield
+        return
+    left = call.until - time.monotonic()
+    call.until = math.inf
+    try:
+        yield
+    finally:
+        call.until = time.monotonic() + left
 
 
 class Runner:
@@ -158,7 +178,7 @@ class Runner:
         with self.lock:
             if not self.is_current:
                 raise _Abandoned
-            self.call = call = Call(lane, seconds, self.call)
+            self.call = _here.call = call = Call(lane, seconds)
         failure: PluginError | None = None
         answer: Answer | None = None
         try:
@@ -175,7 +195,7 @@ class Runner:
             if not self.is_current:
                 lane.health.stuck = False
                 raise _Abandoned
-            self.call = call.outer
+            self.call = _here.call = None
         if call.error is not None:
             raise call.error
         if failure is not None:
@@ -208,19 +228,10 @@ class Runner:
             job.settle(None, error)
 
     def _abandon(self, call: Call, error: DeadlineExceeded) -> list[Job]:
-        """Replace the thread; return what waited for the objects that it was running."""
+        """Replace the thread; return what waited for the object that it was running."""
         call.lane.health.hung(str(error))
         error.after = call.lane.health.after
-        jobs: list[Job] = []
-        while call is not None:
-            jobs.extend(call.lane.give_up(error))
-            if call.outer is None:
-                break
-            call = call.outer
-        for lane in self.lanes:
-            if lane.in_hand:
-                jobs.extend(lane.in_hand)
-                lane.in_hand = []
+        jobs = call.lane.give_up(error)
         self.call = None
         self._ident = None
         self._spawn()
