@@ -27,6 +27,7 @@ from opsin.services.layout import Layout
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.app import create_app
 from opsin.web.reception import Reception
+from opsin.web.tenants import Tenants
 
 RED, BLUE = (jpeg_bytes(make_picture(colour, "square", 96)) for colour in ("red", "blue"))
 NOBODY = "opsin_00000000_0000000000000000000000000000000000000000"
@@ -378,3 +379,13 @@ def test_one_library_named_twice_is_wrong_usage(tmp_path: Path) -> None:
     assert "are one library" in ran.output
     ran = CliRunner().invoke(serve_command, [str(tmp_path), "--library", str(tmp_path)])
     assert "not both" in ran.output
+
+
+def test_it_is_told_when_the_models_of_each_library_are_loaded(make_library: MakeLibrary) -> None:
+    loaded: list[bool] = []
+    made = make_library(vocabularies=())
+    tenants = Tenants([made], lambda: loaded.append(made._workspace.ready().encoder.loaded))
+    tenants.start()
+    tenants.stop()
+    assert loaded == [True]
+    assert tenants.services[0].missing is None

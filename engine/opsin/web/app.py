@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from litestar import Litestar
@@ -43,9 +43,12 @@ from opsin.web.vocabularies import LabelsController, VocabulariesController
 from opsin.web.webhooks import WebhooksController
 
 
-def create_app(*libraries: Library) -> Reception:
-    """Return the ASGI application that serves ``libraries``, which stay their caller's to close."""
-    tenants = Tenants(libraries)
+def create_app(*libraries: Library, loaded: Callable[[], None] = lambda: None) -> Reception:
+    """Return the ASGI application that serves ``libraries``, which stay their caller's to close.
+
+    ``loaded`` is called whenever the models of one of them are loaded.
+    """
+    tenants = Tenants(libraries, loaded)
     metrics = {service: Metrics(service, of_process=service is tenants.alone) for service in tenants.services}
 
     @asynccontextmanager

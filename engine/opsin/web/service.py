@@ -24,10 +24,11 @@ _log = logging.getLogger(__name__)
 class Service:
     """One library as it is served. Nothing of it blocks the event loop."""
 
-    def __init__(self, library: Library, *, turn: threading.Lock) -> None:
-        """``turn`` is held while the models are loaded."""
+    def __init__(self, library: Library, *, turn: threading.Lock, loaded: Callable[[], None]) -> None:
+        """``turn`` is held while the models are loaded; ``loaded`` is called when they are."""
         self.library = library
         self._turn = turn
+        self._loaded = loaded
         self.settings = library.settings
         self.keys = keys(library.path)
         self.rates = Rates(self.settings.serve.rate_limit)
@@ -63,6 +64,8 @@ class Service:
             self.missing = str(error)
             _log.error("the models of %s cannot be loaded: %s", self.library.path, error)
         else:
+            _log.info("the models of %s are loaded", self.library.path)
+            self._loaded()
             self.missing = None
 
     def stop(self) -> None:

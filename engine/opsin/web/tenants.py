@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from opsin.errors import OpsinError, SettingError, UsageError
 from opsin.library import Key, Library
@@ -24,9 +24,10 @@ class Tenants:
     :raises UsageError: where a key opens two of them.
     """
 
-    def __init__(self, libraries: Sequence[Library]) -> None:
+    def __init__(self, libraries: Sequence[Library], loaded: Callable[[], None]) -> None:
+        """Make a service of each; ``loaded`` is called whenever the models of one of them are loaded."""
         turn = threading.Lock()  # models are loaded one library after the other: each takes all cores
-        self.services = tuple(Service(library, turn=turn) for library in libraries)
+        self.services = tuple(Service(library, turn=turn, loaded=loaded) for library in libraries)
         for one, other in itertools.combinations(self.services, 2):
             _check_alike(one, other)
             _check_keys(one, other)
