@@ -28,7 +28,7 @@ def opsin_manifest() -> Manifest:
         name="colors",
         summary="Finds the colours that make up a picture, and names them",
         config=Config,
-        requires=(Requirement("coloraide", "pip install coloraide"),),
+        requires=(Requirement(module="coloraide", install="coloraide"),),
     )
 
 

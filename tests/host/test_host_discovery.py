@@ -183,6 +183,13 @@ def test_opsins_own_plugins_run_in_its_process_and_modules_that_are_named_run_is
     assert (found["misbehaving"].isolated, found["fake"].isolated) == (True, False)
 
 
+def test_what_opsins_own_plugins_need_is_named_as_pip_takes_it() -> None:
+    own = [plugin.manifest for plugin in discover() if plugin.distribution == "opsin" and plugin.manifest]
+    needs = [need for manifest in own for need in manifest.requires]
+    assert {"coloraide", "timm", "open_clip"} <= {need.module for need in needs}
+    assert [need.install for need in needs if " " in need.install] == []
+
+
 def test_a_plugin_that_is_switched_off_is_not_even_imported(install: Install) -> None:
     install("bad", "raise RuntimeError('imported')")
     found = find("bad", configured("bad", enabled=False))
