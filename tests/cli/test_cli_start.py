@@ -1,4 +1,4 @@
-"""Starting is light: `import opsin` and `opsin --help` load nothing heavy and are done at once."""
+"""Starting is light: `import opsin`, `opsin --help` and the modules of plugins load nothing heavy; help is there at once."""
 
 from __future__ import annotations
 
@@ -28,9 +28,17 @@ HEAVY = {
     "opsin_index",
     "timm",
     "open_clip",
+    "transformers",
+    "tokenizers",
+    "coloraide",
 }
 HELP = "import sys; sys.argv = ['opsin', *{arguments!r}]; from opsin.cli import main; main()"
 LOADED = "import atexit, sys; atexit.register(lambda: print(*{{n.split('.')[0] for n in sys.modules}}, file=sys.stderr)); {code}"
+PLUGINS = """
+from importlib.metadata import distribution
+for each in distribution("opsin").entry_points.select(group="opsin"):
+    each.load()
+"""
 LEAST_OF = 5
 INTERRUPTED = """
 import sys
@@ -65,6 +73,12 @@ def cpu_seconds(code: str) -> float:
 
 def test_importing_opsin_loads_nothing_heavy() -> None:
     assert not loaded_by("import opsin") & HEAVY
+
+
+def test_importing_the_modules_of_opsins_own_plugins_loads_nothing_heavy() -> None:
+    loaded = loaded_by(PLUGINS)
+    assert {"opsin_starter", "opsin_clip", "opsin_colors"} <= loaded
+    assert not loaded & HEAVY
 
 
 def test_nothing_is_loaded_before_ctrl_c_is_caught() -> None:
