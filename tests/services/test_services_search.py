@@ -101,6 +101,16 @@ def test_conditions_leave_only_what_fits(filled: opsin.Library, tmp_path: Path) 
     assert names(filled.search("red", where=["format=png"], everything=True)) == []
 
 
+def test_a_format_is_meant_by_its_name_or_an_ending_and_any_other_is_an_error_that_names_all(
+    filled: opsin.Library,
+) -> None:
+    for text in ("format=jpeg", "format=JPG", "format=mpo|png", "format=jp*g", "format!=heic"):
+        assert filled.count(where=[text]) == filled.count(), text
+    for text in ("format=xyz", "format!=png|xyz", "format=x*"):
+        with pytest.raises(UsageError, match=r"is no format .*jpeg, png, webp, gif, avif, heif, tiff, bmp"):
+            filled.count(where=[text])
+
+
 def test_frames_of_an_animation_are_one_hit_with_the_frame_that_fits(library: opsin.Library, tmp_path: Path) -> None:
     from PIL import Image
 

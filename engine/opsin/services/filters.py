@@ -15,6 +15,7 @@ from opsin.catalogue import assets, tags
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.tables import asset, content
 from opsin.errors import UsageError
+from opsin.intake.formats import BY_NAME, FORMATS
 from opsin.plugin.vocabulary import label_id
 from opsin.services import checked
 from opsin.services.meaning import unknown_label
@@ -39,7 +40,8 @@ _TIMES = {"added": asset.c.added_at, "taken": content.c.taken_at}
 _TEXTS = {"owner": asset.c.owner, "format": content.c.format, "name": asset.c.name, "location": asset.c.location}
 _TEXTS |= {"public_id": asset.c.public_id}
 _BY_TAG = frozenset({"tag", "color"})
-_FORMATS = {"jpg": "jpeg", "tif": "tiff", "heic": "heif"}
+_FORMATS = {word: entry.name for entry in FORMATS for word in (entry.name, *(end[1:] for end in entry.endings))}
+"""The stored format that a word means: its name, or what a file's name ends in."""
 FIELDS = ("tag", "color", *_NUMBERS, *_TIMES, *_TEXTS, "vanished")
 """What a condition may ask about."""
 
@@ -82,7 +84,7 @@ def parse(text: str, label_of: Callable[[str], str] = label_id) -> Condition:
     if field == "tag":
         values = tuple(label_of(value) for value in values)
     if field == "format":
-        values = tuple(_FORMATS.get(value.lower(), value.lower()) for value in values)
+        values = tuple(map(_format, values))
     condition = Condition(field, operator, values)
     if field == "vanished":
         _vanished(condition)
@@ -194,6 +196,19 @@ def _names(condition: Condition, value: str) -> set[str]:
     """Return the labels that stand for a value of a condition."""
     name = label_id(value)
     return {name, f"{name}_color"} if condition.field == "color" else {name}
+
+
+def _format(text: str) -> str:
+    """Return the stored format that a value means, or the pattern that it is.
+
+    :raises UsageError: where no picture can have it.
+    """
+    word = text.lower()
+    found = _FORMATS.get(word, word)
+    if not any(_fits(name, found) if "*" in found else name == found for name in BY_NAME):
+        msg = f"{text!r} is no format of pictures that Opsin reads: write {', '.join(BY_NAME)}"
+        raise UsageError(msg)
+    return found
 
 
 def _vanished(condition: Condition) -> bool | None:
