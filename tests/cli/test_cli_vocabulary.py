@@ -223,6 +223,32 @@ def test_words_that_two_vocabularies_take_for_different_labels_are_a_warning_and
     assert run("vocabulary", "check", home / "vocabularies" / "everyday.toml", path, "--json").lines == [
         {"sound": True, "problems": [], "warnings": [told]}
     ]
-    assert run("vocabulary", "add", path).status == 0
+    ran = run("vocabulary", "add", path)
+    assert (ran.status, ran.err) == (0, f"Note: {told}.\n")
     ran = run("vocabulary", "check")
     assert (ran.status, ran.out) == (0, f"warning: {told}\nAll is well.\n")
+
+
+def test_a_word_that_means_another_label_elsewhere_is_told_when_it_is_given_and_not_again(
+    shapes: Path, run: Callable[..., Any]
+) -> None:
+    told = "'dog' means 'dog' in everyday and 'red_thing' in shapes: 'dog' counts"
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--synonym", "dog", "--synonym", "scarlet", "--no-rescore")
+    assert (ran.status, ran.err) == (0, f"Note: {told}.\n")
+    again = ("vocabulary", "edit", "shapes", "red_thing", "--threshold", "9", "--no-rescore")
+    assert run(*again).err == ""
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--name", "cat", "--no-rescore", "--json")
+    assert ran.err == ""
+    assert ran.lines[0]["warnings"] == ["'cat' means 'cat' in everyday and 'red_thing' in shapes: 'cat' counts"]
+
+
+def test_no_more_than_ten_words_of_an_added_vocabulary_are_told(
+    home: Path, tmp_path: Path, run: Callable[..., Any]
+) -> None:
+    with opsin.open(home, readonly=True) as library:
+        words = [label.id for label in library.vocabularies.get("everyday").labels][:13]
+    path = tmp_path / "mine.toml"
+    path.write_text(f'name = "mine"\n[labels]\nmy_thing = {{ synonyms = {words} }}\n', "utf-8")
+    told = run("vocabulary", "add", path, "--no-rescore").err.splitlines()
+    assert len(told) == 11
+    assert told[-1] == "... and 3 more such words: `opsin vocabulary check` tells them."

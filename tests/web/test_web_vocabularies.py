@@ -55,6 +55,19 @@ def test_what_changed_since_it_was_looked_at_is_not_changed_again(site: Served) 
     assert client.delete(place, headers={"If-Match": "*"}).status_code == 200
 
 
+def test_words_that_mean_another_label_elsewhere_are_told_with_the_change_that_made_them_so(site: Served) -> None:
+    told = ["'dog' means 'dog' in everyday and 'mate' in friends: 'dog' counts"]
+    labels = [{"id": "mate", "synonyms": ["dog"]}]
+    made = site.client.post("/v1/vocabularies", json={"name": "friends", "labels": labels}).json()
+    assert made["disputed_words"] == told
+    place = "/v1/vocabularies/friends/labels/mate"
+    assert site.client.patch(place, json={"threshold": {"default": 9}}).json()["disputed_words"] == []
+    with opsin.client.Client(site.url, site.key) as asking:
+        assert asking.vocabularies.disputed_words() == tuple(told)
+        asking.vocabularies.remove("friends")
+        assert asking.vocabularies.disputed_words() == ()
+
+
 def test_a_change_that_nobody_waits_for_is_made_at_once_and_scored_by_a_job(site: Served) -> None:
     client = site.client
     labels = [{"id": "form", "prompts": ["circle"], "threshold": {"default": -5}}]

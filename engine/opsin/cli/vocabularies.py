@@ -21,13 +21,14 @@ from opsin.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from opsin.client import Client
     from opsin.library import LabelChanges, Library, Reanalysis
     from opsin.model import Label
 
 _LISTS = {"prompt": "prompts", "negative": "negatives", "synonym": "synonyms", "parent": "parents", "unseen": "unseen"}
+_MOST_DISPUTED = 10
 _CLEARABLE = ("prompts", "negatives", "synonyms", "parents", "threshold", "unseen", "names", "name", "group")
 
 
@@ -151,6 +152,7 @@ def add(source: str, place: Place, empty: bool, no_rescore: bool, as_json: bool)
     read = None if file is None else read_vocabulary(file)
     name, rescore = source if read is None else read.name, not (empty or no_rescore)
     with reach(place) as there:
+        disputed = there.vocabularies.disputed_words()
         if isinstance(there, opsin.Library):
             done = None
             _ = there.vocabularies.create(name) if empty else there.vocabularies.add(source)
@@ -162,6 +164,7 @@ def add(source: str, place: Place, empty: bool, no_rescore: bool, as_json: bool)
         added = there.vocabularies.get(name)
         told = {"vocabulary": added.name, "labels": len(added.labels), "revision": added.revision}
         said = f"Added the vocabulary {added.name} with {len(added.labels)} labels."
+        told |= _say_disputed(there, disputed, as_json=as_json)
         return _finish(there, name, said, told, done, rescore=rescore, as_json=as_json)
 
 
@@ -214,7 +217,7 @@ def edit(
         changes = _changes(before, clear, options)
         if before is not None and not changes:
             raise click.UsageError("say what to change, e.g. --synonym WORD; `opsin vocabulary edit --help` lists it")
-        done = None
+        done, disputed = None, there.vocabularies.disputed_words()
         if isinstance(there, opsin.Library):
             there.vocabularies.edit_label(name, label, expected=[seen.revision], **changes)
         else:
@@ -224,6 +227,7 @@ def edit(
         changed = there.vocabularies.get(name)
         told = {"vocabulary": name, "label": changed.by_id.get(label_id(label)), "revision": changed.revision}
         said = f"{'Changed' if before else 'Made'} the label {label_id(label)} of {name}."
+        told |= _say_disputed(there, disputed, as_json=as_json)
         if not as_json:
             _say_shipped(there, name)
         return _finish(there, name, said, told, done, rescore=not no_rescore, as_json=as_json)
@@ -296,6 +300,18 @@ def _finish(
             f"{counted(done.problems, 'picture')} could not be: `opsin reanalyse --missing --stale` says why.", err=True
         )
     return 5 if done.problems else 0
+
+
+def _say_disputed(there: Library | Client, before: Sequence[str], *, as_json: bool) -> dict[str, Any]:
+    """Tell which words two vocabularies take for different labels that did not ``before``; return it as fields."""
+    found = [each for each in there.vocabularies.disputed_words() if each not in before]
+    for each in () if as_json else found[:_MOST_DISPUTED]:
+        click.echo(f"Note: {printable(each)}.", err=True)
+    if not as_json and len(found) > _MOST_DISPUTED:
+        click.echo(
+            f"... and {len(found) - _MOST_DISPUTED} more such words: `opsin vocabulary check` tells them.", err=True
+        )
+    return {"warnings": found}
 
 
 def _say_shipped(library: Library | Client, name: str) -> None:

@@ -19,6 +19,12 @@ def summaries() -> Call[tuple[VocabularySummary, ...]]:
     return Call(method="GET", path="/v1/vocabularies", read=read)
 
 
+def disputed_words() -> Call[tuple[str, ...]]:
+    """Return which words two vocabularies take for different labels, one sentence each; nothing is broken by that."""
+    read = in_field("disputed_words", tuple[str, ...])
+    return Call(method="GET", path="/v1/vocabularies", read=read)
+
+
 def list_vocabularies() -> Flow[Vocabulary]:
     """Yield the vocabularies of the library, by name."""
     for each in (yield summaries()):

@@ -92,6 +92,7 @@ class Vocabularies(_Part):
     list = _items(labels.list_vocabularies)
     get = _answer(labels.get)
     summaries = _answer(labels.summaries)
+    disputed_words = _answer(labels.disputed_words)
     create = _answer(labels.create)
     add_shipped = _answer(labels.add_shipped)
     edit_label = _answer(labels.edit_label)

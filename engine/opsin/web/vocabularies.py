@@ -56,21 +56,24 @@ class LabelFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class Vocabularies(msgspec.Struct, frozen=True):
-    """The vocabularies, by name; first those in use."""
+    """The vocabularies, by name, first those in use; and the words that two of these take for different labels."""
 
     vocabularies: Sequence[VocabularySummary]
+    disputed_words: Sequence[str]
 
 
 class Changed(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a change: ``effect`` what it would do, where it was a dry run, else ``rescored`` what it did.
 
-    ``revision`` is that of the vocabulary by now, null where it is gone, or was not made.
+    ``revision`` is that of the vocabulary by now, null where it is gone, or was not made. ``disputed_words`` says which
+    words two vocabularies take for different labels since the change, and which of these counts.
     """
 
     vocabulary: str
     revision: str | None
     effect: Effect | None = None
     rescored: Reanalysis | None = None
+    disputed_words: Sequence[str] = ()
 
 
 def _answers(status: int) -> dict[int, ResponseSpec]:
@@ -90,7 +93,8 @@ class VocabulariesController(Controller):
     @get(responses=_PROBLEMS)
     async def list(self, service: NamedDependency[Service]) -> Vocabularies:
         """List the vocabularies in use, and those that plugins ship besides."""
-        return Vocabularies(await service.run(service.library.vocabularies.summaries))
+        known = service.library.vocabularies
+        return await service.run(lambda: Vocabularies(known.summaries(), known.disputed_words()))
 
     @post(opt=ADMIN, responses=_CHANGING | _answers(201))
     async def create(
@@ -228,12 +232,15 @@ async def _done(
     library = service.library
 
     def run() -> Response[Changed] | Response[Job]:
+        before = library.vocabularies.disputed_words()
         revision = change().revision
+        disputed = [each for each in library.vocabularies.disputed_words() if each not in before]
         if rescore and not wait:
             answer = accepted(library.jobs.rescore(name))
             answer.headers["ETag"] = f'"{revision}"'
             return answer
         done = library.vocabularies.rescore(name) if rescore else None
-        return Response(Changed(vocabulary=name, revision=revision, rescored=done), status_code=status)
+        changed = Changed(vocabulary=name, revision=revision, rescored=done, disputed_words=disputed)
+        return Response(changed, status_code=status)
 
     return await service.run_pictures(run)
