@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,6 +53,23 @@ def opsin_categorizers(config):
         raise ValueError("not even declared")
     return [Sulking(config.how)]
 '''
+
+WEIGHTLESS = """\
+import opsin
+from opsin.testing import FakeEncoder
+
+
+def load(self, context):
+    raise opsin.errors.PluginUnavailable("its weights are gone: pip install fake-weights")
+
+
+FakeEncoder.load = load
+
+
+@opsin.hookimpl
+def opsin_manifest():
+    return opsin.Manifest(name="weightless", summary="Takes the weights away", isolate=False)
+"""
 
 Run = Callable[..., Any]
 
@@ -151,3 +171,22 @@ def test_plugins_are_listed_with_the_pictures_that_they_failed_on(sulking: Calla
     sulking("well")
     run("reanalyse", "--missing")
     assert told not in run("plugins").out
+
+
+def test_a_command_that_ends_tells_a_plugins_failure_once_and_promises_no_other_try(
+    with_plugin: Callable[..., Path], tmp_path: Path
+) -> None:
+    with_plugin("weightless", WEIGHTLESS)
+    told = "the encoder 'fake' of the plugin 'fake' could not be loaded: it failed: its weights are gone: pip install fake-weights"
+    in_words, in_json = (
+        subprocess.run(
+            [sys.executable, "-c", "from opsin.cli import main; main()", "search", "dog", *options],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for options in ([], ["--json"])
+    )
+    assert (in_words.returncode, in_words.stdout, in_words.stderr) == (5, "", f"Error: {told}\n")
+    assert json.loads(in_json.stderr)["message"] == told

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,8 @@ from opsin.cli.shared import options_before_a_command
 from opsin.version import VERSION
 
 if TYPE_CHECKING:
+    import logging
+
     from opsin.errors import OpsinError
 
 COMMANDS = {
@@ -47,6 +51,9 @@ COMMANDS = {
     "completion": ("making", "Print the completion script of a shell."),
 }
 """Each command: its module, which is imported when it is used, and its line in `opsin --help`."""
+
+_LASTING = frozenset({"serve", "watch"})
+"""Commands that go on when a plugin is out of use, until it is tried again."""
 
 _EPILOG = """\b
 Exit status: 0 done, 1 something was not done (e.g. `search` found nothing, `index verify` found damage),
@@ -91,8 +98,30 @@ class _Commands(click.Group):
 )
 @options_before_a_command
 @click.version_option(VERSION, prog_name="opsin")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """Opsin tags pictures and finds them again by what they show."""
+    if context.invoked_subcommand not in _LASTING:
+        context.with_resource(_told_once())
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Keep from the console what is logged of plugins that are out of use: the command ends by saying it."""
+    import logging
+
+    def is_news(record: logging.LogRecord) -> bool:
+        return getattr(record, "opsin", {}).get("event") != "out-of-use"
+
+    console = logging.lastResort
+    if console is None:
+        yield
+        return
+    console.addFilter(is_news)
+    try:
+        yield
+    finally:
+        console.removeFilter(is_news)
 
 
 def run() -> int:

@@ -17,7 +17,7 @@ import msgspec
 from opsin.errors import PluginError
 from opsin.host import wire
 from opsin.host.context import HostContext
-from opsin.host.describe import describe
+from opsin.host.describe import failure
 from opsin.host.discovery import Plugin
 from opsin.host.local import LocalTarget
 from opsin.host.messages import (
@@ -59,7 +59,7 @@ class Child:
             except PluginError as error:
                 answer = {"error": pack_error(error)}
             except Exception as error:  # noqa: BLE001 - a value that cannot be sent is the plugin's, and the host's to see
-                answer = {"error": [PluginError.code, f"raised {describe(error)}"]}
+                answer = {"error": [PluginError.code, failure(error)]}
             try:
                 self.send(answer)
             except TypeError as error:

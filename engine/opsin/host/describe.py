@@ -7,6 +7,11 @@ from opsin.errors import OpsinError
 _LONGEST = 500
 
 
+def failure(error: BaseException) -> str:
+    """Return what an object did that raised ``error``, to go on after its name: an error of Opsin's is a sentence of its own."""
+    return f"{'failed:' if isinstance(error, OpsinError) else 'raised'} {describe(error)}"
+
+
 def describe(error: BaseException) -> str:
     """Return the error's type and message in one line of at most 500 characters."""
     try:

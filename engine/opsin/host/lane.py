@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("opsin.host")
 
+OUT_OF_USE = {"opsin": {"event": "out-of-use"}}
+"""What a log record carries that says that an object is out of use, as whoever asks the object is told, too."""
+
 
 class Lane:
     """The queue of one object. ``before_load`` runs in the lane's thread before the object is loaded.
@@ -102,10 +105,9 @@ class Lane:
         return None if self.health.admits() else self.out_of_use()
 
     def out_of_use(self) -> PluginError:
-        """Return the error that says that, why and how long the object is out of use."""
+        """Return the error that says that and why the object is out of use; its ``after`` says for how long."""
         health = self.health
-        again = f"; tried again in {health.next_revival:.0f} s" if health.next_revival is not None else ""
-        return PluginError(f"the {self.title} is {health.state}: {health.reason}{again}", after=health.after)
+        return PluginError(f"the {self.title} is {health.state}: {health.reason}", after=health.after)
 
     def take(self) -> list[Job]:
         """Take what is next: one call, or what is waiting up to a batch. The caller holds the runner's lock."""
@@ -117,8 +119,8 @@ class Lane:
 
     def work(self, jobs: list[Job]) -> None:
         """Run ``jobs`` in the runner's thread and settle each of them."""
-        if not self.ensure_loaded():
-            self.settle_all(jobs, self.out_of_use())
+        if (refusal := self.ensure_loaded()) is not None:
+            self.settle_all(jobs, refusal)
             return
         if jobs[0].method:
             self._work_call(jobs[0])
@@ -142,34 +144,38 @@ class Lane:
                     self.health.raised(str(errors[-1]))
                 waiting = self.drain() if self.health.state == "quarantined" else []
         if self.health.state == "quarantined":
-            log.warning("the %s is quarantined: %s", self.title, self.health.reason)
+            self._log_quarantine()
         if waiting:
             self.settle_all(waiting, self.out_of_use())
 
-    def ensure_loaded(self) -> bool:
-        """Load the object where it is not; False where that failed, which quarantines it."""
+    def ensure_loaded(self) -> PluginError | None:
+        """Load the object where it is not, and return why it cannot be used: where that failed, it is quarantined."""
         if self.loaded and self.health.state == "ready":
-            return True
+            return None
         with self.runner.lock:
             if not self.health.admits():
-                return False
+                return self.out_of_use()
             self.health.loading()
         try:
             if not self.loaded:
                 if self.before_load is not None:
                     self.before_load()
-                self.runner.guarded(self, self.load_deadline, self.target.load)
+                self.runner.guarded(self, self.load_deadline, self.target.load, subject="it")
         except PluginError as error:
             with self.runner.lock:
                 self.health.quarantine(f"could not be loaded: {error}")
+                refusal = PluginError(f"the {self.title} {self.health.reason}", after=self.health.after)
                 waiting = self.drain()
-            log.warning("the %s is quarantined: %s", self.title, self.health.reason)
-            self.settle_all(waiting, self.out_of_use())
-            return False
+            self._log_quarantine()
+            self.settle_all(waiting, refusal)
+            return refusal
         self.loaded = True
         with self.runner.lock:
             self.health.ready()
-        return True
+        return None
+
+    def _log_quarantine(self) -> None:
+        log.warning("the %s is quarantined: %s", self.title, self.health.reason, extra=OUT_OF_USE)
 
     def _work_call(self, job: Job) -> None:
         try:
@@ -196,8 +202,9 @@ class Lane:
 
     def _attempt(self, jobs: list[Job], errors: list[PluginError], crashes: _Budget) -> int:
         """Run ``jobs``, in halves where the whole raises; return how many were answered."""
-        if not self.loaded and not self.ensure_loaded():
-            self.settle_all(jobs, self.out_of_use())
+        refusal = None if self.loaded else self.ensure_loaded()
+        if refusal is not None:
+            self.settle_all(jobs, refusal)
             return 0
         try:
             answers = self.runner.guarded(self, self.deadline, lambda: self.target.run([job.payload for job in jobs]))

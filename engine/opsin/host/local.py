@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opsin.errors import ContractBroken, PluginError
-from opsin.host.describe import describe
+from opsin.host.describe import describe, failure
 from opsin.host.values import ObjectKind
 from opsin.model import Vocabulary
 from opsin.plugin import Categorizer, Context, Encoder, Extractor, Item
@@ -142,8 +142,7 @@ class LocalTarget:
         try:
             return function(*arguments)
         except (Exception, SystemExit, KeyboardInterrupt) as error:
-            msg = f"raised {describe(error)}"
-            raise PluginError(msg) from error
+            raise PluginError(failure(error)) from error
 
 
 def _checked(check: Callable[[], Any]) -> Any:

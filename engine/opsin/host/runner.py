@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from opsin.errors import DeadlineExceeded, PluginError
-from opsin.host.describe import describe
-from opsin.host.lane import Lane
+from opsin.host.describe import describe, failure
+from opsin.host.lane import OUT_OF_USE, Lane
 from opsin.host.target import Job
 
 log = logging.getLogger("opsin.host")
@@ -173,24 +173,28 @@ class Runner:
             if lane in self.lanes:
                 self.lanes.remove(lane)
 
-    def guarded(self, lane: Lane, seconds: float, function: Callable[[], Answer]) -> Answer:
-        """Call ``function`` of a plugin object under a deadline; every way of failing becomes a PluginError."""
+    def guarded(self, lane: Lane, seconds: float, function: Callable[[], Answer], subject: str = "") -> Answer:
+        """Call ``function`` of a plugin object under a deadline; every way of failing becomes a PluginError.
+
+        Its message begins with ``subject``, else with what the object is called.
+        """
+        subject = subject or f"the {lane.title}"
         with self.lock:
             if not self.is_current:
                 raise _Abandoned
             self.call = _here.call = call = Call(lane, seconds)
-        failure: PluginError | None = None
+        failed: PluginError | None = None
         answer: Answer | None = None
         try:
             answer = function()
         except _Abandoned:
             raise
         except PluginError as error:
-            failure = type(error)(f"the {lane.title} {error}")
-            failure.__cause__ = error.__cause__
+            failed = type(error)(f"{subject} {error}")
+            failed.__cause__ = error.__cause__
         except BaseException as error:  # noqa: BLE001 - whatever a plugin raises, SystemExit included, stays with it
-            failure = PluginError(f"the {lane.title} raised {describe(error)}")
-            failure.__cause__ = error
+            failed = PluginError(f"{subject} {failure(error)}")
+            failed.__cause__ = error
         with self.lock:
             if not self.is_current:
                 lane.health.stuck = False
@@ -198,8 +202,8 @@ class Runner:
             self.call = _here.call = None
         if call.error is not None:
             raise call.error
-        if failure is not None:
-            raise failure
+        if failed is not None:
+            raise failed
         return answer  # type: ignore[return-value]
 
     def watch(self) -> None:
@@ -223,7 +227,7 @@ class Runner:
         if lane.target.isolated:
             lane.target.kill()
             return
-        log.error("%s; its thread is given up", error)
+        log.error("%s; its thread is given up", error, extra=OUT_OF_USE)
         for job in jobs:
             job.settle(None, error)
 
