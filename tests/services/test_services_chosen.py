@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import opsin
-from opsin.errors import UsageError
+from opsin.errors import UnknownName
 from opsin.services.analyse import analyse
 from opsin.services.chosen import LEFT_OUT
 from opsin.services.given import Upload
@@ -68,9 +68,9 @@ def test_a_plugin_names_all_its_categorizers_and_an_unknown_name_is_refused_at_o
     (told,) = library.analyse(RED, categorizers=["zero_shot"])
     assert {source.categorizer for match in told.matches for source in match.sources} == {"zero_shot/everyday"}
     for ask in (library.add, library.analyse, library.jobs.add):
-        with pytest.raises(UsageError, match=r"no categorizer 'nosuch'; there are colors, fake, .*zero_shot/everyday"):
+        with pytest.raises(UnknownName, match=r"no categorizer 'nosuch'; there are colors, fake, .*zero_shot/everyday"):
             ask(Upload(RED), categorizers=["nosuch"])
-    with pytest.raises(UsageError, match="no categorizer 'nosuch'"):
+    with pytest.raises(UnknownName, match="no categorizer 'nosuch'"):
         library.jobs.reanalyse(categorizers=["nosuch"])
     assert library.count() == 0
 

@@ -198,8 +198,9 @@ def test_only_the_categorizers_that_are_named_are_asked(there: Any, pictures: Pa
     said = {report.categorizer: report.status for report in there.reports(added.id)}
     assert said.pop("fake") == "ok"
     assert set(said.values()) == {"declined"}
-    with pytest.raises(UsageError, match="no categorizer 'nosuch'; there are colors, fake"):
-        there.add(pictures / "red-square.jpg", categorizers=["nosuch"])
+    for ask in (there.add, there.analyse):
+        with pytest.raises(UnknownName, match="no categorizer 'nosuch'; there are colors, fake"):
+            list(ask(pictures / "red-square.jpg", categorizers=["nosuch"]))
     there.delete(added.id, at_once=True)
 
 

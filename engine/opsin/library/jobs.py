@@ -77,7 +77,8 @@ class Jobs:
     ) -> Job:
         """Have categorizers asked again, as :meth:`opsin.Library.reanalyse` does it, and return the job.
 
-        :raises UsageError: for conditions that make no sense, and for a categorizer that there is not.
+        :raises UsageError: for conditions that make no sense.
+        :raises UnknownName: for a categorizer, tag or colour that there is not.
         """
         read(self._workspace, where)
         chosen(self._workspace, categorizers)

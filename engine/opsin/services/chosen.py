@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from opsin.errors import UnknownName, UsageError
+from opsin.errors import UnknownName
 from opsin.model import Report
 from opsin.services import checked
 from opsin.services.workspace import Workspace
@@ -28,16 +28,13 @@ def named(name: str, known: Collection[str]) -> list[str]:
 def chosen(workspace: Workspace, names: Iterable[str]) -> tuple[str, ...]:
     """Return the ids of the categorizers that these names mean, sorted; of no name, none. Nothing is loaded.
 
-    :raises UsageError: for a name that means nothing, with those that there are.
+    :raises UnknownName: for a name that means nothing, with those that there are.
     """
     wanted = checked.texts(names, "categorizers")
     if not wanted:
         return ()
     known = workspace.host.categorizers
-    try:
-        return tuple(sorted({each for name in wanted for each in named(name, known)}))
-    except UnknownName as error:
-        raise UsageError(str(error)) from error
+    return tuple(sorted({each for name in wanted for each in named(name, known)}))
 
 
 def among(workspace: Workspace, ids: Sequence[str]) -> frozenset[str]:

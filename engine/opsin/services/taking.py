@@ -59,6 +59,7 @@ def options(workspace: Workspace, tags: Iterable[str], said: Said) -> AddOptions
     """Return what is said of each picture, checked; words that name a label stand for it.
 
     :raises UsageError: for what makes no sense.
+    :raises UnknownName: for a categorizer that there is not.
     """
     require_known(said)
     meant = tuple(people.tag_of(workspace, tag) for tag in checked.texts(tags, "tags", checked.MOST_TAGS))
@@ -117,7 +118,8 @@ def look_each(
 ) -> Iterator[once.Told]:
     """Yield what the plugins say of each picture, in order, without storing anything.
 
-    :raises UsageError: for a threshold outside 0..1, or a categorizer that there is not.
+    :raises UsageError: for a threshold outside 0..1.
+    :raises UnknownName: for a categorizer that there is not.
     """
     if auto_tag is not None:
         checked.share(auto_tag, "auto_tag")

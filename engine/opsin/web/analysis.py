@@ -81,7 +81,7 @@ class AnalysisController(Controller):
     @post(
         status_code=200,
         operation_class=LookOperation,
-        responses=problem_responses(400, 401, 403, 422, body=True),
+        responses=problem_responses(400, 401, 403, 404, 422, body=True),
     )
     async def analyse(self, request: Request[Any, Any, Any], service: NamedDependency[Service]) -> Analyses:
         """Tag pictures without storing anything.

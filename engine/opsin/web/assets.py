@@ -102,7 +102,7 @@ class AssetsController(Controller):
     @post(
         opt=WRITE | PICTURES,
         operation_class=AddOperation,
-        responses=_ANSWERS | problem_responses(400, 401, 403, 409, 422, body=True),
+        responses=_ANSWERS | problem_responses(400, 401, 403, 404, 409, 422, body=True),
     )
     async def add(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service]
