@@ -218,3 +218,24 @@ def test_a_public_id_that_another_asset_took_meanwhile_is_said_when_the_first_is
         library.undelete(first)
     library.edit(second, public_id=None)
     assert library.undelete(first).public_id == "logo"
+
+
+def test_what_cannot_be_erased_yet_is_deleted_nevertheless_and_erased_as_soon_as_can_be(library: opsin.Library) -> None:
+    gone, other = add(library, RED, "gone.jpg"), add(library, GREEN, "other.jpg")
+    digest = library.get(gone).sha256
+    (copy,) = [path for path in (library.path / "blobs").rglob(f"{digest}*") if path.is_file()]
+    copy.unlink()
+    copy.mkdir()  # a folder stands for a file that the disk does not give up
+    told = library.delete(gone, at_once=True)
+    assert told.problem is not None
+    assert (told.restorable_until, told.problem.code) == (None, "library")
+    assert str(copy) in told.problem.message
+    assert [each.id for each in library.list()] == [other]
+    with pytest.raises(UnknownName):
+        library.undelete(gone)
+    later = library.delete(other)
+    assert (later.restorable_until is not None, later.problem) == (True, None), (
+        "what another left is none of its problems"
+    )
+    copy.rmdir()
+    assert library.erase_deleted() == 1

@@ -6,6 +6,7 @@ import click
 
 from opsin.cli.output import emit, printable, size, table, tag_line
 from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, say_meanings, where_option
+from opsin.errors import LibraryError
 
 
 @click.command("list")
@@ -134,21 +135,27 @@ def label(asset: str, place: Place, add: tuple[str, ...], remove: tuple[str, ...
 @place_option
 @click.option("--now", "at_once", is_flag=True, help="Erase them at once, without a way back.")
 @json_option
-def delete(assets: tuple[str, ...], place: Place, at_once: bool, as_json: bool) -> None:
+def delete(assets: tuple[str, ...], place: Place, at_once: bool, as_json: bool) -> int:
     """Delete pictures from the library; files that it refers to are left alone.
 
     They can be brought back for a week (the setting assets.undo); then they are erased.
     """
+    status = 0
     with reach(place) as library:
         for asset in assets:
             deleted = library.delete(library.get(asset).id, at_once=at_once)
+            status = status if deleted.problem is None else LibraryError.exit_status
             if as_json:
                 emit(deleted)
+            elif deleted.problem is not None:
+                told = f"{printable(deleted.name)}: deleted for good, but not all of it is erased yet"
+                click.secho(f"{told}: {deleted.problem.message}", fg="yellow", err=True)
             elif deleted.restorable_until is None:
                 click.echo(f"{printable(deleted.name)}: erased")
             else:
                 day = deleted.restorable_until[:16].replace("T", " ")
                 click.echo(f"{printable(deleted.name)}: deleted; until {day} UTC: opsin undelete {deleted.id}")
+    return status
 
 
 @click.command()

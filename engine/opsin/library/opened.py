@@ -440,8 +440,8 @@ class Library:
     def delete(self, asset: str, *, at_once: bool = False, expected: Collection[str] | None = None) -> deleting.Deleted:
         """Delete an asset: nothing shows it any more, and after ``assets.undo`` seconds it is erased.
 
-        The file that it refers to is left alone. ``at_once``: it is erased now, and cannot be brought back. ``expected``:
-        as for :meth:`edit`.
+        The file that it refers to is left alone. ``at_once``: it is erased now, and cannot be brought back; where not all
+        of it can be taken away just now, the ``problem`` of the answer says why. ``expected``: as for :meth:`edit`.
         """
         row = asked.asset_named(self._workspace.writable, asset)
         return deleting.delete(self._workspace, row, at_once=at_once, expected=expected)
@@ -596,7 +596,7 @@ class Library:
         """Erase what was deleted too long ago to be brought back, and give everything back."""
         try:
             if not self._workspace.readonly and not self._workspace.closed:
-                deleting.erase_due(self._workspace)
+                deleting.erase_if_it_can_be(self._workspace)
         finally:
             self._workspace.close()
 
