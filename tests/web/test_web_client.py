@@ -388,6 +388,26 @@ def test_a_vocabulary_is_tried_made_read_and_removed(there: Any) -> None:
         there.vocabularies.get("mine")
 
 
+def test_a_client_changes_labels_and_leaves_the_scoring_to_a_job(there: Any) -> None:
+    if isinstance(there, opsin.Library):  # which scores the library again only where it is asked to
+        return
+    labels = [opsin.Label(id="shape", prompts=("square",), threshold={"default": -5.0})]
+    made = there.vocabularies.create("later", labels, wait=False)
+    ended = there.jobs.wait(made.id, timeout=60)
+    assert (ended.kind, ended.state, ended.result["tags_added"]) == ("rescore", "done", 6)
+    seen = there.vocabularies.get("later").revision
+    job = there.vocabularies.edit_label("later", "shape", expected=[seen], synonyms=["form"], wait=False)
+    assert there.vocabularies.get("later").by_id["shape"].synonyms == ("form",)
+    with pytest.raises(Outdated):
+        there.vocabularies.remove_label("later", "shape", expected=[seen], wait=False)
+    with pytest.raises(UsageError, match="nothing to wait for"):
+        there.vocabularies.remove_label("later", "shape", rescore=False, wait=False)
+    there.jobs.wait(job.id, timeout=60)
+    gone = there.jobs.wait(there.vocabularies.remove_label("later", "shape", wait=False).id, timeout=60)
+    assert gone.result["tags_removed"] == 6
+    there.vocabularies.remove("later")
+
+
 def test_plugins_are_told_of_and_insights_only_where_they_are_on(there: Any) -> None:
     assert {"zero_shot", "colors"} <= {each.name for each in there.plugins() if each.state != "off"}
     for ask in (lambda: there.insights.profile("ann"), there.insights.trends, lambda: there.insights.companions("red")):

@@ -1,15 +1,19 @@
-"""The calls of `client.vocabularies`: as those of `library.vocabularies`, but what changes labels scores the library again."""
+"""The calls of `client.vocabularies`: as those of `library.vocabularies`, but what changes labels scores the library again.
+
+With ``wait=False`` a change is made at once, and the answer is the job that scores the library again.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, Unpack
+from typing import Any, Literal, Unpack, overload
 
 import httpx
 import msgspec
 
 from opsin.client.call import Call, Flow, Item, address, as_kind, in_field, only_where
-from opsin.library import Effect, LabelChanges, Reanalysis, VocabularySummary
+from opsin.errors import UsageError
+from opsin.library import Effect, Job, LabelChanges, Reanalysis, VocabularySummary
 from opsin.model import Label, Vocabulary
 
 
@@ -40,17 +44,38 @@ def get(name: str) -> Call[Vocabulary]:
     return Call(method="GET", path=_place(name), read=as_kind(Vocabulary))
 
 
-def create(name: str, labels: Sequence[Label] = (), *, summary: str = "", rescore: bool = True) -> Call[Reanalysis]:
-    """Make a vocabulary, score the library again unless ``rescore`` is False, and return what that changed."""
+@overload
+def create(
+    name: str,
+    labels: Sequence[Label] = (),
+    *,
+    summary: str = "",
+    rescore: bool = True,
+    wait: Literal[True] = True,
+) -> Call[Reanalysis]: ...
+@overload
+def create(name: str, labels: Sequence[Label] = (), *, summary: str = "", wait: Literal[False]) -> Call[Job]: ...
+def create(
+    name: str, labels: Sequence[Label] = (), *, summary: str = "", rescore: bool = True, wait: bool = True
+) -> Call[Reanalysis] | Call[Job]:
+    """Make a vocabulary, score the library again unless ``rescore`` is False, and return what that changed.
+
+    :raises UsageError: for ``rescore`` and ``wait`` that are both False, here and below.
+    """
     fields = {"name": name, "labels": _plain(labels), "summary": summary}
-    return _change("POST", "/v1/vocabularies", fields, rescore=rescore)
+    return _change("POST", "/v1/vocabularies", fields, rescore=rescore, wait=wait)
 
 
-def add_shipped(name: str, *, rescore: bool = True) -> Call[Reanalysis]:
+@overload
+def add_shipped(name: str, *, rescore: bool = True, wait: Literal[True] = True) -> Call[Reanalysis]: ...
+@overload
+def add_shipped(name: str, *, wait: Literal[False]) -> Call[Job]: ...
+def add_shipped(name: str, *, rescore: bool = True, wait: bool = True) -> Call[Reanalysis] | Call[Job]:
     """Take in a vocabulary that a plugin ships, score the library again, and return what that changed."""
-    return _change("POST", "/v1/vocabularies", {"name": name}, rescore=rescore)
+    return _change("POST", "/v1/vocabularies", {"name": name}, rescore=rescore, wait=wait)
 
 
+@overload
 def edit_label(
     vocabulary: str,
     label: str,
@@ -58,20 +83,59 @@ def edit_label(
     *,
     expected: Collection[str] | None = None,
     rescore: bool = True,
+    wait: Literal[True] = True,
     **changes: Unpack[LabelChanges],
-) -> Call[Reanalysis]:
+) -> Call[Reanalysis]: ...
+@overload
+def edit_label(
+    vocabulary: str,
+    label: str,
+    /,
+    *,
+    expected: Collection[str] | None = None,
+    wait: Literal[False],
+    **changes: Unpack[LabelChanges],
+) -> Call[Job]: ...
+def edit_label(
+    vocabulary: str,
+    label: str,
+    /,
+    *,
+    expected: Collection[str] | None = None,
+    rescore: bool = True,
+    wait: bool = True,
+    **changes: Unpack[LabelChanges],
+) -> Call[Reanalysis] | Call[Job]:
     """Change a label, or make it, score the library again, and return what that changed.
 
     :raises Outdated: where the revision of the vocabulary is none of those ``expected``, here and below.
     """
-    return _change("PATCH", _place(vocabulary, label), dict(changes), expected, rescore=rescore)
+    return _change("PATCH", _place(vocabulary, label), dict(changes), expected, rescore=rescore, wait=wait)
 
 
+@overload
 def remove_label(
-    vocabulary: str, label: str, *, expected: Collection[str] | None = None, rescore: bool = True
-) -> Call[Reanalysis]:
+    vocabulary: str,
+    label: str,
+    *,
+    expected: Collection[str] | None = None,
+    rescore: bool = True,
+    wait: Literal[True] = True,
+) -> Call[Reanalysis]: ...
+@overload
+def remove_label(
+    vocabulary: str, label: str, *, expected: Collection[str] | None = None, wait: Literal[False]
+) -> Call[Job]: ...
+def remove_label(
+    vocabulary: str,
+    label: str,
+    *,
+    expected: Collection[str] | None = None,
+    rescore: bool = True,
+    wait: bool = True,
+) -> Call[Reanalysis] | Call[Job]:
     """Take a label out of a vocabulary, score the library again, and return what that changed."""
-    return _change("DELETE", _place(vocabulary, label), expected=expected, rescore=rescore)
+    return _change("DELETE", _place(vocabulary, label), expected=expected, rescore=rescore, wait=wait)
 
 
 def remove(name: str, *, expected: Collection[str] | None = None) -> Call[None]:
@@ -106,12 +170,21 @@ def _change(
     expected: Collection[str] | None = None,
     *,
     rescore: bool,
-) -> Call[Reanalysis]:
+    wait: bool,
+) -> Call[Reanalysis] | Call[Job]:
+    if not (rescore or wait):
+        raise UsageError(
+            "there is nothing to wait for where rescore=False leaves the tags as they are: say one of the two"
+        )
+
     def done(response: httpx.Response) -> Reanalysis:
         return in_field("rescored", Reanalysis)(response) if rescore else Reanalysis()
 
-    headers, params = only_where(expected), {"rescore": rescore}
-    return Call(method=method, path=path, params=params, json=fields, headers=headers, read=done, changes=True)
+    headers, params = only_where(expected), {"rescore": rescore, "wait": wait}
+    sent: dict[str, Any] = {"method": method, "path": path, "params": params, "json": fields, "headers": headers}
+    if wait:
+        return Call(**sent, read=done, changes=True)
+    return Call(**sent, read=as_kind(Job), changes=True)
 
 
 def _try(method: str, path: str, fields: dict[str, Any] | None = None) -> Call[Effect]:
