@@ -245,6 +245,18 @@ def test_waiting_for_a_job_ends_in_time(there: Any) -> None:
         assert there.jobs.wait(job.id).over
 
 
+def test_a_job_is_heard_of_whenever_it_is_further_until_it_is_over(there: Any) -> None:
+    job = there.jobs.reanalyse(categorizers=["fake"])
+    with worked(there):
+        heard = [*there.jobs.events(job.id)]
+    assert [each.over for each in heard] == [False] * (len(heard) - 1) + [True]
+    assert (heard[-1].state, heard[-1].done) == ("done", 6)
+    assert heard[-1] == there.jobs.get(job.id)
+    assert [*there.jobs.events(job.id)] == heard[-1:]
+    with pytest.raises(UnknownName):
+        [*there.jobs.events("0199c0de-0000-7000-8000-000000000000")]
+
+
 def test_a_client_reads_the_page_of_a_tag_and_whether_the_service_is_ready(there: Any) -> None:
     if isinstance(there, opsin.Library):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -13,6 +14,7 @@ import pytest
 from opsin.client import AsyncClient, Client
 from opsin.client.retrying import pause
 from opsin.errors import Overloaded, Unreachable, UsageError
+from opsin.library import Job
 
 
 def answered(status: int, **headers: str) -> httpx.Response:
@@ -87,10 +89,76 @@ class Busy(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+class Telling(Busy):
+    """Tells of a job by Server-Sent Events, one each time it is asked: then it stops, or breaks off within an event."""
+
+    heard: ClassVar[list[str | None]] = []
+    told: ClassVar[list[bytes]] = []
+
+    def do_GET(self) -> None:
+        self.heard.append(self.headers["Last-Event-ID"])
+        body = self.told.pop(0)
+        self.send_response(200 if body else 204)
+        if body:
+            self.send_header("Content-Type", "text/event-stream; charset=utf-8")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def event(mark: str, state: str, *, ended: str = "") -> bytes:
+    data = f'{{"id":"7","kind":"add","state":"{state}","created_at":"","result":{{"name":"a\u2028b\x85"}}{ended}}}'
+    return f"id: {mark}\r\nevent: job\r\ndata: {data}\r\n\r\n".encode()
+
+
+@pytest.fixture
+def telling() -> Iterator[str]:
+    Telling.heard.clear()
+    Telling.told[:] = [
+        b": still here\r\n\r\n" + event("queued-0-0", "queued"),
+        event("running-1-3", "running")[:40],
+        b"",
+    ]
+    yield from running(Telling)
+
+
+async def gathered(url: str, retries: int = 5) -> list[Job]:
+    async with AsyncClient(url, "key", retries=retries) as client:
+        return [job async for job in client.jobs.events("7")]
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+def test_events_go_on_behind_what_was_heard_when_their_connection_breaks(telling: str, awaited: bool) -> None:
+    Telling.told.insert(2, event("running-2-3", "running") + event("done-3-3", "done", ended=',"finished_at":"now"'))
+    if awaited:
+        heard = asyncio.run(gathered(telling))
+    else:
+        with Client(telling, "key") as client:
+            heard = [*client.jobs.events("7")]
+    assert [job.state for job in heard] == ["queued", "running", "done"]
+    assert heard[0].result == {"name": "a\u2028b\x85"}, "a line of an event ends where the standard says"
+    assert Telling.heard == [None, "queued-0-0", "queued-0-0"]
+
+
+def test_events_end_where_the_service_says_that_nothing_is_new(telling: str) -> None:
+    with Client(telling, "key") as client:
+        assert [job.state for job in client.jobs.events("7")] == ["queued"]
+
+
+def test_events_that_nobody_tells_are_said_to_be_unreachable(busy: str) -> None:
+    with Client(busy, "key", retries=1) as client, pytest.raises(Unreachable, match="none of Opsin's answers"):
+        next(client.jobs.events("7"))
+    with pytest.raises(Unreachable, match="opsin serve"):
+        asyncio.run(gathered("http://127.0.0.1:9", 0))
+
+
 @pytest.fixture
 def busy() -> Iterator[str]:
     Busy.keys.clear()
-    with ThreadingHTTPServer(("127.0.0.1", 0), Busy) as server:
+    yield from running(Busy)
+
+
+def running(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

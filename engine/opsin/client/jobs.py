@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from opsin.client.call import Call, Flow, Item, address, as_kind, in_field
+from opsin.client.events import Following
 from opsin.library import Job, JobState
 
 _LOOK = 5.0
@@ -44,6 +45,16 @@ def wait(job: str, timeout: float | None = None) -> Flow[Job]:
         if found.over or (until is not None and time.monotonic() >= until):
             yield Item(found)
             return
+
+
+def events(job: str) -> Following:
+    """Yield a job as it is, and then whenever it is further, until it is over.
+
+    A connection that breaks is made again, and goes on behind what was heard; a service that starts again is asked again.
+
+    :raises UnknownName: where there is none of this id.
+    """
+    return Following(job)
 
 
 def cancel(job: str) -> Call[Job]:

@@ -13,10 +13,11 @@ import httpx
 
 from opsin.client import calls, exports, insights, jobs, keys, labels, searches, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
+from opsin.client.events import Following, broken_off
 from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
-from opsin.library import Added
+from opsin.library import Added, Job
 from opsin.services.given import Picture
 from opsin.services.taking import Said
 from opsin.settings import Settings
@@ -31,6 +32,9 @@ class Sends(Protocol):
 
     def send(self, call: Call[T]) -> T:
         """Send one call and return its answer."""
+
+    def follow(self, stream: Following) -> Iterator[Job]:
+        """Yield a job whenever it is further, until it is over."""
 
 
 def _answer(build: Callable[P, Call[T]]) -> Callable[Concatenate[Sends, P], T]:
@@ -67,11 +71,20 @@ def _result(build: Callable[P, Flow[T]]) -> Callable[Concatenate[Sends, P], T]:
     return method
 
 
+def _events(build: Callable[P, Following]) -> Callable[Concatenate[Sends, P], Iterator[Job]]:
+    @functools.wraps(build)
+    def method(self: Sends, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Job]:
+        return self.follow(build(*args, **kwargs))
+
+    return method
+
+
 class _Part:
     """Some of a client's methods, under a name of their own."""
 
     def __init__(self, client: Sends) -> None:
         self.send = client.send
+        self.follow = client.follow
 
 
 class Searches(_Part):
@@ -131,6 +144,7 @@ class Jobs(_Part):
     list = _answer(jobs.list_jobs)
     get = _answer(jobs.get)
     wait = _result(jobs.wait)
+    events = _events(jobs.events)
     cancel = _answer(jobs.cancel)
     add = _answer(uploads.add_later)
     reanalyse = _answer(jobs.reanalyse)
@@ -245,6 +259,27 @@ class Client:
             else:
                 response.read()
         return response
+
+    def follow(self, stream: Following) -> Iterator[Job]:
+        """Yield a job whenever it is further, until it is over; where the connection breaks, it goes on with another one."""
+        while not stream.over:
+            outcome: httpx.Response | httpx.TransportError = broken_off()
+            try:
+                with closing(self._http.send(stream.request(self._http), stream=True)) as response:
+                    if stream.begins(response):
+                        for block in response.iter_bytes():
+                            yield from stream.take(block)
+                    else:
+                        response.read()
+                        outcome = response
+            except httpx.TransportError as error:
+                outcome = error
+            if not stream.over:
+                wait = pause(stream.tries, self._retries, outcome)
+                if wait is None:
+                    stream.give_up(self._http, outcome)
+                stream.tries += 1
+                time.sleep(wait)
 
     def close(self) -> None:
         """Give the connections back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Unpack
 
 from opsin.services import exports, jobs, schedule, staging, taking, working
@@ -46,6 +46,13 @@ class Jobs:
         :raises UnknownName: where there is none of this id.
         """
         return jobs.wait(self._workspace, job, timeout)
+
+    def events(self, job: str) -> Iterator[Job]:
+        """Yield a job as it is, and then whenever it is further, until it is over.
+
+        :raises UnknownName: where there is none of this id.
+        """
+        return jobs.events(self._workspace, job)
 
     def cancel(self, job: str) -> Job:
         """Have a job end: at once where it has not begun, else after the piece in hand; what it did stays.

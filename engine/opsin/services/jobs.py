@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -116,6 +117,22 @@ def wait(workspace: Workspace, identity: str, timeout: float | None = None) -> J
     while not (job := get(workspace, identity)).over and (until is None or time.monotonic() < until):
         time.sleep(_LOOK)
     return job
+
+
+def events(workspace: Workspace, identity: str) -> Iterator[Job]:
+    """Yield a job as it is, and then whenever it is further, until it is over.
+
+    :raises UnknownName: where there is none of this id.
+    """
+    told: tuple[JobState, int, int | None] | None = None
+    while True:
+        job = get(workspace, identity)
+        if (mark := (job.state, job.done, job.total)) != told:
+            told = mark
+            yield job
+        if job.over:
+            return
+        time.sleep(_LOOK)
 
 
 def shown(row: JobRow, turn: Turn | None = None) -> Job:
