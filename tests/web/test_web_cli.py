@@ -13,6 +13,7 @@ import pytest
 
 import opsin
 from opsin.cli.main import run as run_command
+from opsin.library import Job
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -262,7 +263,10 @@ def test_what_would_be_written_to_a_served_library_is_sent_to_its_service(
     assert "--copy" in refused.err
     assert run("add", tmp_path, "--copy").status == 0
     assert run("delete", "other.jpg", "--now").status == 0
-    assert run("reanalyse").status == 4
+    assert (
+        run("reanalyse", "--missing").out
+        == "No picture asked about again (none opened): no tag came or went, no problem.\n"
+    )
     assert f"serves it at {filled.url}" in run("doctor", "--quick").out
 
 
@@ -281,12 +285,53 @@ def test_the_environment_names_the_service_and_a_library_of_ones_own_its_key(
     assert run("tags").status == 0
 
 
+def test_a_service_asks_its_categorizers_again_and_the_command_ends_as_it_does_here(
+    at: tuple[str, ...], photos: Path, run: Run
+) -> None:
+    ran = run("reanalyse", "--categorizer", "quality", "-w", "tag=red", *at)
+    assert (ran.status, ran.err) == (0, "")
+    assert ran.out == "2 pictures asked about again (2 opened): no tag came or went, no problem.\n"
+    photo = photos / "red-square.jpg"
+    photo.rename(photos / "away")
+    ran = run("reanalyse", "--categorizer", "quality", "--json", *at)
+    (photos / "away").rename(photo)
+    (job,) = ran.lines
+    assert (ran.status, job["kind"], job["state"], job["result"]["problems"]) == (3, "reanalyse", "done", 1)
+    assert run("reanalyse", "--categorizer", "nosuch", *at).status == 2
+
+
+def test_reports_that_failed_at_a_service_are_told_and_are_the_exit_status(
+    at: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"contents": 3, "problems": 2, "failed": 1, "failed_reports": {"quality": 1}}
+    over = Job(id=NOBODY, kind="reanalyse", state="done", created_at="", finished_at="", result=told)
+    monkeypatch.setattr("opsin.cli.awaiting.followed", lambda *_, **__: over)
+    ran = run("reanalyse", "--missing", *at)
+    assert (ran.status, "3 pictures asked about again (none opened)" in ran.out) == (5, True)
+    assert ran.err.startswith("quality failed on 1 picture, which lack its report; `opsin plugins` says how it is")
+
+
+def test_whoever_interrupts_a_job_of_a_service_is_told_that_it_goes_on(
+    at: tuple[str, ...], run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("opsin.cli.awaiting.followed", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run("reanalyse", *at)
+    told = capsys.readouterr().err
+    number = told.split("`opsin jobs wait ")[1].split("`")[0]
+    assert f"`opsin jobs cancel {number}`" in told
+    assert run("jobs", "wait", number, *at).status == 0
+
+
 def test_what_no_service_can_be_asked_says_where_to_run_it(
     at: tuple[str, ...], filled: Served, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     for command in (
         ("index", "status"),
-        ("reanalyse",),
         ("doctor",),
         ("backup", tmp_path / "b"),
         ("plugins", "doctor"),

@@ -1,4 +1,4 @@
-"""Commands that look at pictures: `opsin add`, `opsin tag` and `opsin reanalyse`."""
+"""Commands that look at pictures: `opsin add` and `opsin tag`."""
 
 from __future__ import annotations
 
@@ -6,30 +6,19 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from opsin.cli.failing import UNSTORED, Failing
 from opsin.cli.listed import listed
-from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_changes, tag_line
-from opsin.cli.shared import (
-    Place,
-    json_option,
-    library_option,
-    look,
-    open_library,
-    place_option,
-    reach,
-    say_meanings,
-    where_option,
-)
+from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_line
+from opsin.cli.shared import Place, json_option, look, only_these_option, place_option, reach, say_meanings
 from opsin.errors import LibraryError
 
 if TYPE_CHECKING:
     from opsin.client import Client
-    from opsin.library import Added, LeftOut, Library, Reanalysed
+    from opsin.library import Added, LeftOut, Library
 
 _SHOWN = 20
 _NAMED = 3
@@ -46,9 +35,6 @@ _WORDS = {
     "vanished": "vanished",
 }
 _NOTHING = "No picture was found there."
-_only_these = click.option(
-    "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
-)
 
 
 @click.command()
@@ -63,7 +49,7 @@ _only_these = click.option(
 @click.option(
     "--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Tag with every label that scores more than T."
 )
-@_only_these
+@only_these_option
 @click.option(
     "--mark-vanished", is_flag=True, help="Mark pictures as vanished even where their whole folder is empty or missing."
 )
@@ -223,7 +209,7 @@ class _Skipped:
 @place_option
 @click.option("--encoder", metavar="NAME", help="Which encoder to use where there is no library.")
 @click.option("--auto-tag", type=click.FloatRange(0, 1), metavar="T", help="Show every label that scores more than T.")
-@_only_these
+@only_these_option
 @json_option
 def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) -> int:
     """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
@@ -253,41 +239,6 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
     return status if seen else 1
 
 
-@click.command()
-@library_option
-@_only_these
-@click.option("--missing", is_flag=True, help="Only where a report is missing or failed, or a feature is missing.")
-@click.option("--stale", is_flag=True, help="Only where a report or a feature is of an older revision.")
-@where_option
-@json_option
-def reanalyse(root: Path | None, as_json: bool, **options: Any) -> int:
-    """Ask the categorizers again. Pictures are opened only where stored features do not suffice.
-
-    What a plugin that was installed later extracts is then stored, so that no picture has to be opened for it again.
-    """
-    problems = Few(_SHOWN, "... and more; --json names all.")
-    failing, statuses = Failing(), {0}
-    with open_library(root) as library, progress(show=not as_json) as bar:
-        plan = library.plan_reanalysis(**options)
-        task = bar.add_task("Reanalysing", total=len(plan), rate="")
-
-        def show(entry: Reanalysed) -> None:
-            bar.advance(task)
-            failing.note(entry.failed_reports)
-            statuses.add({"asked": 0, "refused": 3, "failed": 5}[entry.status])
-            if as_json:
-                emit(entry)
-            elif entry.problem is not None:
-                problems.line(f"{printable(entry.location)}: {entry.problem.message}", problem=True)
-
-        done = library.reanalyse(plan, progress=show)
-    if not as_json:
-        asked = f"{counted(done.contents, 'picture')} asked about again ({done.opened or 'none'} opened)"
-        say(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
-    failing.tell(as_json=as_json)
-    return max(statuses)
-
-
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not equals or not key:
@@ -296,4 +247,4 @@ def _pair(text: str) -> tuple[str, str]:
     return key, value
 
 
-COMMANDS = (add, tag, reanalyse)
+COMMANDS = (add, tag)

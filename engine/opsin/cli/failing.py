@@ -29,11 +29,16 @@ class Failing:
             self._counts[name] += 1
             self._reasons.setdefault(name, reason)
 
+    def count(self, failed_reports: Mapping[str, int]) -> None:
+        """Take on how many pictures each categorizer failed, where the reasons are not told."""
+        self._counts.update(failed_reports)
+
     def tell(self, *, as_json: bool) -> None:
         """Say it on standard error, one line a categorizer: a sentence, or the object that an error is there."""
         for name, count in sorted(self._counts.items()):
-            said = f"{name} failed on {counted(count, 'picture')}, which lack its report: {self._reasons[name]}"
-            message = f"{said}; {self._remedy}"
+            said = f"{name} failed on {counted(count, 'picture')}, which lack its report"
+            reason = f": {self._reasons[name]}" if name in self._reasons else ""
+            message = f"{said}{reason}; {self._remedy}"
             if as_json:
                 told = {"code": PluginError.code, "title": PluginError.title, "message": message}
                 click.echo(msgspec.json.encode(told).decode(), err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opsin.cli.awaiting import followed
 from opsin.cli.output import emit, table
 from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach
 
@@ -71,7 +72,7 @@ def cancel_job(number: str, place: Place, as_json: bool) -> None:
 def wait_for_job(number: str, place: Place, as_json: bool) -> int:
     """Wait until the job ID is over; 1 where it failed or was cancelled. Where no service does it, this command does."""
     with reach(place) as library, _working(library):
-        found = library.jobs.wait(number)
+        found = followed(library, number, "Waiting", quiet=as_json)
     _say(found, as_json=as_json)
     return 0 if found.state == "done" else 1
 

@@ -32,7 +32,7 @@ COMMANDS = {
     "delete": ("catalogue", "Delete pictures from the library; files stay."),
     "undelete": ("catalogue", "Bring deleted pictures back."),
     "explain": ("explaining", "Show why a picture carries a tag, or does not."),
-    "reanalyse": ("adding", "Ask the categorizers again."),
+    "reanalyse": ("reanalysing", "Ask the categorizers again."),
     "vocabulary": ("vocabularies", "Show and change the labels that this library tags with."),
     "export": ("moving", "Write what is known as JSON lines, Parquet or XMP."),
     "import": ("moving", "Bring back owners, captions and people's tags."),

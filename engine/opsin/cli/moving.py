@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from opsin.cli.awaiting import finished
 from opsin.cli.output import Few, counted, emit, printable, progress, say
 from opsin.cli.shared import (
     Place,
@@ -20,7 +21,6 @@ from opsin.cli.shared import (
     place_option,
     where_option,
 )
-from opsin.errors import LibraryError
 
 if TYPE_CHECKING:
     from opsin.library import Exported, ImportCounts, Imported, Served, Sidecar, SidecarCounts
@@ -106,14 +106,7 @@ def _fetch(service: Served, out: str, options: dict[str, Any], *, quiet: bool) -
     if out == "-" and (options["vectors"] or options["form"] == "parquet"):
         raise click.UsageError("vectors and Parquet need files: name one instead of -")
     with client_of(service) as client, tempfile.TemporaryDirectory(prefix="opsin-") as folder:
-        with progress(show=not quiet and out != "-") as bar:
-            bar.add_task("Exporting", total=None, rate="")
-            job = client.jobs.wait(client.jobs.export(**options).id)
-        if job.problem is not None or job.state != "done":
-            msg = f"the service could not do it: the job {job.id} is {job.state}" + (
-                f", {job.problem.message}" if job.problem else ""
-            )
-            raise LibraryError(msg)
+        job = finished(client, client.jobs.export(**options), "Exporting", quiet=quiet or out == "-")
         found = client.exports.get(job.id)
         try:
             if out == "-":

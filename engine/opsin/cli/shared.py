@@ -157,6 +157,13 @@ def where_option(command: Command) -> Command:
     )(command)
 
 
+def only_these_option(command: Command) -> Command:
+    """Add ``--categorizer``."""
+    return click.option(
+        "--categorizer", "categorizers", multiple=True, metavar="NAME", help="Ask only this one; may be repeated."
+    )(command)
+
+
 def warn_of_licence(root: Path | None, encoder: str) -> None:
     """Warn where the licence of an encoder's weights forbids commercial use."""
     import opsin

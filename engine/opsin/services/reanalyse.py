@@ -45,8 +45,8 @@ class Reanalysed(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Reanalysis(msgspec.Struct, kw_only=True):
     """What came of a plan: contents asked about, pictures ``opened``, contents whose tags ``changed``, and how many did.
 
-    ``problems``: contents of which something could not be had; ``failed_reports``: on how many of these each categorizer
-    failed.
+    ``problems``: contents of which something could not be had; ``failed``: those of them where a plugin is at fault;
+    ``failed_reports``: on how many of these each categorizer failed.
     """
 
     contents: int = 0
@@ -55,6 +55,7 @@ class Reanalysis(msgspec.Struct, kw_only=True):
     tags_added: int = 0
     tags_removed: int = 0
     problems: int = 0
+    failed: int = 0
     failed_reports: dict[str, int] = {}
 
 
@@ -134,6 +135,7 @@ def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed],
             counts.tags_added += len(done.tags_added)
             counts.tags_removed += len(done.tags_removed)
             counts.problems += done.problem is not None
+            counts.failed += done.status == "failed"
             for name in done.failed_reports:
                 counts.failed_reports[name] = counts.failed_reports.get(name, 0) + 1
             if progress is not None:
