@@ -34,14 +34,16 @@ def library(make_library: MakeLibrary) -> opsin.Library:
 
 @pytest.fixture
 def ask(library: opsin.Library) -> Ask:
-    return lambda method, path, **said: asking(library, lambda client: client.request(method, path, **said))
+    return lambda method, path, **said: asking(
+        create_app(library), library, lambda client: client.request(method, path, **said)
+    )
 
 
-def asking(library: opsin.Library, what: Callable[[httpx.AsyncClient], Coroutine[Any, Any, T]]) -> T:
+def asking(app: Any, library: opsin.Library, what: Callable[[httpx.AsyncClient], Coroutine[Any, Any, T]]) -> T:
     """Return what a client is answered by a service of this library."""
 
     async def ask() -> T:
-        transport = httpx.ASGITransport(app=create_app(library))  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=app)
         headers = {"X-Api-Key": (library.path / "admin.key").read_text().strip()}
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
             return await what(client)
@@ -74,7 +76,7 @@ def test_what_compares_all_pictures_is_answered_to_one_caller_at_a_time(
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
-    def duplicates(_library: opsin.Library, *, threshold: float) -> Iterator[Any]:
+    def duplicates(_library: opsin.Library, **_: object) -> Iterator[Any]:
         begun.set()
         assert go_on.wait(30)
         return iter(())
@@ -90,7 +92,40 @@ def test_what_compares_all_pictures_is_answered_to_one_caller_at_a_time(
         third = (await first), await client.get("/v1/duplicates")
         return [each.status_code for each in (second, *listed, *third)]
 
-    assert asking(library, both) == [503, *[200] * 12]
+    assert asking(create_app(library), library, both) == [503, *[200] * 12]
+
+
+def test_what_compares_all_pictures_ends_when_its_caller_leaves(
+    library: opsin.Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, ended = threading.Event(), threading.Event()
+    compare = opsin.Library.duplicates
+
+    def duplicates(library: opsin.Library, **asked: Any) -> Iterator[Any]:
+        begun.set()
+        try:
+            while not ended.is_set():  # as of a library in which it takes for ever
+                list(compare(library, **asked))
+        finally:
+            ended.set()
+        return iter(())
+
+    monkeypatch.setattr(opsin.Library, "duplicates", duplicates)
+    app = create_app(library)
+
+    async def left(scope: Any, receive: Any, send: Any) -> None:
+        """Have the caller leave as soon as its question is being answered."""
+
+        async def leave() -> Any:
+            await asyncio.to_thread(begun.wait, 30)
+            return {"type": "http.disconnect"}
+
+        await app(scope, receive if ended.is_set() else leave, send)
+
+    async def ask(client: httpx.AsyncClient) -> list[int]:
+        return [(await client.get("/v1/duplicates")).status_code for _ in range(2)]
+
+    assert asking(left, library, ask) == [499, 200]
 
 
 def test_a_vocabulary_that_cannot_be_scored_by_says_so(library: opsin.Library, ask: Ask) -> None:

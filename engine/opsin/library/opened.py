@@ -327,9 +327,14 @@ class Library:
         """Return the assets that look most like ``asset``, best first, itself left out."""
         return searching.similar(self._workspace, asked.asset_named(self._workspace, asset), limit)
 
-    def duplicates(self, *, threshold: float = 0.95) -> Iterator[look_alikes.Group]:
-        """Yield groups of assets that look nearly the same (cosine >= ``threshold``)."""
-        return look_alikes.duplicates(self._workspace, threshold=threshold)
+    def duplicates(
+        self, *, threshold: float = 0.95, progress: Callable[[int], None] | None = None
+    ) -> Iterator[look_alikes.Group]:
+        """Yield groups of assets that look nearly the same (cosine >= ``threshold``).
+
+        ``progress`` is told from time to time how many pictures were compared with all others; what it raises ends this.
+        """
+        return look_alikes.duplicates(self._workspace, threshold=threshold, progress=progress)
 
     def duplicates_of(self, asset: str, *, threshold: float = 0.95, limit: int = 50) -> Sequence[look_alikes.Alike]:
         """Return the assets that look nearly the same as ``asset`` (cosine >= ``threshold``), the nearest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 import numpy as np
@@ -55,12 +55,15 @@ def duplicates_of(workspace: Workspace, row: AssetRow, *, threshold: float = 0.9
     ]
 
 
-def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Group]:
+def duplicates(
+    workspace: Workspace, *, threshold: float = 0.95, progress: Callable[[int], None] | None = None
+) -> Iterator[Group]:
     """Yield groups of two or more assets that look alike.
 
     Two belong together where the first frame of one and some frame of the other have a cosine of at least ``threshold``,
     0..1, so that an animation joins the still picture that it ends with. Groups are joined by single linkage over the
-    nearest neighbours of every picture.
+    nearest neighbours of every picture. ``progress`` is told from time to time how many pictures were compared with all
+    others; what it raises ends this.
 
     :raises UsageError: for another threshold.
     """
@@ -92,6 +95,8 @@ def duplicates(workspace: Workspace, *, threshold: float = 0.95) -> Iterator[Gro
                 if a != b:
                     parent[b] = a
                     lowest[a] = min(lowest.get(a, 1.0), lowest.get(b, 1.0), score)
+        if progress is not None:
+            progress(start + len(mine))
     yield from _groups(workspace, {number: root(number) for number in owner_of.values()}, lowest)
 
 

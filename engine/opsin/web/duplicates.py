@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import islice
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
-from litestar import Controller, get
+from litestar import Controller, Request, get
 from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
@@ -34,6 +34,7 @@ class DuplicatesController(Controller):
     @get(responses=problem_responses(400, 401, 403, 503))
     async def groups(
         self,
+        request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         threshold: Threshold = 0.95,
         limit: FromQuery[Annotated[int, QueryParameter(ge=1, le=1000)]] = 50,
@@ -41,6 +42,10 @@ class DuplicatesController(Controller):
         """Return up to `limit` groups of assets that look nearly the same: a cosine of at least `threshold`.
 
         Every picture is compared with all others: this takes as many searches as there are pictures, and is answered to one
-        caller at a time, to others 503.
+        caller at a time, to others 503. It ends when the caller leaves.
         """
-        return Groups(await service.run_long(lambda: [*islice(service.library.duplicates(threshold=threshold), limit)]))
+        library = service.library
+        found = await service.run_long(
+            lambda step: [*islice(library.duplicates(threshold=threshold, progress=step), limit)], request.receive
+        )
+        return Groups(found)

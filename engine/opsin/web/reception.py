@@ -41,7 +41,7 @@ class Seen(NamedTuple):
 
 
 class ClientGone(UsageError):
-    """The client went away before its body was whole; nobody is there to be answered, and the log says 499."""
+    """The client went away before its body was whole, or it was answered; nobody is there to be, and the log says 499."""
 
     code = "client-gone"
     title = "The client went away"

@@ -10,9 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from opsin.errors import OpsinError, Overloaded
+from litestar.types import Receive
+
+from opsin.errors import BodyTooSlow, OpsinError, Overloaded
 from opsin.library import Library, keys
 from opsin.web.rates import Rates
+from opsin.web.reception import ClientGone
 
 T = TypeVar("T")
 _QUICK = 8
@@ -87,17 +90,29 @@ class Service:
         """Run something that looks at pictures in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pictures, work)
 
-    async def run_long(self, work: Callable[[], T]) -> T:
+    async def run_long(self, work: Callable[[Callable[[object], None]], T], receive: Receive) -> T:
         """Run something that takes as long as the library is large, one at a time, so that all else goes on beside it.
 
+        ``work`` is given what it calls after each piece, which ends it where ``receive`` says that the caller has gone.
+
         :raises Overloaded: where such work is under way.
+        :raises ClientGone: where it ended so.
         """
         if self._long_taken:
             raise Overloaded("a question about all pictures is being answered: ask again when it is")
         self._long_taken = True
+        gone = threading.Event()
+        watch = asyncio.create_task(_watch(receive, gone))
+
+        def step(_: object) -> None:
+            if gone.is_set():
+                raise ClientGone("the client went away before it was answered")
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._long, work)
+            return await asyncio.get_running_loop().run_in_executor(self._long, lambda: work(step))
         finally:
+            watch.cancel()
+            gone.set()
             self._long_taken = False
 
     @contextmanager
@@ -115,3 +130,15 @@ class Service:
             yield
         finally:
             self._taken -= 1
+
+
+async def _watch(receive: Receive, gone: threading.Event) -> None:
+    """Say when a client leaves that waits for its answer."""
+    try:
+        while (await receive())["type"] != "http.disconnect":
+            pass  # what it sends is not asked for
+    except BodyTooSlow:
+        return
+    except ClientGone:
+        pass
+    gone.set()
