@@ -257,10 +257,11 @@ def test_a_job_is_heard_of_whenever_it_is_further_until_it_is_over(there: Any) -
         [*there.jobs.events("0199c0de-0000-7000-8000-000000000000")]
 
 
-def test_a_client_reads_the_page_of_a_tag_and_whether_the_service_is_ready(there: Any) -> None:
+def test_a_client_reads_the_page_of_a_tag_and_how_the_service_is(there: Any) -> None:
     if isinstance(there, opsin.Library):
         return
     assert there.ready().ready
+    assert "\nopsin_assets 6.0\n" in there.metrics()
     page = there.tag_page("toy", limit=2, sort="name", order="asc", widths=[32])
     assert ([each.name for each in page.assets], page.total) == (["blue-circle.jpg", "blue-square.jpg"], 6)
     assert page.assets[0].previews[0].width == 32

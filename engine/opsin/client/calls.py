@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Unpack
 
 import httpx
@@ -26,7 +26,6 @@ from opsin.library import (
     Page,
     Part,
     PluginView,
-    Ready,
     Sort,
     TagCount,
     TagDetails,
@@ -39,27 +38,6 @@ from opsin.settings import Settings
 
 _PAGE = 200
 """Assets that are asked for at once."""
-
-
-def version() -> Call[Mapping[str, str | None]]:
-    """Return which Opsin the service is, the version of its API, and the encoder of its library.
-
-    The encoder is None where the service has several libraries, and the key opens none.
-    """
-    return Call(method="GET", path="/v1/version", read=as_kind(dict[str, str | None]))
-
-
-def ready() -> Call[Ready]:
-    """Return whether the service can look at pictures by now, and what it waits for where it cannot."""
-    return Call(method="GET", path="/v1/health/ready", read=as_kind(Ready), also=(503,))
-
-
-def load() -> Call[None]:
-    """Find out whether the service answers, and takes the key.
-
-    :raises KeyRefused: where it does not.
-    """
-    return Call(method="GET", path="/v1/version", read=lambda _: None)
 
 
 def get(asset: str) -> Call[AssetView]:

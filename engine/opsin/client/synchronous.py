@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar, Unpack
 
 import httpx
 
-from opsin.client import calls, exports, insights, jobs, keys, labels, searches, uploads, webhooks
+from opsin.client import calls, exports, insights, jobs, keys, labels, searches, service, uploads, webhooks
 from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.events import Following, broken_off
 from opsin.client.pictures import count
@@ -191,9 +191,10 @@ class Client:
         self.jobs = Jobs(self)
         self.exports = Exports(self)
 
-    version = _answer(calls.version)
-    ready = _answer(calls.ready)
-    load = _answer(calls.load)
+    version = _answer(service.version)
+    ready = _answer(service.ready)
+    load = _answer(service.load)
+    metrics = _answer(service.metrics)
     get = _answer(calls.get)
     called = _answer(calls.called)
     list = _items(calls.list_assets)
