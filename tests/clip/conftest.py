@@ -20,6 +20,7 @@ else:
     import tiny_clip
 
 MakeEncoder = Callable[..., Encoder]
+Forget = Callable[[str], None]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -38,13 +39,21 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def load_encoder(compiled: Path) -> Iterator[MakeEncoder]:
+def encoders() -> Iterator[dict[tuple[str, str, str], Encoder]]:
+    """Return the encoders that are loaded, by name, precision and runtime."""
+    loaded: dict[tuple[str, str, str], Encoder] = {}
+    yield loaded
+    for encoder in loaded.values():
+        encoder.close()
+
+
+@pytest.fixture(scope="session")
+def load_encoder(compiled: Path, encoders: dict[tuple[str, str, str], Encoder]) -> MakeEncoder:
     """Return a function that gives the loaded encoder of a name, as the host would load it."""
-    loaded: dict[tuple[object, ...], Encoder] = {}
 
     def load(name: str, *, precision: str = "f32", runtime: str = "openvino", configs: tuple[str, ...] = ()) -> Encoder:
         key = (name, precision, runtime)
-        if key not in loaded:
+        if key not in encoders:
             config = opsin_clip.Config(model_configs=configs)
             settings = HostSettings(precision=precision, runtime=runtime, threads=2)  # type: ignore[arg-type]
             encoder = opsin_clip.opsin_encoder(name, config)
@@ -52,12 +61,21 @@ def load_encoder(compiled: Path) -> Iterator[MakeEncoder]:
             encoder.load(
                 HostContext(plugin="open_clip", config=config, cache=compiled, settings=settings, encoder=None)
             )
-            loaded[key] = encoder
-        return loaded[key]
+            encoders[key] = encoder
+        return encoders[key]
 
-    yield load
-    for encoder in loaded.values():
-        encoder.close()
+    return load
+
+
+@pytest.fixture(scope="session")
+def forget_encoders(encoders: dict[tuple[str, str, str], Encoder]) -> Forget:
+    """Return a function that closes the encoders of a name: three models in two precisions take some 10 GB."""
+
+    def forget(name: str) -> None:
+        for key in [key for key in encoders if key[0] == name]:
+            encoders.pop(key).close()
+
+    return forget
 
 
 @pytest.fixture(scope="session")

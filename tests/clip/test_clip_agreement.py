@@ -23,7 +23,7 @@ from opsin.testing import make_noise, make_picture
 from opsin_clip.encoder import OpenClipEncoder
 
 if TYPE_CHECKING:
-    from tests.clip.conftest import MakeEncoder
+    from tests.clip.conftest import Forget, MakeEncoder
 
 LEAST = {"f32": 0.99999, "bf16": 0.999}
 MODELS = ("ViT-B-32", "MobileCLIP2-S0", "ViT-B-16-SigLIP2")
@@ -79,7 +79,9 @@ def settle_norms(model: Any, preprocess: Any) -> None:
 
 
 @pytest.fixture(scope="session")
-def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plain]:
+def plain(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, forget_encoders: Forget
+) -> Iterator[Plain]:
     """Make one random model; its weights go where Opsin looks: a file, the hub's cache, or a folder."""
     repair_torchvision()
     import open_clip
@@ -118,6 +120,7 @@ def plain(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             name = f"open_clip:local-dir:{folder}"
         model.eval()
         yield Plain(name, model, preprocess)
+        forget_encoders(name)
 
 
 def likeness(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:
