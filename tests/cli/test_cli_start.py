@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -120,3 +121,32 @@ def test_an_unknown_command_is_answered_with_what_is_near(run: Callable[..., Any
     ran = run("serch")
     assert ran.status == 2
     assert "Did you mean 'search'?" in ran.err
+
+
+ENDLESS = """
+import importlib, time
+from opsin.cli import main
+def run():
+    try:
+        print("works", flush=True)
+        time.sleep(60)
+    finally:
+        print("closes", flush=True)
+        time.sleep(60)
+importlib.import_module("opsin.cli.main").run = run
+main()
+"""
+
+
+def test_ctrl_c_ends_a_command_in_good_order_and_ctrl_c_once_more_at_once() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", ENDLESS], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "works\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "closes\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert err == "Interrupted again, and ended at once; what was done before is kept.\n"

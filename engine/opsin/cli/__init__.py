@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+
+_INTERRUPTED = 130
 
 
 def main() -> None:
     """Run `opsin` and end the process with its exit status."""
     try:
+        _end_at_the_second_interrupt()
         # Loaded here and not above: Ctrl-C in these first moments ends as it does later.
         from opsin.cli.main import run
 
         status = run()
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; what was done before is kept.\n")
-        status = 130
+        status = _INTERRUPTED
     sys.exit(status)
+
+
+def _end_at_the_second_interrupt() -> None:
+    """Let Ctrl-C end a command in good order, and Ctrl-C once more end it at once: all that was acknowledged is durable."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+
+    def again(_number: int, _frame: object) -> None:
+        os.write(2, b"Interrupted again, and ended at once; what was done before is kept.\n")
+        os._exit(_INTERRUPTED)
+
+    def first(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, again)
+        signal.default_int_handler(number, frame)  # type: ignore[arg-type] # a frame, as Python gives it
+
+    signal.signal(signal.SIGINT, first)
 
 
 __all__ = ["main"]

@@ -149,7 +149,7 @@ class Lines:
 
     def one(self, added: Added) -> None:
         if added.problem is not None:
-            click.secho(f"{printable(added.source)}: {added.problem.message}", fg="yellow", err=True)
+            click.secho(f"{printable(added.location or added.source)}: {added.problem.message}", fg="yellow", err=True)
         elif not self._quiet and (added.asset is not None or added.status != "unchanged" or self._verbose):
             said = added.status if added.asset is None else tag_line(added.asset.tags) or "no tag"
             self._few.line(f"{printable(added.source)}: {said}")
@@ -228,7 +228,7 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
         if as_json:
             emit(told)
         elif told.problem is not None:
-            click.secho(f"{printable(told.source)}: {told.problem.message}", fg="yellow", err=True)
+            click.secho(f"{printable(told.location or told.source)}: {told.problem.message}", fg="yellow", err=True)
         else:
             click.echo(f"{printable(told.source)}: {tag_line(told.tags) or 'no tag'}")
         if told.problem is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from opsin.errors import Refused, UsageError
-from opsin.intake.source import LeftOut
+from opsin.intake.source import LeftOut, Source
 from opsin.services.given import Picture, Upload, existing_path, sources_of
 from opsin.services.query import Part
 from opsin.settings import Settings
@@ -20,9 +20,9 @@ _LARGEST = 8 * 1024 * 1024
 
 
 class Named(NamedTuple):
-    """A picture that was named: what it is called, and its bytes, or why they cannot be had."""
+    """A picture that was named: where it is, and its bytes, or why they cannot be had."""
 
-    name: str
+    source: Source
     what: bytes | Refused
 
 
@@ -36,9 +36,9 @@ def read(
     """Read the pictures of files, folders, globs, addresses, data URIs and bytes, one after the other."""
     for source in sources_of(pictures, settings, listed=listed, left_out=left_out):
         try:
-            yield Named(source.name, source.read(settings.decode.max_bytes))
+            yield Named(source, source.read(settings.decode.max_bytes))
         except Refused as error:
-            yield Named(source.name, error)
+            yield Named(source, error)
 
 
 def count(pictures: Sequence[Picture], settings: Settings) -> int:

@@ -13,7 +13,7 @@ from opsin.client.call import Call, Flow, Item, as_kind, error_of, in_field
 from opsin.client.pictures import Named, read, together
 from opsin.errors import OpsinError, Refused, UsageError
 from opsin.fusion import Fused
-from opsin.intake.source import LeftOut
+from opsin.intake.source import LeftOut, Source
 from opsin.library import Job
 from opsin.model import Tag
 from opsin.services import checked
@@ -134,19 +134,20 @@ class _Analysis(_Row, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class _Kind(Generic[Row, T]):
-    """One kind of upload: where to, and what is made of a picture's name and the row about it, or what is wrong."""
+    """One kind of upload: where to, and what is made of a picture's source and the row about it, or what is wrong."""
 
     path: str
     rows: Callable[[httpx.Response], list[Row]]
-    seen: Callable[[str, Row], T]
-    unseen: Callable[[str, OpsinError], T]
+    seen: Callable[[Source, Row], T]
+    unseen: Callable[[Source, OpsinError], T]
     changes: bool
     params: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _added(name: str, row: _Stored) -> Added:
+def _added(source: Source, row: _Stored) -> Added:
     return Added(
-        source=name,
+        source=source.name,
+        location=source.place,
         status=row.status,
         id=None if row.asset is None else row.asset.id,
         asset=row.asset,
@@ -155,22 +156,23 @@ def _added(name: str, row: _Stored) -> Added:
     )
 
 
-def _added_briefly(name: str, row: _Stored) -> Added:
+def _added_briefly(source: Source, row: _Stored) -> Added:
     """Leave out the asset where nothing changed, as the library does without ``views``."""
-    added = _added(name, row)
+    added = _added(source, row)
     return msgspec.structs.replace(added, asset=None) if added.status == "unchanged" else added
 
 
-def _not_added(name: str, error: OpsinError) -> Added:
-    return Added(source=name, status=_status(error), problem=problem(error))
+def _not_added(source: Source, error: OpsinError) -> Added:
+    return Added(source=source.name, location=source.place, status=_status(error), problem=problem(error))
 
 
-def _told(name: str, row: _Analysis) -> Told:
+def _told(source: Source, row: _Analysis) -> Told:
     wrong = None if row.problem is None else error_of(row.problem.code, row.problem.detail, row.problem.limit)
     if wrong is not None:
-        return _not_told(name, wrong)
+        return _not_told(source, wrong)
     return Told(
-        source=name,
+        source=source.name,
+        location=source.place,
         tags=row.tags,
         matches=row.matches,
         attributes=row.attributes,
@@ -179,8 +181,8 @@ def _told(name: str, row: _Analysis) -> Told:
     )
 
 
-def _not_told(name: str, error: OpsinError) -> Told:
-    return Told(source=name, status=_status(error), problem=problem(error))
+def _not_told(source: Source, error: OpsinError) -> Told:
+    return Told(source=source.name, location=source.place, status=_status(error), problem=problem(error))
 
 
 def _status(error: OpsinError) -> Literal["refused", "failed"]:
@@ -199,23 +201,23 @@ _ANALYSE = _Kind(
 
 def _send(kind: _Kind[Row, T], fields: Mapping[str, Any], pictures: Iterable[Named]) -> Flow[T]:
     for group in together(pictures):
-        files = [(name, what) for name, what in group if isinstance(what, bytes)]
+        files = [(source, what) for source, what in group if isinstance(what, bytes)]
         answers = iter((yield _upload(kind, fields, files)) if files else ())
-        for name, what in group:
-            yield Item(next(answers) if isinstance(what, bytes) else kind.unseen(name, what))
+        for source, what in group:
+            yield Item(next(answers) if isinstance(what, bytes) else kind.unseen(source, what))
 
 
-def _upload(kind: _Kind[Row, T], fields: Mapping[str, Any], files: Sequence[tuple[str, bytes]]) -> Call[list[T]]:
+def _upload(kind: _Kind[Row, T], fields: Mapping[str, Any], files: Sequence[tuple[Source, bytes]]) -> Call[list[T]]:
     def read_rows(response: httpx.Response) -> list[T]:
-        return [kind.seen(name, row) for (name, _), row in zip(files, kind.rows(response), strict=True)]
+        return [kind.seen(source, row) for (source, _), row in zip(files, kind.rows(response), strict=True)]
 
     return Call(
         method="POST",
         path=kind.path,
         params=kind.params,
         data=fields,
-        files=[("file", (name, data, None)) for name, data in files],
+        files=[("file", (source.name, data, None)) for source, data in files],
         read=read_rows,
-        refused=lambda error: [kind.unseen(name, error) for name, _ in files],
+        refused=lambda error: [kind.unseen(source, error) for source, _ in files],
         changes=kind.changes,
     )

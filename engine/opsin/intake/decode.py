@@ -112,8 +112,9 @@ class Decoder:
         return future
 
     def _add_lane(self) -> None:
-        self._lanes.append(_Lane(self, self._setup, len(self._lanes)))
-        self._lanes[-1].thread.start()
+        lane = _Lane(self, self._setup, len(self._lanes))
+        lane.thread.start()
+        self._lanes.append(lane)
 
     def take(self) -> _Task | None:
         """Wait for the next task; None once the decoder is closed."""

@@ -35,6 +35,11 @@ class Source(ABC):
     mtime_ns: int | None = None
     etag: str | None = None
 
+    @property
+    def place(self) -> str:
+        """Where it is, for people: its location, "" for what came as bytes."""
+        return "" if self.kind == "data" else self.location
+
     @abstractmethod
     def read(self, limit: int) -> bytes:
         """Return all bytes, at most ``limit``.

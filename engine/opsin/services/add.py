@@ -115,6 +115,8 @@ def _told(workspace: Workspace, settled: Sequence[Settled], *, views: bool) -> I
     shown = {view.id: view for view in view_assets(workspace, unchanged)} if views and unchanged else {}
     for each in settled:
         if isinstance(each, AssetRow):
-            yield Added(source=each.name, status="unchanged", id=each.id, asset=shown.get(each.id))
+            yield Added(
+                source=each.name, location=each.location, status="unchanged", id=each.id, asset=shown.get(each.id)
+            )
         else:
             yield each

@@ -93,6 +93,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What became of one source, or of one asset whose picture is not there any more.
 
+    ``source`` is its name, ``location`` its path or address, "" for bytes.
     ``known``: a new name for bytes that were here already; ``unchanged``: the same bytes under the same name;
     ``copied``: the same, of which the library had no copy, or a damaged one; ``moved``: its file was elsewhere before;
     ``changed``: other bytes than before; ``returned``: it had vanished, or was deleted, and is back; ``refused``: the
@@ -103,6 +104,7 @@ class Added(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """
 
     source: str
+    location: str = ""
     status: AddStatus
     id: str | None = None
     asset: AssetView | None = None
@@ -199,6 +201,7 @@ def answer(workspace: Workspace, groups: Sequence[Group]) -> list[list[Added]]:
         [
             Added(
                 source=prepared.source.name,
+                location=prepared.source.place,
                 status=status,
                 id=group.views[row].id,
                 asset=group.views[row],
@@ -458,7 +461,7 @@ def _status_of_same(here: AssetRow, *, copied: bool) -> AddStatus:
 def failed(source: Source, error: OpsinError) -> Added:
     """Return what became of a picture that cannot be committed."""
     status: AddStatus = "refused" if isinstance(error, Refused) else "failed"
-    return Added(source=source.name, status=status, problem=problem(error))
+    return Added(source=source.name, location=source.place, status=status, problem=problem(error))
 
 
 def problem(error: OpsinError) -> Problem:

@@ -208,8 +208,9 @@ class Writer:
             return
         self._ready.append(line)
         if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="opsin-commit", daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name="opsin-commit", daemon=True)
+            thread.start()
+            self._thread = thread
         self._wake.notify()
 
     @property

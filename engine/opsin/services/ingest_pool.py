@@ -75,8 +75,8 @@ class Pool:
                 self._changed.notify()
             elif len(self._threads) < self._most:
                 thread = threading.Thread(target=self._work, name=f"opsin-prepare-{len(self._threads)}", daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
 
     def take_back(self, caller: Caller) -> list[Future[Any]]:
         """Return the futures of what has not begun for ``caller``, and forget that work."""

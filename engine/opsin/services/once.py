@@ -32,12 +32,13 @@ if TYPE_CHECKING:
 class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the plugins say of one picture: the tags, and every label with its fused score.
 
-    ``attributes``: what categorizers add to a label, by categorizer and label. ``refused``: the picture's fault; ``failed``: a plugin's.
+    ``source``: its name; ``location``: its path or address, "" for bytes. ``attributes``: what categorizers add to a label, by categorizer and label. ``refused``: the picture's fault; ``failed``: a plugin's.
     ``embedding``: the encoder's unit vector, where it was asked for. ``failed_reports``: the categorizers that failed on a
     picture that was seen, with the reason.
     """
 
     source: str
+    location: str = ""
     status: Literal["seen", "refused", "failed"] = "seen"
     tags: tuple[Tag, ...] = ()
     matches: tuple[Fused, ...] = ()
@@ -79,11 +80,12 @@ def _told(
         analysed = workspace.ingest.analyse(data, categorizers)
     except (Refused, PluginError) as error:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
-        return Told(source=source.name, status=status, problem=problem(error))
+        return Told(source=source.name, location=source.place, status=status, problem=problem(error))
     reports = analysed.analysis.reports
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
     return Told(
         source=source.name,
+        location=source.place,
         tags=tuple(joined(workspace, reports, auto_tag)),
         matches=tuple(matches),
         attributes=_attributes(reports),

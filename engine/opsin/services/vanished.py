@@ -83,7 +83,7 @@ class Sweep:
                 # Two arguments may cover the same folder.
                 hollow |= inside
         for folder, count in sorted(hollow.items()):
-            yield Added(source=folder, status="unreachable", problem=unreachable(folder, count))
+            yield Added(source=folder, location=folder, status="unreachable", problem=unreachable(folder, count))
 
     def _not_found(self, scope: Scope) -> Iterator[list[Referenced]]:
         for low, high in scope.ranges:
@@ -116,7 +116,7 @@ class Sweep:
             found = list(assets.by_rows(connection, rows).values())
         shown = view_assets(self._workspace, found) if views else [None] * len(found)
         for row, view in zip(found, shown, strict=True):
-            yield Added(source=row.name, status="vanished", id=row.id, asset=view)
+            yield Added(source=row.name, location=row.location, status="vanished", id=row.id, asset=view)
 
 
 def note_mounts(workspace: Workspace, seen: Mounts, known: Places) -> None:
