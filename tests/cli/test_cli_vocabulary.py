@@ -97,6 +97,8 @@ def test_what_is_given_is_added_and_cleared_only_when_asked(shapes: Path, run: C
     shown = run("vocabulary", "show", "shapes", "red_thing", "--json").lines[0]
     assert shown["synonyms"] == ["crimson", "scarlet"]
     assert shown["threshold"] == {"default": 0.5, "starter": 2.0}
+    ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "0.5", "--no-rescore")
+    assert "thresholds of its own for starter, which count there" in ran.err
     run("vocabulary", "edit", "shapes", "red_thing", "--clear", "synonyms", "--clear", "threshold", "--no-rescore")
     shown = run("vocabulary", "show", "shapes", "red_thing", "--json").lines[0]
     assert "synonyms" not in shown

@@ -67,6 +67,8 @@ def misbehave(how: str) -> None:
         raise KeyboardInterrupt
     if how == "unspeakable":
         raise UnspeakableError
+    if how == "base":
+        raise BaseError("nobody catches me")
     if how == "_exit":
         os._exit(5)
     if how == "abort":
@@ -81,6 +83,9 @@ def misbehave(how: str) -> None:
             os._exit(4)
     if "hang" in how:
         RELEASE.wait()
+
+
+class BaseError(BaseException): ...
 
 
 class UnspeakableError(Exception):

@@ -68,7 +68,15 @@ def test_a_plugin_that_behaves_is_answered(make_host: MakeHost, isolate: bool) -
 
 @pytest.mark.parametrize(
     ("how", "isolate"),
-    [("raise", False), ("exit", False), ("interrupt", False), ("unspeakable", False), ("exit", True)],
+    [
+        ("raise", False),
+        ("exit", False),
+        ("interrupt", False),
+        ("unspeakable", False),
+        ("exit", True),
+        ("base", False),
+        ("base", True),
+    ],
 )
 def test_a_plugin_that_raises_fails_alone(make_host: MakeHost, how: str, isolate: bool) -> None:
     host = misbehaving(make_host, isolate=isolate, categorize=how)

@@ -229,6 +229,7 @@ def edit(
         said = f"{'Changed' if before else 'Made'} the label {label_id(label)} of {name}."
         told |= _say_disputed(there, disputed, as_json=as_json)
         if not as_json:
+            _say_measured(changed.by_id.get(label_id(label)), options["threshold"])
             _say_shipped(there, name)
         return _finish(there, name, said, told, done, rescore=not no_rescore, as_json=as_json)
 
@@ -312,6 +313,17 @@ def _say_disputed(there: Library | Client, before: Sequence[str], *, as_json: bo
             f"... and {len(found) - _MOST_DISPUTED} more such words: `opsin vocabulary check` tells them.", err=True
         )
     return {"warnings": found}
+
+
+def _say_measured(label: Label | None, given: Sequence[str]) -> None:
+    """Say which thresholds come before one that was given for all encoders."""
+    spaces = [] if label is None else sorted(label.threshold.keys() - {"default"})
+    if spaces and any("=" not in text for text in given):
+        click.echo(
+            f"Note: the label has thresholds of its own for {', '.join(map(printable, spaces))}, which count there; change "
+            f"one by --threshold {printable(spaces[0])}=T, or leave them out by --clear threshold.",
+            err=True,
+        )
 
 
 def _say_shipped(library: Library | Client, name: str) -> None:

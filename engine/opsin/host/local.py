@@ -141,7 +141,7 @@ class LocalTarget:
         """Call the plugin's code; whatever it raises (even exiting) becomes an error of this object."""
         try:
             return function(*arguments)
-        except (Exception, SystemExit, KeyboardInterrupt) as error:
+        except BaseException as error:
             raise PluginError(failure(error)) from error
 
 
