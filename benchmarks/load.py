@@ -2,7 +2,7 @@
 
     python -m benchmarks.load [--seconds 30]
 
-What uploads it can do is measured first. Then requests are sent at set times whether or not earlier ones were answered,
+What uploads it can do is measured first, and how fast searches are alone. Then requests are sent at set times whether or not earlier ones were answered,
 and each is timed from when it was due. Targets: at 80 % of the capacity searches' p99 within 100 ms and no error; at 300 %
 what is refused is 503 with Retry-After, memory stays, and within 5 s all is as before. Each is printed with whether it was
 met. What may never be: an upload that was acknowledged and is not listed, or whose bytes cannot be read, and an answer 5xx
@@ -186,6 +186,7 @@ async def measure(service: Serving, seconds: float) -> bool:
         await capacity(load, seconds / 4)
         most = await capacity(load, seconds)
         print(f"capacity: {most:.1f} uploads/s from {AT_ONCE} clients")
+        await alone(load, seconds)
         await sustained(load, most, seconds)
         await too_much(load, most, seconds, service.process.pid)
         await afterwards(load, seconds)
@@ -194,6 +195,14 @@ async def measure(service: Serving, seconds: float) -> bool:
         judge(not unreadable, "all that was acknowledged can be read", f"{len(unreadable)} not, or with other bytes")
         judge(not load.forbidden, "no 5xx but 503", str(dict(load.forbidden) or "none"))
         return not lost and not unreadable and not load.forbidden
+
+
+async def alone(load: Load, seconds: float) -> None:
+    """Search with nothing beside it: each word is met for the first time here, and what it means is encoded once."""
+    load.clear()
+    await at_rate(load.search, SEARCHES, seconds)
+    half, most = quantile_ms(load.search_seconds, 0.5), quantile_ms(load.search_seconds, 0.99)
+    print(f"searches alone: p50 {half:.1f} ms, p99 {most:.1f} ms")
 
 
 async def sustained(load: Load, most: float, seconds: float) -> None:
