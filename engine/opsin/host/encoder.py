@@ -109,6 +109,8 @@ class EncoderProxy:
             raise PluginError(msg)
 
     def _ask(self, method: str, *arguments: Any) -> Any:
+        if self._lane.runner.is_current:
+            raise RuntimeError("the encoder's own thread would wait for itself")
         with clock_stopped():
             return ask(self._lane, method, *arguments).result()
 
