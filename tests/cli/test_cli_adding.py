@@ -176,7 +176,8 @@ def test_many_pictures_are_tagged_in_order_and_a_broken_one_ends_nothing(home: P
     assert ran.status == 3
     names = sorted(path.name for path in photos.iterdir())
     assert [line["source"] for line in ran.lines] == [*names, "red-circle.jpg"]
-    assert [line["location"] for line in ran.lines if line.get("status") == "refused"] == [str(photos / "broken.jpg")]
+    assert all({"source", "status", "tags", "matches"} <= line.keys() for line in ran.lines)
+    assert [line["location"] for line in ran.lines if line["status"] == "refused"] == [str(photos / "broken.jpg")]
     added = run("add", photos)
     assert added.err.startswith(f"{photos / 'broken.jpg'}: ")
 

@@ -66,3 +66,12 @@ def test_a_hybrid_search_finds_by_caption_too(run: Run, home: Path, tmp_path: Pa
     (tmp_path / "trip.jpg").write_bytes(jpeg_bytes(make_picture("cyan", "cross", 64)))
     assert run("add", "--caption", "Zephyrine at the beach", tmp_path / "trip.jpg").status == 0
     assert "trip.jpg" in run("search", "zephyrine", "--hybrid").out.splitlines()[1]
+
+
+@pytest.mark.usefixtures("home")
+def test_an_example_is_one_picture(run: Run, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder, count in ((photos, "more than one picture"), (tmp_path / "empty", "no picture")):
+        ran = run("search", "--like", folder)
+        assert (ran.status, ran.out) == (2, "")
+        assert f"holds {count}: an example is one picture" in ran.err

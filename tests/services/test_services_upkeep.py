@@ -43,6 +43,26 @@ def test_rebuilding_gives_the_same_index_and_tags(library: opsin.Library, photos
     assert not library.index.verify()
 
 
+def test_a_part_that_cannot_be_closed_keeps_the_others_from_nothing(
+    make_library: MakeLibrary, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = make_library()
+    library.add(photos)
+
+    def fail() -> None:
+        raise RuntimeError("it does not end")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(library._workspace.decoder, "close", fail)
+        decoder = library._workspace.decoder
+        with pytest.raises(RuntimeError, match="it does not end"):
+            library.close()
+    decoder.close()
+    assert library._workspace.closed
+    with opsin.open(library.path) as again:
+        assert again.count() == 6
+
+
 def test_a_library_is_not_made_twice_or_over_a_file(make_library: MakeLibrary, tmp_path: Path) -> None:
     library = make_library()
     with pytest.raises(LibraryError, match="already"):

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from opsin.errors import Refused, UsageError
+from opsin.errors import Refused
 from opsin.intake.source import LeftOut, Source
-from opsin.services.given import Picture, Upload, existing_path, sources_of
+from opsin.services.given import Picture, Upload, example_of, existing_path, sources_of
 from opsin.services.query import Part
 from opsin.settings import Settings
 
@@ -64,17 +64,14 @@ def part_of(example: Example, settings: Settings) -> Part:
     """Return the part of a query that an example makes: a picture of this machine, else an asset's id.
 
     :raises Refused: where the picture cannot be read.
-    :raises UsageError: where a folder holds no picture.
+    :raises UsageError: where it names none, or several.
     """
     picture, weight = example if isinstance(example, tuple) else (example, 1.0)
     if isinstance(picture, Upload):
         return Part("picture", picture.data, weight)
     if isinstance(picture, str) and not _is_here(picture):
         return Part("asset", picture, weight)
-    source = next(sources_of([picture], settings), None)
-    if source is None:
-        msg = f"{picture!r} holds no picture"
-        raise UsageError(msg)
+    source = example_of(picture, settings)
     return Part("picture", source.read(settings.decode.max_bytes), weight)
 
 

@@ -19,7 +19,7 @@ from opsin.model import Tag
 from opsin.services import checked
 from opsin.services.commit import Added, AddStatus, Problem, problem
 from opsin.services.given import Address, Picture, Upload, as_sent
-from opsin.services.once import Told
+from opsin.services.once import Told, refused
 from opsin.services.taking import Said, require_known
 from opsin.services.views import AssetView
 from opsin.settings import Settings
@@ -173,6 +173,7 @@ def _told(source: Source, row: _Analysis) -> Told:
     return Told(
         source=source.name,
         location=source.place,
+        status="seen",
         tags=row.tags,
         matches=row.matches,
         attributes=row.attributes,
@@ -182,7 +183,7 @@ def _told(source: Source, row: _Analysis) -> Told:
 
 
 def _not_told(source: Source, error: OpsinError) -> Told:
-    return Told(source=source.name, location=source.place, status=_status(error), problem=problem(error))
+    return refused(source, _status(error), problem(error))
 
 
 def _status(error: OpsinError) -> Literal["refused", "failed"]:

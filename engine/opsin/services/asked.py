@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import LibraryError, UnknownName
+from opsin.errors import UnknownName
 from opsin.intake.source import path_location
 from opsin.services import checked
-from opsin.services.given import Address, Picture, Upload, existing_path, sources_of
+from opsin.services.given import Address, Picture, Upload, example_of, existing_path
 from opsin.services.query import Part, one_asset
 from opsin.services.workspace import Workspace
 
@@ -58,8 +58,5 @@ def _example(workspace: Workspace, entry: Example) -> Part:
             known = assets.resolve(connection, str(picture))
         if known:
             return Part("asset", one_asset(known, str(picture)).id, weight)
-    source = next(sources_of([picture], workspace.settings), None)
-    if source is None:
-        msg = f"{picture} holds no picture"
-        raise LibraryError(msg)
+    source = example_of(picture, workspace.settings)
     return Part("picture", source.read(workspace.settings.decode.max_bytes), weight)

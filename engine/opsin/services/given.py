@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -85,6 +86,18 @@ def sources_of(
             yield from expand(
                 [str(picture)], settings=settings, stdin=listed, left_out=left_out, scopes=scopes, mounts=mounts
             )
+
+
+def example_of(picture: Picture, settings: Settings) -> Source:
+    """Return the one source that ``picture`` names, as an example to search by.
+
+    :raises UsageError: where it names none, or several.
+    """
+    found = list(itertools.islice(sources_of([picture], settings), 2))
+    if len(found) != 1:
+        msg = f"{str(picture)!r} holds {'more than one' if found else 'no'} picture: an example is one picture"
+        raise UsageError(msg)
+    return found[0]
 
 
 def from_bytes(data: bytes) -> DataSource:

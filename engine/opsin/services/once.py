@@ -39,13 +39,18 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     source: str
     location: str = ""
-    status: Literal["seen", "refused", "failed"] = "seen"
-    tags: tuple[Tag, ...] = ()
-    matches: tuple[Fused, ...] = ()
+    status: Literal["seen", "refused", "failed"]
+    tags: tuple[Tag, ...]
+    matches: tuple[Fused, ...]
     attributes: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
     embedding: tuple[float, ...] | None = None
     failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
+
+
+def refused(source: Source, status: Literal["refused", "failed"], why: Problem) -> Told:
+    """Return what is told of a picture that was not looked at."""
+    return Told(source=source.name, location=source.place, status=status, tags=(), matches=(), problem=why)
 
 
 def look(
@@ -80,12 +85,13 @@ def _told(
         analysed = workspace.ingest.analyse(data, categorizers)
     except (Refused, PluginError) as error:
         status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
-        return Told(source=source.name, location=source.place, status=status, problem=problem(error))
+        return refused(source, status, problem(error))
     reports = analysed.analysis.reports
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
     return Told(
         source=source.name,
         location=source.place,
+        status="seen",
         tags=tuple(joined(workspace, reports, auto_tag)),
         matches=tuple(matches),
         attributes=_attributes(reports),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -384,27 +385,27 @@ class Workspace:
             self.layout.index.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Give everything back; a long tail of the index is written out first."""
-        try:
+        """Give everything back, whatever becomes of a part; a long tail of the index is written out first."""
+        with ExitStack() as parts:  # the last is closed first
+            parts.callback(self._end)
+            parts.callback(self.catalogue.close)
+            for part in (self._host, self._decoder):
+                if part is not None:
+                    parts.callback(part.close)
+            parts.callback(self._close_index)
             if self._ingest is not None:
-                self._ingest.close()
-            if self._index is not None:
-                ids = self._index.ids()
-                tail = int((ids > self._index.mark).sum())
-                if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
-                    self._try_snapshot()
-                self._index.close()
-                self._index = None
-            if self._decoder is not None:
-                self._decoder.close()
-                self._decoder = None
-            if self._host is not None:
-                self._host.close()
-                self._host = None
-            self.catalogue.close()
-        finally:
-            self._closed = True
-            self._release()
+                parts.callback(self._ingest.close)
+        self._decoder = self._host = None
+
+    def _close_index(self) -> None:
+        if self._index is None:
+            return
+        ids = self._index.ids()
+        tail = int((ids > self._index.mark).sum())
+        if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
+            self._try_snapshot()
+        self._index.close()
+        self._index = None
 
     @property
     def closed(self) -> bool:
@@ -425,6 +426,10 @@ class Workspace:
         """Write down where the owner of the library, which this is, can be asked."""
         if self._ownership is not None:
             self._ownership.announce(url)
+
+    def _end(self) -> None:
+        self._closed = True
+        self._release()
 
     def _release(self) -> None:
         if self._ownership is not None:
