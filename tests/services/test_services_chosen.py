@@ -106,11 +106,7 @@ def test_two_who_send_the_same_picture_at_once_each_get_what_they_asked_for(
 
 def test_a_job_asks_what_was_chosen_when_it_was_sent(library: opsin.Library) -> None:
     job = library.jobs.add(Upload(RED, "red.jpg"), categorizers=["colors"])
-    working = library.jobs.working()
-    working.start()
-    try:
+    with library.jobs.working():
         assert library.jobs.wait(job.id, 60).state == "done"
-    finally:
-        working.stop()
     (asset,) = library.list()
     assert said(library, asset.id)["fake"] == LEFT_OUT

@@ -61,9 +61,8 @@ def test_what_is_old_or_was_left_unfinished_goes_at_the_next_start(filled: opsin
     assert [each.id for each in filled.exports.list()] == [made.id]
     with pytest.raises(UsageError):
         filled.exports.get(old.name)
-    working = filled.jobs.working()
-    working.start()
-    working.stop()
+    with filled.jobs.working():
+        pass
     assert names(filled) == [made.id]
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +75,8 @@ def _quick(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, str]:
     return {"said": "done"}
 
 
-@contextmanager
-def working(library: opsin.Library, kinds: Kinds) -> Iterator[Working]:
-    worker = Working(library._workspace, kinds)
-    worker.start()
-    try:
-        yield worker
-    finally:
-        worker.stop()
+def working(library: opsin.Library, kinds: Kinds) -> Working:
+    return Working(library._workspace, kinds)
 
 
 def start(library: opsin.Library, kind: str, pieces: int = 2) -> jobs.Job:
@@ -251,10 +244,8 @@ def test_reanalyse_as_a_job_does_what_the_call_does(make_library: MakeLibrary) -
     library.add(opsin.testing.jpeg_bytes(opsin.testing.make_picture("red", "square", 96)))
     with pytest.raises(UsageError):
         library.jobs.reanalyse(where=["nonsense"])
-    worker = library.jobs.working()
-    worker.start()
-    ended = over(library, library.jobs.reanalyse())
-    worker.stop()
+    with library.jobs.working():
+        ended = over(library, library.jobs.reanalyse())
     assert (ended.state, ended.done, ended.total) == ("done", 1, 1), ended
     assert ended.result is not None
     assert ended.result["contents"] == 1
@@ -270,6 +261,18 @@ def test_jobs_that_add_pictures_are_refused_where_too_many_wait(make_library: Ma
         library.jobs.add(picture)
     assert library.jobs.cancel(job.id).state == "cancelled"
     assert not list(staged.iterdir())
+
+
+def test_the_beginning_of_an_id_means_the_job_unless_it_is_that_of_several(library: opsin.Library) -> None:
+    first, second = start(library, "quick"), start(library, "quick")
+    assert library.jobs.get(first.id[:-1].upper()).id == first.id
+    assert library.jobs.cancel(second.id[:-1]).id == second.id
+    assert library.jobs.wait(second.id[:-1]).over
+    with pytest.raises(UnknownName, match="may mean the jobs"):
+        library.jobs.get(first.id[:8])
+    for short in (first.id[:7], first.id[:8] + "%"):
+        with pytest.raises(UnknownName, match="there is no job"):
+            library.jobs.get(short)
 
 
 def test_bytes_whose_process_ended_before_there_was_a_job_are_taken_away(library: opsin.Library, kinds: Kinds) -> None:

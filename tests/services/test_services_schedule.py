@@ -38,10 +38,8 @@ def clock() -> Clock:
 @pytest.fixture
 def library(make_library: MakeLibrary) -> Iterator[opsin.Library]:
     library = make_library(settings=SETTINGS, vocabularies=())
-    worker = library.jobs.working()
-    worker.start()
-    yield library
-    worker.stop()
+    with library.jobs.working():
+        yield library
 
 
 def done(library: opsin.Library) -> list[str]:

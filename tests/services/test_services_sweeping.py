@@ -145,9 +145,5 @@ def test_a_service_sweeps_from_time_to_time(library: opsin.Library, tmp_path: Pa
     now[0] = 60.0
     schedule.round()
     (job,) = library.jobs.list(kind="sweep")
-    working = library.jobs.working()
-    working.start()
-    try:
+    with library.jobs.working():
         assert library.jobs.wait(job.id, 30).result == {"contents": 0, "copies": 1, "exports": 0}
-    finally:
-        working.stop()

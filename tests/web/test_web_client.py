@@ -7,7 +7,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,12 +84,8 @@ def there(request: pytest.FixtureRequest, serve: Serve, pictures: Path) -> Itera
 @contextmanager
 def worked(there: Any) -> Iterator[None]:
     """Have jobs done, as a service has it."""
-    working = there.jobs.working() if isinstance(there, opsin.Library) else None
-    if working is not None:
-        working.start()
-    yield
-    if working is not None:
-        working.stop()
+    with there.jobs.working() if isinstance(there, opsin.Library) else nullcontext():
+        yield
 
 
 def named(there: Any, name: str) -> opsin.library.AssetView:
@@ -220,12 +216,14 @@ def test_a_name_chooses_no_other_address(there: Any) -> None:
 
 def test_a_job_adds_pictures_while_nobody_waits(there: Any) -> None:
     data = jpeg_bytes(make_picture("purple", "ring", 96))
-    job = there.jobs.add(Upload(data, "later.jpg"), Upload(b"no picture"), data, owner="bob", tags=["late"])
+    job = there.jobs.add(Upload(data, "later.jpg"), Upload(b"no picture", "text.txt"), data, owner="bob", tags=["late"])
     assert (job.kind, job.over) == ("add", False)
     with worked(there):
         done = there.jobs.wait(job.id, timeout=60)
         assert (done.state, done.total) == ("done", 3)
         assert [each["status"] for each in done.result["results"]] == ["added", "refused", "known"]
+        assert [each.get("source") for each in done.result["results"]] == [None, "text.txt", None]
+        assert there.jobs.get(job.id[:-1]) == done
     for each in done.result["results"][::2]:
         assert there.delete(each["asset_id"], at_once=True).restorable_until is None
     with pytest.raises(UsageError, match="while nobody waits"):

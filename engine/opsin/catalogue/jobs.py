@@ -44,6 +44,12 @@ def get(connection: Connection, identity: str) -> JobRow | None:
     return None if row is None else JobRow(**row._mapping)  # noqa: SLF001
 
 
+def beginning_with(connection: Connection, text: str, limit: int) -> list[str]:
+    """Return up to ``limit`` ids of jobs that begin so, the newest first."""
+    query = select(job.c.id).where(job.c.id.startswith(text, autoescape=True)).order_by(job.c.id.desc()).limit(limit)
+    return list(connection.execute(query).scalars())
+
+
 def latest(
     connection: Connection, *, state: str | None = None, kind: str | None = None, limit: int, before: str | None = None
 ) -> list[JobRow]:

@@ -12,6 +12,7 @@ import click
 
 from opsin.cli.failing import UNSTORED, Failing
 from opsin.cli.listed import listed
+from opsin.cli.outcomes import in_words, status_of
 from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_line
 from opsin.cli.shared import Place, json_option, look, only_these_option, place_option, reach, say_meanings
 from opsin.errors import LibraryError
@@ -22,18 +23,6 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _NAMED = 3
-_WORDS = {
-    "added": "added",
-    "known": "already known by their bytes",
-    "unchanged": "unchanged",
-    "copied": "copied in",
-    "moved": "moved",
-    "changed": "changed",
-    "returned": "back again",
-    "refused": "refused",
-    "failed": "failed",
-    "vanished": "vanished",
-}
 _NOTHING = "No picture was found there."
 
 
@@ -85,9 +74,7 @@ def add(
         if not as_json:
             click.echo(_NOTHING, err=True)
         return 1
-    if counts["failed"]:
-        return 5
-    return 3 if counts["refused"] or counts["unreachable"] else 0
+    return status_of(counts)
 
 
 def follow(
@@ -163,7 +150,7 @@ class Lines:
         if counts:
             seconds = time.monotonic() - self.begun
             done = counts.total() - counts["vanished"] - counts["unreachable"]
-            parts = [f"{counts[status]} {words}" for status, words in _WORDS.items() if counts[status]]
+            parts = in_words(counts)
             if counts["unreachable"]:
                 parts.append(f"{counted(counts['unreachable'], 'folder')} out of reach")
             rate = f" ({done / seconds:.0f}/s)" if done > _SHOWN else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from opsin.cli.output import emit, printable, size, table, tag_line
+from opsin.cli.output import emit, minute, printable, scored, size, table, tag_line
 from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, say_meanings, where_option
 from opsin.errors import LibraryError
 
@@ -29,7 +29,7 @@ def list_(place: Place, where: tuple[str, ...], limit: int | None, as_json: bool
                 printable(a.name) + (" (vanished)" if a.vanished_at else ""),
                 f"{a.width}x{a.height}",
                 a.format,
-                tag_line(a.tags),
+                scored(a.tags),
                 a.id[:18],
             )
             for a in found
@@ -37,7 +37,7 @@ def list_(place: Place, where: tuple[str, ...], limit: int | None, as_json: bool
     if not rows:
         click.echo("No picture fits." if where else "There is no picture yet: `opsin add FOLDER` adds some.", err=True)
         return 1
-    table(("picture", "size", "format", "tags", "id"), rows, right=("size",), whole=("size", "format", "id"))
+    table(("picture", "size", "format", "tags", "id"), rows, right=("size",), whole=("format",))
     return 0
 
 
@@ -98,7 +98,8 @@ def tags(place: Place, limit: int | None, as_json: bool) -> None:
         for entry in found:
             emit(entry)
         return
-    table(("tag", "name", "pictures"), [(t.label, t.name, t.count) for t in found], right=("pictures",), whole=("tag",))
+    rows = [(t.label, t.name, t.count) for t in found]
+    table(("tag", "name", "pictures"), rows, right=("pictures",), whole=("tag",), none="No tags.")
 
 
 @click.command()
@@ -153,7 +154,7 @@ def delete(assets: tuple[str, ...], place: Place, at_once: bool, as_json: bool) 
             elif deleted.restorable_until is None:
                 click.echo(f"{printable(deleted.name)}: erased")
             else:
-                day = deleted.restorable_until[:16].replace("T", " ")
+                day = minute(deleted.restorable_until)
                 click.echo(f"{printable(deleted.name)}: deleted; until {day} UTC: opsin undelete {deleted.id}")
     return status
 

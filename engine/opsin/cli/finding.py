@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsin.cli.output import emit, printable, table, tag_line
+from opsin.cli.output import emit, printable, scored, table
 from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, where_option
 from opsin.errors import UsageError
 
@@ -88,10 +88,9 @@ def show_page(page: Page) -> None:
             click.echo("That is a general rule, which was not measured for this encoder (docs/search.md).", err=True)
         return
     rows = [
-        (f"{hit.score:.2f}", printable(hit.asset.name), tag_line(hit.asset.tags), hit.asset.id[:18])
-        for hit in page.hits
+        (f"{hit.score:.2f}", printable(hit.asset.name), scored(hit.asset.tags), hit.asset.id[:18]) for hit in page.hits
     ]
-    table(("score", "picture", "tags", "id"), rows, right=("score",), whole=("score", "id"))
+    table(("score", "picture", "tags", "id"), rows, right=("score",))
     if page.cursor:
         click.echo(f"More: --cursor {page.cursor}")
 

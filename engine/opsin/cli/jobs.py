@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from opsin.cli.awaiting import followed
-from opsin.cli.output import emit, table
+from opsin.cli.failing import Failing
+from opsin.cli.outcomes import outcome_of
+from opsin.cli.output import emit, minute, printable, table
 from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from opsin.library import Job, JobState, Library
 
 _STATES = ("queued", "running", "done", "failed", "cancelled")
+_NOBODY = "No service works on the jobs of this library"
 
 
 @click.group()
@@ -38,9 +41,15 @@ def list_jobs(state: JobState | None, kind: str | None, limit: int, place: Place
     if as_json:
         for each in found:
             emit(each)
-    else:
-        rows = [(each.id, each.kind, each.state, _done(each), each.created_at, _why(each)) for each in found]
-        table(("id", "kind", "state", "done", "asked for", "why"), rows, right=("done",))
+        return
+    rows = [
+        (each.id[:18], each.kind, each.state, _done(each), minute(each.created_at), outcome_of(each, Failing()).trouble)
+        for each in found
+    ]
+    whole = ("kind", "state", "asked for (UTC)")
+    none = "No jobs." if state is None and kind is None else "No job fits."
+    table(("id", "kind", "state", "done", whole[-1], "why"), rows, right=("done",), whole=whole, none=none)
+    _say_who_works(place, found)
 
 
 @jobs.command("show")
@@ -52,6 +61,8 @@ def show_job(number: str, place: Place, as_json: bool) -> None:
     with reach(place, readonly=True) as library:
         found = library.jobs.get(number)
     _say(found, as_json=as_json)
+    if not as_json:
+        _say_who_works(place, [found])
 
 
 @jobs.command("cancel")
@@ -70,43 +81,56 @@ def cancel_job(number: str, place: Place, as_json: bool) -> None:
 @place_option
 @json_option
 def wait_for_job(number: str, place: Place, as_json: bool) -> int:
-    """Wait until the job ID is over; 1 where it failed or was cancelled. Where no service does it, this command does."""
-    with reach(place) as library, _working(library):
-        found = followed(library, number, "Waiting", quiet=as_json)
-    _say(found, as_json=as_json)
-    return 0 if found.state == "done" else 1
+    """Wait until the job ID is over. Where no service does it, this command does it.
+
+    It ends with 1 where the job failed or was cancelled, 3 where pictures were refused in it, 5 where plugins failed.
+    """
+    with reach(place) as library:
+        job = library.jobs.get(number)
+        if not job.over:
+            with _working(library, quiet=as_json):
+                job = followed(library, job.id, "Waiting", quiet=as_json)
+    return _say(job, as_json=as_json)
 
 
 @contextmanager
-def _working(library: Library | Client) -> Iterator[None]:
+def _working(library: Library | Client, *, quiet: bool) -> Iterator[None]:
     """Have the jobs done here, unless a service does them."""
     import opsin
 
     if not isinstance(library, opsin.Library):
         yield
         return
-    worker = library.jobs.working()
-    worker.start()
-    try:
+    if not quiet:
+        click.echo(f"{_NOBODY}: this command does until that one is over, `opsin serve` all the time.", err=True)
+    with library.jobs.working():
         yield
-    finally:
-        worker.stop()
+
+
+def _say_who_works(place: Place, found: Iterable[Job]) -> None:
+    """Say it where nobody works on jobs that are not over."""
+    import opsin
+
+    if place.service is None and not all(job.over for job in found) and opsin.library.at_work(place.root) is None:
+        click.echo(f"{_NOBODY}: `opsin serve` does, or `opsin jobs wait ID` until that one is over.", err=True)
 
 
 def _done(job: Job) -> str:
     return f"{job.done}" if job.total is None else f"{job.done}/{job.total}"
 
 
-def _why(job: Job) -> str:
-    return "" if job.problem is None else job.problem.message
-
-
-def _say(job: Job, *, as_json: bool) -> None:
+def _say(job: Job, *, as_json: bool) -> int:
+    """Show a job, and return the exit status that it stands for."""
+    failing = Failing()
+    outcome = outcome_of(job, failing)
     if as_json:
         emit(job)
-    else:
-        why = f": {_why(job)}" if job.problem is not None else ""
-        click.echo(f"The job {job.id} ({job.kind}) is {job.state}, {_done(job)}{why}")
+        return outcome.status
+    words = f": {printable(outcome.words)}" if outcome.words else ""
+    click.echo(f"The job {job.id} ({job.kind}) is {job.state}, {_done(job)}{words}")
+    outcome.tell()
+    failing.tell(as_json=False)
+    return outcome.status
 
 
 COMMANDS = (jobs,)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _READABLE = 16
 """Cells: narrower columns of words cannot be read."""
 _ENDLESS = 1_000_000
+_GLUE = "\ue000"
+"""Stands for a space at which no line ends while a table is laid out; text that people wrote holds none (:func:`printable`)."""
 
 
 def emit(value: Any) -> None:
@@ -31,11 +33,13 @@ def table(
     *,
     right: Sequence[str] = (),
     whole: Sequence[str] = (),
+    none: str | None = None,
 ) -> None:
-    """Print rows under a heading; columns named in ``right`` are aligned right, those in ``whole`` are never broken.
+    """Print rows under a heading; where there is no row, the sentence ``none`` on standard error, if there is one.
 
-    A terminal too narrow for that shows one field a line instead, so that nothing is cut off. What is no terminal gets
-    one line a row, however long.
+    Columns named in ``right`` are numbers, aligned right; they, those in ``whole`` and ids are never broken, nor are the
+    entries of a cell that is a list. A terminal too narrow for that shows one field a line instead, so that nothing is
+    cut off. What is no terminal gets one line a row, however long.
     """
     from rich.cells import cell_len
     from rich.console import Console
@@ -43,14 +47,18 @@ def table(
     from rich.text import Text
 
     console = Console(width=None if sys.stdout.isatty() else _ENDLESS, highlight=False)
-    cells = [[printable(str(cell)) for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    if not cells and none is not None:
+        click.echo(none, err=True)
+        return
+    unbroken = {"id", *right, *whole}
     made = Table(box=None, pad_edge=False, header_style="bold")
     needed = 2 * (len(columns) - 1)
     for place, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in whole)
+        made.add_column(column, justify=justify, overflow="fold", no_wrap=column in unbroken)
         longest = max(map(cell_len, [column, *(row[place] for row in cells)]))
-        needed += longest if column in whole else min(longest, _READABLE)
+        needed += longest if column in unbroken else min(longest, _READABLE)
     if needed > console.width:
         _fields(columns, cells)
         return
@@ -59,7 +67,13 @@ def table(
     with console.capture() as shown:
         console.print(made)
     for line in shown.get().splitlines():
-        click.echo(line.rstrip())
+        click.echo(line.replace(_GLUE, " ").rstrip())
+
+
+def _cell(cell: object) -> str:
+    if isinstance(cell, list):
+        return ", ".join(printable(str(entry)).replace(" ", _GLUE) for entry in cell)
+    return printable(str(cell))
 
 
 def _fields(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -70,13 +84,23 @@ def _fields(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             click.echo()
         for column, cell in zip(columns, row, strict=True):
             if cell:
-                click.echo(f"{column:<{width}}  {cell}")
+                click.echo(f"{column:<{width}}  {cell.replace(_GLUE, ' ')}")
+
+
+def scored(tags: Iterable[Tag]) -> list[str]:
+    """Return tags with their scores, best first: ``cat 0.93``, ``animal 0.93``; a person's tag has no number."""
+    ordered = sorted(tags, key=lambda tag: (-tag.score, tag.label))
+    return [tag.label if tag.by == "person" else f"{tag.label} {tag.score:.2f}" for tag in ordered]
 
 
 def tag_line(tags: Iterable[Tag]) -> str:
-    """Return tags with their scores, best first: ``cat 0.93, animal 0.93``; a person's tag has no number."""
-    ordered = sorted(tags, key=lambda tag: (-tag.score, tag.label))
-    return ", ".join(tag.label if tag.by == "person" else f"{tag.label} {tag.score:.2f}" for tag in ordered)
+    """Return tags with their scores in one line: ``cat 0.93, animal 0.93``."""
+    return ", ".join(scored(tags))
+
+
+def minute(at: str) -> str:
+    """Return a time of the catalogue, which is UTC, for people: ``2026-11-30 23:41``."""
+    return at[:16].replace("T", " ")
 
 
 def printable(text: str) -> str:

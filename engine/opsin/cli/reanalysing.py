@@ -9,9 +9,9 @@ import msgspec
 
 from opsin.cli.awaiting import finished
 from opsin.cli.failing import Failing
-from opsin.cli.output import Few, counted, emit, printable, progress, say, tag_changes
+from opsin.cli.outcomes import asked_again
+from opsin.cli.output import Few, emit, printable, progress, say
 from opsin.cli.shared import Place, json_option, only_these_option, place_option, reach, where_option
-from opsin.errors import PluginError, Refused
 
 if TYPE_CHECKING:
     from opsin.client import Client
@@ -41,13 +41,11 @@ def reanalyse(place: Place, as_json: bool, **options: Any) -> int:
             done = _here(there, failing, options, as_json=as_json)
         else:
             done = _there(there, failing, options, as_json=as_json)
+    outcome = asked_again(done)
     if not as_json:
-        asked = f"{counted(done.contents, 'picture')} asked about again ({done.opened or 'none'} opened)"
-        say(f"{asked}: {tag_changes(done.tags_added, done.tags_removed)}, {counted(done.problems, 'problem')}.")
+        say(f"{outcome.words}.")
     failing.tell(as_json=as_json)
-    if done.failed:
-        return PluginError.exit_status
-    return Refused.exit_status if done.problems else 0
+    return outcome.status
 
 
 def _here(library: Library, failing: Failing, options: dict[str, Any], *, as_json: bool) -> Reanalysis:

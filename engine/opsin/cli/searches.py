@@ -64,7 +64,8 @@ def list_searches(place: Place, as_json: bool) -> None:
             (each.id, printable(each.name), _looks_for(each), printable(" ".join(each.where)), f"{each.cutoff:.2f}")
             for each in found
         ]
-        table(("id", "name", "looks for", "where", "cut-off"), rows, right=("cut-off",))
+        columns = ("id", "name", "looks for", "where", "cut-off")
+        table(columns, rows, right=("cut-off",), none="No saved searches.")
 
 
 @searches.command("run")

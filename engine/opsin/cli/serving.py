@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsin.cli.output import emit, table
+from opsin.cli.output import emit, minute, table
 from opsin.cli.shared import (
     Place,
     client_of,
@@ -184,8 +184,11 @@ def list_keys(place: Place, as_json: bool) -> None:
         for key in found:
             emit(key)
     else:
-        rows = [(key.id, key.scope, key.created_at, key.last_used_at or "never", key.name) for key in found]
-        table(("id", "scope", "made", "last used", "name"), rows)
+        rows = [
+            (key.id, key.scope, minute(key.created_at), minute(key.last_used_at or "never"), key.name) for key in found
+        ]
+        whole = ("scope", "made (UTC)", "last used (UTC)")
+        table(("id", *whole, "name"), rows, whole=whole, none="No keys.")
 
 
 @keys.command("revoke")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from opsin.cli.output import emit, table
+from opsin.cli.output import emit, minute, table
 from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach
 
 if TYPE_CHECKING:
@@ -55,7 +55,8 @@ def list_webhooks(place: Place, as_json: bool) -> None:
             emit(each)
     else:
         rows = [(w.id, _state(w), w.waiting, w.dead, " ".join(w.events), w.url, w.reason or "") for w in found]
-        table(("id", "state", "waiting", "dead", "events", "url", "reason"), rows, right=("waiting", "dead"))
+        columns = ("id", "state", "waiting", "dead", "events", "url", "reason")
+        table(columns, rows, right=("waiting", "dead"), none="No webhooks.")
 
 
 @webhooks.command("set")
@@ -118,8 +119,9 @@ def list_deliveries(number: str, state: Literal["waiting", "dead"] | None, place
         for each in found:
             emit(each)
     else:
-        rows = [(d.number, d.type, d.at, d.state, d.attempts, d.reason) for d in found]
-        table(("number", "type", "at", "state", "attempts", "reason"), rows, right=("number", "attempts"))
+        rows = [(d.number, d.type, minute(d.at), d.state, d.attempts, d.reason) for d in found]
+        columns = ("number", "type", "at (UTC)", "state", "attempts", "reason")
+        table(columns, rows, right=("number", "attempts"), whole=("at (UTC)",), none="No such deliveries.")
 
 
 @webhooks.command("redeliver")

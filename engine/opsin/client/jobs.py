@@ -24,9 +24,9 @@ def list_jobs(
 
 
 def get(job: str) -> Call[Job]:
-    """Return one job.
+    """Return one job, by its id or the beginning of it (8 characters or more).
 
-    :raises UnknownName: where there is none of this id.
+    :raises UnknownName: where there is none of this id, or the beginning is that of several.
     """
     return Call(method="GET", path=_place(job), read=as_kind(Job))
 

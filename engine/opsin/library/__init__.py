@@ -46,6 +46,7 @@ from opsin.services.exporting import Exported, form_of
 from opsin.services.exports import Export, ExportFile, Wanted
 from opsin.services.facets import Facet, FacetCount, Facets
 from opsin.services.facts import Colour
+from opsin.services.given import Address, Upload
 from opsin.services.importing import ImportCounts, Imported
 from opsin.services.ingest import IngestStatus
 from opsin.services.insights import Companion, Companions, OwnTag, Profile, Trend, Trends
@@ -76,6 +77,7 @@ from opsin.services.webhooks import Delivery, NewWebhook, Tried, Webhook
 __all__ = [
     "AddStatus",
     "Added",
+    "Address",
     "Alike",
     "AssetPage",
     "AssetView",
@@ -149,6 +151,7 @@ __all__ = [
     "Trend",
     "Trends",
     "Tried",
+    "Upload",
     "Vocabularies",
     "VocabularySummary",
     "Wanted",

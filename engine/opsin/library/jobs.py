@@ -19,7 +19,7 @@ Several = list[Job]  # said here: in the class, `list` is a method
 
 
 class Jobs:
-    """The jobs of one library. They are done while :meth:`working` runs, as `opsin serve` has it, and over restarts."""
+    """The jobs of one library. They are done within ``with library.jobs.working():``, as `opsin serve` has it, and over restarts."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -34,9 +34,9 @@ class Jobs:
         return jobs.every(self._workspace, state=state, kind=kind, limit=limit, before=before)
 
     def get(self, job: str) -> Job:
-        """Return one job.
+        """Return one job, by its id or the beginning of it (8 characters or more).
 
-        :raises UnknownName: where there is none of this id.
+        :raises UnknownName: where there is none of this id, or the beginning is that of several.
         """
         return jobs.get(self._workspace, job)
 
@@ -111,9 +111,12 @@ class Jobs:
         return exports.ask(self._workspace.writable, wanted)
 
     def working(self) -> working.Working:
-        """Return what does the jobs, to be started and stopped."""
+        """Return what does the jobs: within ``with``, or between its ``start()`` and ``stop()``.
+
+        Stopped, it lets the piece in hand end; jobs that are not done go on when somebody works on them again.
+        """
         return working.Working(self._workspace.writable)
 
     def scheduling(self) -> schedule.Scheduling:
-        """Return what asks for jobs that are needed from time to time, to be started and stopped."""
+        """Return what asks for jobs that are needed from time to time: within ``with``, or from ``start()`` to ``stop()``."""
         return schedule.Scheduling(self._workspace.writable)

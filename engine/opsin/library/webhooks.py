@@ -12,7 +12,7 @@ Several = list[Webhook]  # said here: in the class, `list` is a method
 
 
 class Webhooks:
-    """The webhooks of one library. What happens is delivered while :meth:`delivering` runs, as `opsin serve` has it."""
+    """The webhooks of one library. What happens is delivered within ``with library.webhooks.delivering():``, as `opsin serve` has it."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
@@ -73,5 +73,5 @@ class Webhooks:
         return webhooks.redeliver(self._workspace.writable, webhook, number)
 
     def delivering(self) -> delivering.Delivering:
-        """Return a thread that delivers what happens, to be started and stopped."""
+        """Return what delivers what happens: within ``with``, or between its ``start()`` and ``stop()``."""
         return delivering.Delivering(self._workspace.writable)

@@ -21,6 +21,7 @@ from opsin.catalogue import outbox
 from opsin.catalogue.ids import now
 from opsin.catalogue.outbox import DEAD, WAITING, DeliveryRow, EventRow, WebhookRow
 from opsin.errors import LibraryError, Refused
+from opsin.services.background import Background
 from opsin.services.outbox import matches
 from opsin.services.webhooks import letter
 from opsin.services.workspace import Workspace
@@ -49,8 +50,8 @@ _BEHIND = "It waits for an earlier event of the same asset."
 _patterns = msgspec.json.Decoder(tuple[str, ...])
 
 
-class Delivering:
-    """A thread that takes events to the webhooks of one library, from :meth:`start` to :meth:`stop`."""
+class Delivering(Background):
+    """A thread that takes events to the webhooks of one library."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

@@ -21,6 +21,11 @@ JobState = Literal["queued", "running", "done", "failed", "cancelled"]
 STATES: tuple[JobState, ...] = get_args(JobState)
 MOST = 1000
 """Jobs of one page."""
+_ID = 36
+"""Characters of an id."""
+_LEAST = 8
+"""Characters of an id's beginning that mean a job, as of an asset: those of one minute begin alike."""
+_NAMED = 5
 _LOOK = 0.2
 """Seconds between two looks at a job that somebody waits for."""
 
@@ -79,11 +84,12 @@ def every(
 
 
 def get(workspace: Workspace, identity: str) -> Job:
-    """Return a job.
+    """Return a job, by its id or the beginning of it (8 characters or more).
 
-    :raises UnknownName: where there is none of this id.
+    :raises UnknownName: where there is none of this id, or the beginning is that of several.
     """
-    turn = workspace.running.get(checked.text(identity, "a job"))
+    identity = _whole(workspace, identity)
+    turn = workspace.running.get(identity)
     with workspace.catalogue.read() as connection:
         row = jobs.get(connection, identity)
     if row is None:
@@ -94,10 +100,11 @@ def get(workspace: Workspace, identity: str) -> Job:
 def cancel(workspace: Workspace, identity: str) -> Job:
     """Have a job end: at once where it has not begun, else after the piece in hand. One that is over stays as it is.
 
-    :raises UnknownName: where there is none of this id.
+    :raises UnknownName: as :func:`get`.
     """
+    identity = _whole(workspace, identity)
     with workspace.catalogue.write() as connection:
-        row = jobs.get(connection, checked.text(identity, "a job"))
+        row = jobs.get(connection, identity)
         if row is None:
             raise _unknown(identity)
         turn = workspace.running.get(identity)
@@ -111,7 +118,7 @@ def cancel(workspace: Workspace, identity: str) -> Job:
 def wait(workspace: Workspace, identity: str, timeout: float | None = None) -> Job:
     """Return a job when it is over, or after ``timeout`` seconds as it is by then.
 
-    :raises UnknownName: where there is none of this id.
+    :raises UnknownName: as :func:`get`.
     """
     until = None if timeout is None else time.monotonic() + timeout
     while not (job := get(workspace, identity)).over and (until is None or time.monotonic() < until):
@@ -122,7 +129,7 @@ def wait(workspace: Workspace, identity: str, timeout: float | None = None) -> J
 def events(workspace: Workspace, identity: str) -> Iterator[Job]:
     """Yield a job as it is, and then whenever it is further, until it is over.
 
-    :raises UnknownName: where there is none of this id.
+    :raises UnknownName: as :func:`get`.
     """
     told: tuple[JobState, int, int | None] | None = None
     while True:
@@ -149,6 +156,22 @@ def shown(row: JobRow, turn: Turn | None = None) -> Job:
         result=None if row.result is None else msgspec.json.decode(row.result),
         problem=None if row.problem is None else msgspec.json.decode(row.problem, type=Problem),
     )
+
+
+def _whole(workspace: Workspace, identity: str) -> str:
+    """Return the id that begins so; what is none stays as it is, and is not found.
+
+    :raises UnknownName: where several begin so.
+    """
+    begins = checked.text(identity, "a job").lower()
+    if not _LEAST <= len(begins) < _ID:
+        return begins
+    with workspace.catalogue.read() as connection:
+        found = jobs.beginning_with(connection, begins, _NAMED)
+    if len(found) > 1:
+        msg = f"{identity!r} may mean the jobs {', '.join(found)}: give more of the id"
+        raise UnknownName(msg)
+    return found[0] if found else begins
 
 
 def _unknown(identity: str) -> UnknownName:

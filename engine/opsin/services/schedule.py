@@ -16,6 +16,7 @@ from opsin.catalogue import jobs as stored
 from opsin.catalogue.ids import as_text
 from opsin.errors import OpsinError
 from opsin.services import jobs, reanalyse, sweeping
+from opsin.services.background import Background
 from opsin.services.job_kinds import Reanalyse
 from opsin.services.workspace import Workspace
 
@@ -106,8 +107,8 @@ class Healing:
         return told
 
 
-class Scheduling:
-    """A thread that follows the schedule of one library, from :meth:`start` to :meth:`stop`."""
+class Scheduling(Background):
+    """A thread that follows the schedule of one library."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace

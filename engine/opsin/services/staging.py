@@ -15,7 +15,7 @@ from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.catalogue.ids import new_id
 from opsin.errors import LibraryError, Overloaded, UsageError, reason_of
 from opsin.services import jobs, taking
-from opsin.services.commit import AddOptions, AddStatus, Problem
+from opsin.services.commit import Added, AddOptions, AddStatus, Problem
 from opsin.services.given import Address, Upload
 from opsin.services.jobs import Job
 from opsin.services.turns import Turn
@@ -41,9 +41,13 @@ class Uploads(msgspec.Struct, frozen=True):
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What became of one picture. Of an asset only its id is kept, as the job outlives the answer."""
+    """What became of one picture. Of an asset only its id is kept, as the job outlives the answer.
+
+    ``source`` is the name of a picture with a ``problem``, of which there is no asset that would tell it.
+    """
 
     status: AddStatus
+    source: str | None = None
     asset_id: str | None = None
     failed_reports: Mapping[str, str] = {}
     problem: Problem | None = None
@@ -102,11 +106,19 @@ def add_staged(workspace: Workspace, given: bytes, turn: Turn) -> AllTaken:
     pictures = [_read(folder, each) for each in uploads.pictures]
     results: list[Taken] = []
     for added in taking.add_each(workspace, pictures, uploads.said):
-        asset_id = added.id if added.asset is None else added.asset.id
-        failed = added.failed_reports
-        results.append(Taken(status=added.status, asset_id=asset_id, failed_reports=failed, problem=added.problem))
+        results.append(_outcome(added))
         turn.step()
     return AllTaken(results)
+
+
+def _outcome(added: Added) -> Taken:
+    return Taken(
+        status=added.status,
+        source=None if added.problem is None else added.source,
+        asset_id=added.id if added.asset is None else added.asset.id,
+        failed_reports=added.failed_reports,
+        problem=added.problem,
+    )
 
 
 def _read(folder: Path, waiting: Waiting) -> Upload | Address:

@@ -17,6 +17,7 @@ from opsin.catalogue.outbox import NewEvent
 from opsin.errors import LibraryError, OpsinError
 from opsin.model import EventKind
 from opsin.services import exports
+from opsin.services.background import Background
 from opsin.services.commit import Problem, problem
 from opsin.services.job_kinds import KINDS, Kind, Line
 from opsin.services.jobs import shown
@@ -34,8 +35,8 @@ _PAUSE = 10.0
 """Seconds to wait where the catalogue cannot be written."""
 
 
-class Working:
-    """Threads that do the jobs of one library, from :meth:`start` to :meth:`stop`."""
+class Working(Background):
+    """Threads that do the jobs of one library."""
 
     def __init__(self, workspace: Workspace, kinds: Mapping[str, Kind] = KINDS) -> None:
         self._workspace = workspace

@@ -70,42 +70,42 @@ class JobsController(Controller):
         )
         return JobPage(found[:limit], found[limit - 1].id if len(found) > limit else None)
 
-    @get("/{job_id:uuid}", responses=_PROBLEMS)
+    @get("/{job_id:str}", responses=_PROBLEMS)
     async def show(
         self,
         service: NamedDependency[Service],
-        job_id: FromPath[UUID],
+        job_id: FromPath[str],
         wait: FromQuery[Annotated[float, QueryParameter(ge=0, le=60)]] = 0,
     ) -> Job:
         """Show how far a job is, and what came of it: with `wait` when it is over, or after so many seconds as it is then."""
         loop = asyncio.get_running_loop()
         until = loop.time() + wait
         while True:
-            job = await service.run(lambda: service.library.jobs.get(str(job_id)))
+            job = await service.run(lambda: service.library.jobs.get(job_id))
             left = until - loop.time()
             if job.over or service.ending or left <= 0:
                 return job
             await asyncio.sleep(min(left, _LOOK))
 
-    @post("/{job_id:uuid}/cancel", opt=WRITE, status_code=200, responses=_PROBLEMS)
-    async def cancel(self, service: NamedDependency[Service], job_id: FromPath[UUID]) -> Job:
+    @post("/{job_id:str}/cancel", opt=WRITE, status_code=200, responses=_PROBLEMS)
+    async def cancel(self, service: NamedDependency[Service], job_id: FromPath[str]) -> Job:
         """Cancel a job: at once where it has not begun, else after the piece in hand; what it did stays."""
-        return await service.run(lambda: service.library.jobs.cancel(str(job_id)))
+        return await service.run(lambda: service.library.jobs.cancel(job_id))
 
     @get(
-        "/{job_id:uuid}/events",
+        "/{job_id:str}/events",
         media_type="text/event-stream",
         responses=_PROBLEMS | _STREAM,
     )
     async def events(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[UUID]
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], job_id: FromPath[str]
     ) -> Response[Any]:
         """Follow a job: an event `job` with the job whenever it is further, until it is over (Server-Sent Events).
 
         With `Last-Event-ID`, as browsers send it when they ask again, only what came since is sent.
         """
         seen = request.headers.get("last-event-id")
-        job = await service.run(lambda: service.library.jobs.get(str(job_id)))
+        job = await service.run(lambda: service.library.jobs.get(job_id))
         if job.over and _mark(job) == seen:
             return Response(None, status_code=204)  # a browser then asks no more
         return ServerSentEvent(_events(service, job, seen), headers={"X-Accel-Buffering": "no"})
