@@ -74,6 +74,22 @@ def test_what_is_left_out_is_named_with_its_reason(home: Path, photos: Path, run
     assert len(left) == 5
 
 
+def test_sidecars_that_a_shell_names_beside_their_pictures_are_left_out(home: Path, photos: Path, run: Run) -> None:
+    assert run("export", "--xmp", "-l", home).status == 0
+    added = run("add", *sorted(photos.iterdir()))
+    assert (added.status, added.err) == (0, "")
+    assert "Left out: 6 named like a sidecar (blue-circle.jpg.xmp, blue-square.jpg.xmp, green-circle.jpg.xmp, ...)" in added.out
+    assert run("add", photos / "blue-circle.jpg.xmp").status == 1
+    assert "Left out: 6 named like a sidecar" in run("add", f"{photos}/*.jpg.xmp").out
+    (photos / "notes.txt").write_text("no picture")
+    assert run("add", photos / "notes.txt").status == run("add", photos / "gone.xmp").status == 3
+
+
+def test_the_same_bytes_under_another_name_are_not_said_to_be_passed_over(home: Path, photos: Path, run: Run) -> None:
+    (photos / "again.jpg").write_bytes((photos / "red-square.jpg").read_bytes())
+    assert "1 added again under another name (same bytes)" in run("add", photos / "again.jpg").out
+
+
 def test_a_library_within_the_folder_that_is_added_stays_out_of_it(home: Path, photos: Path, run: Run) -> None:
     inside = photos / "opsin-library"
     home.rename(inside)

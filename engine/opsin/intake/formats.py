@@ -28,6 +28,8 @@ BMP = Format("bmp", "image/bmp", "BMP", (".bmp", ".dib"))
 FORMATS = (JPEG, PNG, WEBP, GIF, AVIF, HEIF, TIFF, BMP)
 BY_NAME = {entry.name: entry for entry in FORMATS}
 ENDINGS = frozenset(ending for entry in FORMATS for ending in entry.endings)
+SIDECARS = frozenset({".xmp", ".aae", ".pp3", ".dop"})
+"""How the names of files end that other programs lay beside a picture to say something of it."""
 READABLE = "JPEG, PNG, WebP, GIF, AVIF, HEIC/HEIF, TIFF and BMP"
 
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opsin.errors import SourceUnavailable
-from opsin.intake.formats import ENDINGS
+from opsin.intake.formats import ENDINGS, SIDECARS
 from opsin.intake.places import BucketScope, FolderScope, Scope
 from opsin.intake.source import DataSource, FileSource, LeftOut, MissingSource, Source, path_of, printable
 from opsin.intake.stores import BUCKETS, OpenStore, Stores
@@ -25,6 +25,7 @@ __all__ = ["LeftOut", "Source", "expand", "locate"]
 LIBRARY_MARKS = frozenset({"opsin.toml", "catalogue.sqlite"})
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?")
 _GLOB = re.compile(r"[*?\[]")
+_SIDECAR = "named like a sidecar"
 
 
 def expand(
@@ -41,7 +42,7 @@ def expand(
 
     ``-`` stands for the list in ``stdin`` (an open text stream, or any pieces of text), one name a line, or separated
     by NUL. Within folders, buckets and globs, hidden files, names that do not end like a picture, libraries and
-    folders seen before are left out, and ``left_out`` is called with each. What cannot be found or listed is yielded
+    folders seen before are left out, sidecars everywhere, and ``left_out`` is called with each. What cannot be found or listed is yielded
     too: its ``read`` raises SourceUnavailable with the reason, so that one wrong name stops nothing.
     What each argument covers is appended to ``scopes`` before its first source is yielded; a file that is there covers
     nothing else. ``mounts`` looks at each folder that a file was found in.
@@ -162,13 +163,15 @@ class _Search:
             yield from self._named(path)
 
     def _named(self, path: Path) -> Iterator[Source]:
-        """Yield a file that was named, whatever its ending, or what a folder holds."""
+        """Yield a file that was named, whatever its ending unless it is that of a sidecar, or what a folder holds."""
         path = _absolute(path)
-        is_folder = path.is_dir()
-        if is_folder or not os.path.lexists(path):
+        is_folder, is_there = path.is_dir(), os.path.lexists(path)
+        if is_folder or not is_there:
             self._scopes.append(FolderScope.of(path))
         if is_folder:
             yield from self._walk(path)
+        elif is_there and _ending(path.name) in SIDECARS:
+            self._leave_out(path, _SIDECAR)
         else:
             self._look_at(path.parent)
             yield FileSource.of(path)
@@ -196,7 +199,7 @@ class _Search:
                 yield from self._walk(path)
             elif self._library_above(path.parent):
                 self._leave_out(path, "library")
-            elif any_ending or self._wanted(path.name, path):
+            elif (any_ending and _ending(path.name) not in SIDECARS) or self._wanted(path.name, path):
                 self._look_at(path.parent)
                 yield FileSource.of(path)
 
@@ -239,7 +242,9 @@ class _Search:
         """Whether what was found in a folder or bucket is named like a picture; says so where not."""
         if name.startswith("."):
             self._leave_out(place, "hidden")
-        elif os.path.splitext(name)[1].lower() not in ENDINGS:  # noqa: PTH122 - names of buckets are no paths
+        elif _ending(name) in SIDECARS:
+            self._leave_out(place, _SIDECAR)
+        elif _ending(name) not in ENDINGS:
             self._leave_out(place, "not named like a picture")
         else:
             return True
@@ -263,6 +268,10 @@ class _Search:
 
 def _is_library(folder: Path) -> bool:
     return any(os.path.exists(folder / mark) for mark in LIBRARY_MARKS)  # noqa: PTH110 - Path.exists raises without permission
+
+
+def _ending(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - names of buckets are no paths
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
