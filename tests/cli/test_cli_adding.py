@@ -60,6 +60,8 @@ def test_an_emptied_folder_is_a_warning_and_an_option_confirms_it(home: Path, ph
     ran = run("add", photos, "--mark-vanished")
     assert (ran.status, "6 vanished" in ran.out) == (0, True)
     assert run("list", "--json").lines == []
+    assert "nothing but 6 pictures that vanished: `opsin list --where vanished=yes`" in run("list").err
+    assert run("search", "red").err.startswith("Nothing matches: there is no picture here")
 
 
 def test_what_is_left_out_is_named_with_its_reason(home: Path, photos: Path, run: Run) -> None:
@@ -78,7 +80,10 @@ def test_sidecars_that_a_shell_names_beside_their_pictures_are_left_out(home: Pa
     assert run("export", "--xmp", "-l", home).status == 0
     added = run("add", *sorted(photos.iterdir()))
     assert (added.status, added.err) == (0, "")
-    assert "Left out: 6 named like a sidecar (blue-circle.jpg.xmp, blue-square.jpg.xmp, green-circle.jpg.xmp, ...)" in added.out
+    assert (
+        "Left out: 6 named like a sidecar (blue-circle.jpg.xmp, blue-square.jpg.xmp, green-circle.jpg.xmp, ...)"
+        in added.out
+    )
     assert run("add", photos / "blue-circle.jpg.xmp").status == 1
     assert "Left out: 6 named like a sidecar" in run("add", f"{photos}/*.jpg.xmp").out
     (photos / "notes.txt").write_text("no picture")

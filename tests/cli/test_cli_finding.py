@@ -75,3 +75,22 @@ def test_an_example_is_one_picture(run: Run, photos: Path, tmp_path: Path) -> No
         ran = run("search", "--like", folder)
         assert (ran.status, ran.out) == (2, "")
         assert f"holds {count}: an example is one picture" in ran.err
+
+
+def test_a_search_that_cannot_find_anything_says_why(run: Run, home: Path, photos: Path) -> None:
+    saved = run("searches", "create", "red", "--where", "owner=nobody", "--json").lines[0]["id"]
+    for words in (
+        ("search", "red", "--like", photos / "red-square.jpg", "--where", "owner=nobody"),
+        ("search", "red", "--owner", "nobody", "--hybrid"),
+        ("searches", "run", saved),
+    ):
+        found = run(*words)
+        assert (found.status, found.err) == (1, "Nothing matches: no picture meets the conditions.\n")
+    for command in (("search",), ("searches", "create")):
+        several = run(*command, "a", "dog")
+        assert (several.status, several.out) == (2, "")
+        assert f'put words in quotes, as in opsin {" ".join(command)} "a dog", and --like before each' in several.err
+    for name in ("nofile.jpg:0.5", "folder/nofile.jpg"):
+        nowhere = run("search", "red", "--like", name)
+        assert nowhere.status == 2
+        assert f"'{name.removesuffix(':0.5')}' is neither a file here nor an asset of this library" in nowhere.err

@@ -46,6 +46,16 @@ def test_a_line_that_makes_no_sense_is_skipped_with_its_number_and_reason(
         assert [tag.label for tag in library.get("red-circle.jpg").tags if tag.by == "person"] == ["good"]
 
 
+@pytest.mark.parametrize(("data", "what"), [(b"PAR1\x15\x04\n" * 9, "a Parquet file"), (b"\xff\xfe{\0\n\0", "no text")])
+def test_what_is_no_text_is_one_error_that_says_what_is_read(
+    home: Path, tmp_path: Path, run: Callable[..., Any], data: bytes, what: str
+) -> None:
+    (tmp_path / "export.parquet").write_bytes(data)
+    ran = run("import", tmp_path / "export.parquet")
+    assert (ran.status, ran.out, len(ran.err.splitlines())) == (2, "", 1)
+    assert f"this is {what}: what is imported are JSON lines" in ran.err
+
+
 KILLED = """
 import os, sys
 import opsin

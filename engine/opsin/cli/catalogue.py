@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from opsin.cli.output import emit, minute, printable, scored, size, table, tag_line
+from opsin.cli.output import counted, emit, minute, printable, scored, size, table, tag_line
 from opsin.cli.shared import Place, complete_label, json_option, place_option, reach, say_meanings, where_option
 from opsin.errors import LibraryError
+
+if TYPE_CHECKING:
+    from opsin.client import Client
+    from opsin.library import Library
 
 
 @click.command("list")
@@ -34,11 +40,22 @@ def list_(place: Place, where: tuple[str, ...], limit: int | None, as_json: bool
             )
             for a in found
         ]
-    if not rows:
-        click.echo("No picture fits." if where else "There is no picture yet: `opsin add FOLDER` adds some.", err=True)
-        return 1
+        if not rows:
+            click.echo("No picture fits." if where else _nothing_here(library), err=True)
+            return 1
     table(("picture", "size", "format", "tags", "id"), rows, right=("size",), whole=("format",))
     return 0
+
+
+def _nothing_here(library: Library | Client) -> str:
+    """Return why a list of all pictures is empty."""
+    gone = library.page(where=["vanished=yes"], limit=1).total
+    if not gone:
+        return "There is no picture yet: `opsin add FOLDER` adds some."
+    return (
+        f"There is nothing but {counted(gone, 'picture')} that vanished: `opsin list --where vanished=yes` shows them, "
+        "`opsin add FOLDER` takes back those that are there again."
+    )
 
 
 @click.command()

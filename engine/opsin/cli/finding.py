@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,26 @@ if TYPE_CHECKING:
     from opsin.library import Page
 
 
+def _one_text(context: click.Context, _argument: click.Parameter, words: tuple[str, ...]) -> str | None:
+    """Return the text that is searched for.
+
+    :raises UsageError: for several: words without quotes, or a pattern that the shell made several pictures of.
+    """
+    if len(words) < 2:
+        return words[0] if words else None
+    msg = (
+        f'{len(words)} texts are too many: put words in quotes, as in {context.command_path} "{" ".join(words)}", '
+        "and --like before each picture"
+    )
+    raise UsageError(msg)
+
+
+text_argument = click.argument("text", metavar="[TEXT]", nargs=-1, callback=_one_text)
+"""The words that a command searches for: one text, in quotes where it has several words."""
+
+
 @click.command()
-@click.argument("text", required=False)
+@text_argument
 @place_option
 @click.option(
     "--like",
@@ -75,15 +94,18 @@ def search(
         if page.cursor:
             click.echo(f'{{"cursor":"{page.cursor}"}}')
     else:
-        show_page(page)
+        show_page(page, conditions)
     return 0 if page.hits else 1
 
 
-def show_page(page: Page) -> None:
-    """Show hits, or how near the nearest was."""
+def show_page(page: Page, where: Sequence[str]) -> None:
+    """Show hits, or how near the nearest was of those that meet the conditions ``where``."""
+    if not page.hits and page.nearest is None:
+        why = "no picture meets the conditions" if where else "there is no picture here, as `opsin list` says"
+        click.echo(f"Nothing matches: {why}.", err=True)
+        return
     if not page.hits:
-        near = "" if page.nearest is None else f" (the nearest scores {page.nearest:.2f}, a match 0.50; --all shows it)"
-        click.echo(f"Nothing matches{near}.", err=True)
+        click.echo(f"Nothing matches (the nearest scores {page.nearest:.2f}, a match 0.50; --all shows it).", err=True)
         if page.cutoff == "rare things":
             click.echo("That is a general rule, which was not measured for this encoder (docs/search.md).", err=True)
         return

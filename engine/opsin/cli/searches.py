@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opsin.cli.finding import show_page, weighted
+from opsin.cli.finding import show_page, text_argument, weighted
 from opsin.cli.output import emit, printable, table
 from opsin.cli.shared import Place, json_option, options_before_a_command, place_option, reach, where_option
 
@@ -21,7 +21,7 @@ def searches() -> None:
 
 
 @searches.command("create")
-@click.argument("text", required=False)
+@text_argument
 @click.option("--like", multiple=True, metavar="PICTURE[:WEIGHT]", help="Like this picture; may be repeated.")
 @click.option("--not", "without", multiple=True, metavar="WORDS", help="Unlike these words; may be repeated.")
 @where_option
@@ -78,13 +78,14 @@ def run_search(number: str, limit: int, cursor: str | None, place: Place, as_jso
     """Find what is there by now that matches the saved search ID."""
     with reach(place, readonly=True) as library:
         page = library.searches.run(number, limit=limit, cursor=cursor)
+        where = () if page.hits else library.searches.get(number).where
     if as_json:
         for hit in page.hits:
             emit(hit)
         if page.cursor:
             click.echo(f'{{"cursor":"{page.cursor}"}}')
     else:
-        show_page(page)
+        show_page(page, where)
     return 0 if page.hits else 1
 
 

@@ -579,6 +579,8 @@ class Library:
 
         An asset is known by its location, else by the SHA-256 of its bytes. Doing it twice changes nothing more.
         ``progress`` is told what became of each, once it is durable.
+
+        :raises UsageError: where it is no text, such as an export to Parquet.
         """
         return importing.import_records(self._workspace.writable, lines, progress)
 

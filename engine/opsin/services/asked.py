@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import UnknownName
+from opsin.errors import SourceUnavailable, UnknownName
 from opsin.intake.source import path_location
 from opsin.services import checked
 from opsin.services.given import Address, Picture, Upload, example_of, existing_path
@@ -53,10 +53,17 @@ def _example(workspace: Workspace, entry: Example) -> Part:
         picture = picture.data
     if isinstance(picture, bytes | Address):
         return Part("picture", picture, weight)
-    if existing_path(picture) is None:
+    here = existing_path(picture) is not None
+    if not here:
         with workspace.catalogue.read() as connection:
             known = assets.resolve(connection, str(picture))
         if known:
             return Part("asset", one_asset(known, str(picture)).id, weight)
     source = example_of(picture, workspace.settings)
-    return Part("picture", source.read(workspace.settings.decode.max_bytes), weight)
+    try:
+        return Part("picture", source.read(workspace.settings.decode.max_bytes), weight)
+    except SourceUnavailable as error:
+        if here or ":" in str(picture):  # a file that cannot be read, or an address
+            raise
+        msg = f"{str(picture)!r} is neither a file here nor an asset of this library"
+        raise UnknownName(msg) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,8 @@ from opsin.services.tagging import renew
 from opsin.services.workspace import Workspace
 
 _PAGE = 500
+_PARQUET = b"PAR1"
+"""How a Parquet file begins."""
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 
 ImportStatus = Literal["updated", "unchanged", "unmatched", "broken"]
@@ -85,8 +87,10 @@ def import_records(
 
     An asset is known by its location, else by the SHA-256 of its bytes: then every asset of those bytes is meant, or
     that of the same name where there is one. Doing it twice changes nothing the second time.
+
+    :raises UsageError: where it is no text, such as an export to Parquet.
     """
-    numbered = ((number, line) for number, line in enumerate(lines, 1) if line.strip())
+    numbered = ((number, line) for number, line in enumerate(_as_text(lines), 1) if line.strip())
     counts = ImportCounts()
     renew(workspace)
     while page := list(islice(numbered, _PAGE)):
@@ -102,6 +106,21 @@ def import_records(
             if progress is not None:
                 progress(each)
     return counts
+
+
+def _as_text(lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the lines of a text.
+
+    :raises UsageError: where they are no text, of which each would be reported.
+    """
+    for number, line in enumerate(lines):
+        if not number and (b"\0" in line or line.startswith(_PARQUET)):
+            what = "a Parquet file" if line.startswith(_PARQUET) else "no text"
+            msg = (
+                f"this is {what}: what is imported are JSON lines in UTF-8, as `opsin export photos.jsonl` writes them"
+            )
+            raise UsageError(msg)
+        yield line
 
 
 def _read(line: bytes) -> Incoming | str:
