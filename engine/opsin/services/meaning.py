@@ -100,8 +100,10 @@ class Meaning:
         It is stored, unless ``store`` is False or the library is open for reading only.
         """
         known = {name: labels for name, labels in self.declines.items() if name in among}
-        found = {name: dict(labels) for name, labels in {**known, **loaded}.items() if labels}
-        if store and found != self.declines and not self._catalogue.readonly:
+        found = {name: labels for name, labels in {**known, **loaded}.items() if labels}
+        if found == self.declines:
+            return
+        if store and not self._catalogue.readonly:
             with self._catalogue.write() as connection:
                 set_meta(connection, _DECLINES, msgspec.json.encode(found).decode())
         with self._lock:
