@@ -84,6 +84,20 @@ def test_how_many_matches_are_wanted_may_be_said_in_the_address_a_form_and_json(
         assert served.client.post("/v1/analyse", files={"file": RED}, data={"top": wrong}).status_code == 400
 
 
+def test_a_field_that_is_no_picture_is_named_and_where_it_is_not_alone_so_is_the_cause(served: Served) -> None:
+    wrong = "https://example.com/"
+    for answer in (
+        served.client.post("/v1/analyse", files={"file": RED}, data={"image": wrong}),
+        served.client.post("/v1/analyse", json={"image": wrong, "urls": [wrong]}),
+    ):
+        assert answer.json()["code"] == "source-unavailable"
+        assert answer.json()["detail"].startswith("`image`: this is no data URI")
+        assert answer.json()["detail"].endswith(
+            "other pictures came beside it: leave `image` out where it is not meant"
+        )
+    assert "beside" not in served.client.post("/v1/analyse", json={"image": wrong}).json()["detail"]
+
+
 def test_large_bodies_take_places_and_small_ones_do_not(served: Served) -> None:
     head = f"POST /v1/%s HTTP/1.1\r\nHost: localhost\r\nX-Api-Key: {served.key}\r\nContent-Type: application/json\r\n"
     large = [f"{head % path}Content-Length: 300000\r\n\r\n" for path in ("search", "searches", "keys", "webhooks")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,7 +12,7 @@ from litestar.openapi.spec import OpenAPIMediaType, Operation, Parameter, Reques
 from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from opsin.errors import LimitExceeded, UsageError, WrongMediaType
+from opsin.errors import LimitExceeded, SourceUnavailable, UsageError, WrongMediaType
 from opsin.intake.source import too_large
 from opsin.services.given import Address, Upload, upload_of_uri
 from opsin.settings import Settings
@@ -26,6 +26,21 @@ _LISTS = frozenset({"tags", "where", "facets", "categorizers"})
 _PLURAL = "images"
 _MOST_URLS = 20
 _LONGEST_URL = 8192
+BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, content_media_type="application/octet-stream")
+"""The bytes of a file. ``format`` says nothing in OpenAPI 3.1, but Swagger UI lets somebody choose a file by it alone."""
+
+_RED = (
+    "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAABAAAAAQCAIAAACQkWg2AAAAFklEQVR42mP4z8BAEmIY1TCqYfhqAACQ"
+    "+f8B8u7oVwAAAABJRU5ErkJggg=="
+)
+"""A picture of 16 x 16 red pixels, as an example that can be sent as it stands."""
+
+
+class _Uri(NamedTuple):
+    """What came as a data URI, and in which field."""
+
+    field: str
+    text: str
 
 
 class Given(NamedTuple):
@@ -115,7 +130,28 @@ def _from_json(body: bytes) -> Given:
     if len(uris) > _MOST_PARTS:
         msg = f"at most {_MOST_PARTS} pictures fit into one request"
         raise UsageError(msg)
-    return Given([*map(upload_of_uri, uris), *map(address_of, urls)], said)
+    came: list[Upload | Address | _Uri] = [_Uri("image", each) for each in uris]
+    came += map(address_of, urls)
+    return Given(_opened(came), said)
+
+
+def _opened(came: Sequence[Upload | Address | _Uri]) -> list[Upload | Address]:
+    """Return the pictures that came, with what is in their data URIs.
+
+    :raises SourceUnavailable: where one is none, or not well formed: a form may have filled it in, beside a picture.
+    """
+    pictures: list[Upload | Address] = []
+    for each in came:
+        if not isinstance(each, _Uri):
+            pictures.append(each)
+            continue
+        try:
+            pictures.append(upload_of_uri(each.text))
+        except SourceUnavailable as error:
+            besides = f"; other pictures came beside it: leave `{each.field}` out where it is not meant"
+            msg = f"`{each.field}`: {error}{besides if len(came) > 1 else ''}"
+            raise SourceUnavailable(msg) from error
+    return pictures
 
 
 def _one_or_several(said: dict[str, Any], one: str, several: str, what: str) -> list[str]:
@@ -142,26 +178,27 @@ def address_of(url: str) -> Address:
 
 async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
     """Parse a form as it arrives: each file is in memory once, and refused when it passes the limit."""
-    given = Given([], {})
+    came: list[Upload | Address | _Uri] = []
+    said: dict[str, Any] = {}
     try:
         async for segment, data in _segments(request, boundary, limit):
             if segment.filename is not None or (segment.content_type or "").startswith("image/"):
-                given.pictures.append(Upload(data, segment.filename or ""))
+                came.append(Upload(data, segment.filename or ""))
             elif segment.name in {"image", _PLURAL}:
-                given.pictures.append(upload_of_uri(_text(segment, data)))
+                came.append(_Uri(segment.name, _text(segment, data)))
             elif segment.name in {"url", "urls"}:
-                given.pictures.append(address_of(_text(segment, data)))
+                came.append(address_of(_text(segment, data)))
             elif segment.name in _LISTS:
-                given.said.setdefault(segment.name, []).append(_text(segment, data))
+                said.setdefault(segment.name, []).append(_text(segment, data))
             else:
-                given.said[segment.name or ""] = _text(segment, data)
+                said[segment.name or ""] = _text(segment, data)
     except ParserLimitReached as error:
         msg = f"the form passes a limit: {error}; at most {_MOST_PARTS} parts fit into one request"
         raise UsageError(msg) from error
     except (MultipartError, ValueError) as error:
         msg = f"the form is not well formed: {error}"
         raise UsageError(msg) from error
-    return given
+    return Given(_opened(came), said)
 
 
 async def _segments(request: AnyRequest, boundary: str, limit: int) -> AsyncIterator[tuple[MultipartSegment, bytes]]:
@@ -196,26 +233,27 @@ class PicturesOperation(Operation):
     """Says in OpenAPI how pictures come; handlers that read bodies themselves have no parameter that would."""
 
     def __post_init__(self) -> None:
-        binary = Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream")
         uri = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="A data URI")
         url = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.URI, description="An address of serve.urls")
-        named = {"url": url, "urls": Schema(type=OpenAPIType.ARRAY, items=url)}
-        some = {"image": uri, _PLURAL: Schema(type=OpenAPIType.ARRAY, items=uri)}
-        files = {"file": Schema(type=OpenAPIType.ARRAY, items=binary, description="One picture or several")}
+        named = {"url": url, "urls": Schema(type=OpenAPIType.ARRAY, items=url, description="Several addresses")}
+        some = {"image": uri, _PLURAL: Schema(type=OpenAPIType.ARRAY, items=uri, description="Several data URIs")}
+        files = {"file": Schema(type=OpenAPIType.ARRAY, items=BINARY, description="One picture or several")}
         said = dict(self.fields())
         name = Schema(type=OpenAPIType.STRING, description="The name of the picture, where the body is its bytes")
         self.parameters = [
             *(self.parameters or []),
-            *(Parameter(each, "query", schema) for each, schema in {"name": name, **said}.items()),
+            *(Parameter(each, "query", schema, schema.description) for each, schema in {"name": name, **said}.items()),
         ]
+        plain = _one_at_least({**some, **named}, said)
+        plain.examples = [{"image": _RED}]
         self.request_body = RequestBody(
             description="One picture or several: as a form, as the bytes themselves, as data URIs or as addresses",
             required=True,
             content={
                 "multipart/form-data": OpenAPIMediaType(schema=_one_at_least({**files, **some, **named}, said)),
-                "application/json": OpenAPIMediaType(schema=_one_at_least({**some, **named}, said)),
-                "image/*": OpenAPIMediaType(schema=binary),
-                "application/octet-stream": OpenAPIMediaType(schema=binary),
+                "application/json": OpenAPIMediaType(schema=plain),
+                "image/*": OpenAPIMediaType(schema=BINARY),
+                "application/octet-stream": OpenAPIMediaType(schema=BINARY),
             },
         )
 

@@ -18,7 +18,26 @@ _FILES = {
     "favicon-32x32.png": "image/png",
 }
 _START = """\
-window.onload = () => { window.ui = SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true }); };
+// Swagger UI makes up values for the fields of a form, and sends what is empty: what nobody fills in is left out here.
+const withoutValues = (schema) => {
+  for (const item of Object.values(schema.paths ?? {}))
+    for (const operation of Object.values(item)) {
+      const form = operation.requestBody?.content?.["multipart/form-data"]?.schema;
+      for (const field of Object.values(form?.properties ?? {}))
+        if (field.items?.format !== "binary") {
+          delete field.default;
+          field.examples = [field.type === "array" ? [] : ""];
+        }
+    }
+  return schema;
+};
+const FormsBeginEmpty = {
+  statePlugins: { spec: { wrapActions: { updateJsonSpec: (next) => (schema) => next(withoutValues(schema)) } } },
+  wrapComponents: { ParameterIncludeEmpty: () => () => null },
+};
+window.onload = () => {
+  window.ui = SwaggerUIBundle({ url: "openapi.json", dom_id: "#ui", deepLinking: true, plugins: [FormsBeginEmpty] });
+};
 """
 _PAGE = """\
 <!doctype html>

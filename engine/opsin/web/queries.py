@@ -17,7 +17,7 @@ from opsin.services.given import Upload, upload_of_uri
 from opsin.services.query import LONGEST_TEXT
 from opsin.settings import Settings
 from opsin.web.admission import media_of, require_json
-from opsin.web.bodies import address_of, read_pictures
+from opsin.web.bodies import BINARY, address_of, read_pictures
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 Text = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
@@ -143,7 +143,9 @@ def _flag(description: str) -> Schema:
 
 _TEXT = Schema(type=OpenAPIType.STRING)
 _WORDS = Schema(type=OpenAPIType.STRING, max_length=LONGEST_TEXT, description="Words to look for")
-_WEIGHT = Schema(type=OpenAPIType.NUMBER, minimum=-1e6, maximum=1e6, default=1.0)
+_WEIGHT = Schema(
+    type=OpenAPIType.NUMBER, minimum=-1e6, maximum=1e6, default=1.0, description="A negative weight pushes away"
+)
 _PART = Schema(
     type=OpenAPIType.OBJECT,
     description="One of text, image, url, asset and vector. A negative weight pushes away.",
@@ -159,7 +161,7 @@ _PART = Schema(
 _EXAMPLES: Mapping[str, Schema] = {
     "file": Schema(
         type=OpenAPIType.ARRAY,
-        items=Schema(type=OpenAPIType.STRING, content_media_type="application/octet-stream"),
+        items=BINARY,
         description="One example or several",
     ),
     "text": _WORDS,
@@ -167,7 +169,7 @@ _EXAMPLES: Mapping[str, Schema] = {
 }
 _OPTIONS: Mapping[str, Schema] = {
     "where": Schema(type=OpenAPIType.ARRAY, items=_TEXT, description="Conditions that all have to hold"),
-    "limit": Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=1000, default=20),
+    "limit": Schema(type=OpenAPIType.INTEGER, minimum=1, maximum=1000, default=20, description="At most so many hits"),
     "cursor": Schema(one_of=[_TEXT, Schema(type=OpenAPIType.NULL)], description="Continues a page with the same query"),
     "everything": _flag("Whether to show also what the cut-off holds for no match"),
     "hybrid": _flag("Whether to find also by names, captions and tags"),
