@@ -13,6 +13,7 @@ import msgspec
 
 from opsin.errors import OpsinError
 from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.parameters import PARAMETERS
 from opsin.web.problems import BY_CODE
 
 if TYPE_CHECKING:
@@ -63,9 +64,34 @@ def test_every_operation_is_called_by_a_sentence_and_stands_in_a_group_that_is_e
     for path, item in schema["paths"].items():
         for method, operation in item.items():
             assert len(operation["summary"].split()) > 1, (method, path)
-            assert operation["description"].startswith(operation["summary"][:20]), (method, path)
+            assert operation["description"].replace("`", "").startswith(operation["summary"][:20]), (method, path)
+            assert "`" not in operation["summary"], (method, path)
             assert not re.search(r"``|:(raises|returns)", operation["description"]), (method, path)
             assert set(operation["tags"]) <= groups.keys(), (method, path)
+
+
+def test_every_parameter_is_explained_and_so_is_every_field_of_a_form(served: Served) -> None:
+    schema = served.client.get("/v1/openapi.json").json()
+    operations = [
+        (f"{method} {path}", operation) for path, item in schema["paths"].items() for method, operation in item.items()
+    ]
+    told = {
+        (where, each["name"]): each.get("description") for where, op in operations for each in op.get("parameters", ())
+    }
+    assert not [parameter for parameter, description in told.items() if not description]
+    assert PARAMETERS.keys() <= {name for _, name in told}
+    bodies = [op["requestBody"]["content"] for _, op in operations if "requestBody" in op]
+    forms = [each["multipart/form-data"]["schema"] for each in bodies if "multipart/form-data" in each]
+    assert len(forms) == 3
+    for form in forms:
+        assert all(field.get("description") for field in form["properties"].values())
+        assert form["properties"]["file"]["items"]["format"] == "binary"  # by which Swagger UI lets one be chosen
+
+
+def test_the_example_of_a_picture_in_json_can_be_sent_as_it_stands(served: Served) -> None:
+    content = served.client.get("/v1/openapi.json").json()["paths"]["/v1/analyse"]["post"]["requestBody"]["content"]
+    (example,) = content["application/json"]["schema"]["examples"]
+    assert served.client.post("/v1/analyse", json=example).status_code == 200
 
 
 def test_openapi_says_how_pictures_come_and_what_every_answer_is(served: Served) -> None:

@@ -22,7 +22,9 @@ from opsin.web.service import Service
 
 AnyRequest = Request[Any, Any, Any]
 Id = FromPath[UUID]
-Width = FromQuery[Annotated[int, QueryParameter(ge=16, le=4096)]]
+Width = FromQuery[Annotated[int, QueryParameter(ge=16, le=4096, description="At most so many pixels wide and high.")]]
+Now = FromQuery[Annotated[bool, QueryParameter(description="Erase it at once, for good.")]]
+Label = FromQuery[Annotated[str, QueryParameter(description="The tag: the id, the name or a synonym of its label.")]]
 Threshold = FromQuery[Annotated[float, QueryParameter(ge=0, le=1)]]
 _TYPES = {"jpeg": "image/jpeg", "png": "image/png", "webp": "image/webp", "gif": "image/gif", "tiff": "image/tiff"}
 _TYPES |= {"bmp": "image/bmp", "avif": "image/avif", "heif": "image/heif"}
@@ -112,7 +114,7 @@ class AssetController(Controller):
         request: AnyRequest,
         service: NamedDependency[Service],
         asset_id: Id,
-        now: FromQuery[bool] = False,
+        now: Now = False,
     ) -> Deleted:
         """Delete an asset; it can be restored for a while, unless `now` erases it. With `If-Match`, only where it is what the caller saw."""
         expected = named(request.headers.get("if-match"))
@@ -177,7 +179,7 @@ class AssetController(Controller):
         return Reports(await service.run(lambda: service.library.reports(str(asset_id))))
 
     @get("/explain", responses=_PROBLEMS)
-    async def explain(self, service: NamedDependency[Service], asset_id: Id, label: FromQuery[str]) -> Explanation:
+    async def explain(self, service: NamedDependency[Service], asset_id: Id, label: Label) -> Explanation:
         """Say why the asset carries the tag ``label``, or does not."""
         return await service.run(lambda: service.library.explain(str(asset_id), label))
 

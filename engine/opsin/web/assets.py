@@ -27,6 +27,12 @@ from opsin.web.service import Service
 
 Limit = FromQuery[Annotated[int, QueryParameter(ge=1, le=1000)]]
 Where = FromQuery[list[str] | None]
+After = FromQuery[Annotated[UUID | None, QueryParameter(description="Begin behind the asset of this id.")]]
+Name = FromQuery[
+    Annotated[
+        str, QueryParameter(description="An id or its beginning, a public id, a path, an address, or a file's name.")
+    ]
+]
 _NEW = frozenset({"added", "known"})
 _PROBLEMS = problem_responses(400, 401, 403, 404)
 
@@ -51,12 +57,18 @@ class AddOperation(PicturesOperation):
 
     def fields(self) -> Mapping[str, Schema]:
         text = Schema(type=OpenAPIType.STRING)
+        name = Schema(type=OpenAPIType.STRING, description="A name of yours, which no other asset has")
+        whose = Schema(type=OpenAPIType.STRING, description="Whose the pictures are")
+        caption = Schema(
+            type=OpenAPIType.STRING, description="What somebody says of the pictures; hybrid searches read it"
+        )
+        tags = Schema(type=OpenAPIType.ARRAY, items=text, description="Tags that a person gives, for good")
         return {
             **super().fields(),
-            "owner": text,
-            "caption": text,
-            "tags": Schema(type=OpenAPIType.ARRAY, items=text),
-            "public_id": text,
+            "owner": whose,
+            "caption": caption,
+            "tags": tags,
+            "public_id": name,
             "overwrite": Schema(type=OpenAPIType.BOOLEAN, description="Whether what has this public_id becomes this"),
             "wait": Schema(
                 type=OpenAPIType.BOOLEAN, description="Whether to answer when all is done, else at once with a job"
@@ -131,7 +143,7 @@ class AssetsController(Controller):
         sort: FromQuery[Sort] = "added",
         order: FromQuery[Order] = "asc",
         limit: Limit = 50,
-        after: FromQuery[UUID | None] = None,
+        after: After = None,
         cursor: FromQuery[str | None] = None,
     ) -> AssetPage:
         """List assets that meet all conditions, such as `tag=dog|cat`, `owner=ann` or `width>=800`.
@@ -147,7 +159,7 @@ class AssetsController(Controller):
 
     @get("/named", responses=_PROBLEMS)
     async def meant(
-        self, request: Request[Any, Any, Any], service: NamedDependency[Service], name: FromQuery[str]
+        self, request: Request[Any, Any, Any], service: NamedDependency[Service], name: Name
     ) -> Response[AssetView]:
         """Show the asset that a name means, as on the command line: an id or its beginning, a public id, a path, an address, or a file's name."""
         return await shown(request, service, lambda: service.library.get(name))

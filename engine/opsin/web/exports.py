@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import Annotated, Any, BinaryIO
 from uuid import UUID
 
 import msgspec
 from litestar import Controller, Request, Response, delete, get, post
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, PathParameter
 from litestar.response import Stream
 
 from opsin.library import Export, ExportFile, Job, Wanted
@@ -28,6 +28,7 @@ _FILE = {
     304: ResponseSpec(None, description="The caller has it"),
 }
 _BLOCK = 1 << 20
+File = FromPath[Annotated[str, PathParameter(description="One of the `files` of the export.")]]
 
 
 class Exports(msgspec.Struct, frozen=True):
@@ -72,7 +73,7 @@ class ExportsController(Controller):
         request: Request[Any, Any, Any],
         service: NamedDependency[Service],
         export_id: FromPath[UUID],
-        name: FromPath[str],
+        name: File,
     ) -> Response[Any]:
         """Download one of the files of an export."""
         return await _sent(request, service, export_id, name)

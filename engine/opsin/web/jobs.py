@@ -29,6 +29,18 @@ class JobEvent(msgspec.Struct, frozen=True):
     data: str
 
 
+State = FromQuery[
+    Annotated[JobState | None, QueryParameter(name="state", description="Only jobs that have come so far.")]
+]
+Kind = FromQuery[
+    Annotated[str | None, QueryParameter(description="Only jobs of this kind, such as `add` or `export`.")]
+]
+Wait = FromQuery[
+    Annotated[
+        float,
+        QueryParameter(ge=0, le=60, description="Answer when the job is over, at the latest after so many seconds."),
+    ]
+]
 _PROBLEMS = problem_responses(400, 401, 403, 404)
 _STREAM = {
     200: ResponseSpec(JobEvent, description="Events", media_type="text/event-stream", generate_examples=False),
@@ -58,8 +70,8 @@ class JobsController(Controller):
     async def list(
         self,
         service: NamedDependency[Service],
-        job_state: FromQuery[Annotated[JobState | None, QueryParameter(name="state")]] = None,
-        kind: FromQuery[str | None] = None,
+        job_state: State = None,
+        kind: Kind = None,
         limit: FromQuery[Annotated[int, QueryParameter(ge=1, le=1000)]] = 50,
         cursor: FromQuery[UUID | None] = None,
     ) -> JobPage:
@@ -75,7 +87,7 @@ class JobsController(Controller):
         self,
         service: NamedDependency[Service],
         job_id: FromPath[str],
-        wait: FromQuery[Annotated[float, QueryParameter(ge=0, le=60)]] = 0,
+        wait: Wait = 0,
     ) -> Job:
         """Show how far a job is, and what came of it: with `wait` when it is over, or after so many seconds as it is then."""
         loop = asyncio.get_running_loop()

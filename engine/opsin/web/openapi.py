@@ -13,6 +13,7 @@ from litestar.openapi.spec import Components, SecurityScheme, Tag
 
 from opsin.version import VERSION
 from opsin.web.access import OPEN
+from opsin.web.parameters import describe_parameters
 
 _TAGS = {
     "analyse": "What a picture shows; nothing is stored.",
@@ -30,6 +31,15 @@ _TAGS = {
     "health": "Whether all is well, for those who run the service.",
 }
 """The groups of the documentation page, in the order in which somebody comes to need them."""
+_INTRODUCTION = """\
+Tags pictures and finds them again by what they show.
+
+Requests need a key: as a bearer token or as `X-Api-Key`, one of the two is enough. The first one, which may do everything,
+lies in the file `admin.key` in the folder of the library; `opsin keys create NAME --scope read|write|admin` makes more.
+"""
+_A_KEY = (
+    "What `admin.key` in the library's folder holds, or a key of `opsin keys create`; one way to send it is enough."
+)
 _SENTENCE = re.compile(r"(.+?)\.(?:\s|$)", re.DOTALL)
 
 
@@ -38,11 +48,12 @@ def openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Opsin",
         version=VERSION,
-        description="Tags pictures and finds them again by what they show.",
+        description=_INTRODUCTION,
+        servers=[],
         components=Components(
             security_schemes={
-                "bearer": SecurityScheme(type="http", scheme="bearer", description="A key of `opsin keys create`"),
-                "key": SecurityScheme(type="apiKey", name="X-Api-Key", security_scheme_in="header"),
+                "bearer": SecurityScheme(type="http", scheme="bearer", description=_A_KEY),
+                "key": SecurityScheme(type="apiKey", name="X-Api-Key", security_scheme_in="header", description=_A_KEY),
             }
         ),
         tags=[Tag(name=name, description=told) for name, told in _TAGS.items()],
@@ -66,6 +77,7 @@ class _Rendering(JsonRenderPlugin):
         for item in shown["paths"].values():
             for operation in item.values():
                 operation.update(_told(operation.get("description", "")))
+                describe_parameters(operation)
         return super().render(request, shown)
 
 
@@ -76,10 +88,11 @@ def _with_any_of(part: Any) -> Any:
 
 
 def _told(docstring: str) -> dict[str, str]:
-    """Return the first sentence of a docstring, without its full stop, and all of it, as Markdown."""
+    """Return the first sentence of a docstring, as plain text without its full stop, and all of it, as Markdown."""
     text = docstring.replace("``", "`")
     found = _SENTENCE.match(text)
-    return {"summary": " ".join((found[1] if found else text).split()), "description": text}
+    summary = " ".join((found[1] if found else text).replace("`", "").split())
+    return {"summary": summary, "description": text}
 
 
 def _only_the_schema(request: Request[Any, Any, Any]) -> None:

@@ -22,7 +22,12 @@ _PROBLEMS = problem_responses(401, 403)
 _PROBLEMS_OF_TAG = problem_responses(400, 401, 403, 404)
 _CACHE = "private, max-age=60"
 _WIDTHS = (256, 512, 1024)
-Widths = FromQuery[Annotated[list[Annotated[int, msgspec.Meta(ge=16, le=4096)]] | None, QueryParameter(max_items=16)]]
+_WHICH = "Name previews of this width instead of 256, 512 and 1024; may be repeated."
+Widths = FromQuery[
+    Annotated[
+        list[Annotated[int, msgspec.Meta(ge=16, le=4096)]] | None, QueryParameter(max_items=16, description=_WHICH)
+    ]
+]
 
 
 class Tags(msgspec.Struct, frozen=True):

@@ -16,7 +16,11 @@ from opsin.web.access import ADMIN
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
-Number = FromPath[Annotated[int, PathParameter(ge=0, le=2**53)]]
+Number = FromPath[
+    Annotated[
+        int, PathParameter(ge=0, le=2**53, description="The number of an event, as the list of deliveries has it.")
+    ]
+]
 _PROBLEMS = problem_responses(400, 401, 403, 404)
 _CHANGING = problem_responses(400, 401, 403, 404, body=True)
 
@@ -104,7 +108,11 @@ class WebhooksController(Controller):
         self,
         service: NamedDependency[Service],
         webhook_id: FromPath[UUID],
-        delivery_state: FromQuery[Annotated[State | None, QueryParameter(name="state")]] = None,
+        delivery_state: FromQuery[
+            Annotated[
+                State | None, QueryParameter(name="state", description="Only those that wait, or that were given up.")
+            ]
+        ] = None,
         limit: FromQuery[Annotated[int, QueryParameter(ge=1, le=1000)]] = 100,
         cursor: FromQuery[Annotated[int, QueryParameter(ge=0, le=2**53)]] = 0,
     ) -> Deliveries:
