@@ -77,7 +77,25 @@ def test_a_wrong_method_is_told_which_there_are(served: Served) -> None:
     answer = served.client.request("DELETE", "/v1/search")
     assert (answer.status_code, answer.json()["code"]) == (405, "wrong-method")
     assert set(answer.headers["allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
+    assert answer.json()["detail"].endswith(": send GET or POST")
+    assert served.client.get("/v1/analyse").json()["detail"].endswith(": send POST")
     assert served.client.request("BREW", "/v1/search").status_code == 405
+
+
+def test_a_word_where_an_id_is_meant_is_told_what_finds_an_asset_by_its_name(served: Served) -> None:
+    for address in ("/v1/assets/zebra", "/v1/assets/zebra/similar"):
+        answer = served.client.get(address)
+        assert (answer.status_code, answer.json()["code"]) == (404, "unknown-name")
+        assert answer.json()["detail"].startswith("'zebra' is no id: here stands the id of an asset; /v1/assets/named")
+    assert "the id of a job" in served.client.post("/v1/jobs/zebra/cancel").json()["detail"]
+    assert "/v1/docs" in served.client.get("/v1/zebra").json()["detail"]
+
+
+def test_the_bare_name_of_the_service_leads_to_its_page(served: Served) -> None:
+    with served.client_with(None) as client:
+        assert (led := client.get("/")).status_code == 307
+        assert led.headers["location"] == "v1/docs"
+        assert client.get("/", follow_redirects=True).headers["content-type"].startswith("text/html")
 
 
 def test_options_says_what_there_is_without_a_key(served: Served) -> None:

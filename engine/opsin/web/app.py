@@ -19,7 +19,7 @@ from opsin.web.asked import served_by
 from opsin.web.asset import AssetController
 from opsin.web.assets import AssetsController
 from opsin.web.cors import cors
-from opsin.web.docs import DocsController
+from opsin.web.docs import DocsController, start
 from opsin.web.duplicates import DuplicatesController
 from opsin.web.exports import ExportsController
 from opsin.web.health import HealthController
@@ -92,6 +92,7 @@ def create_app(*libraries: Library, loaded: Callable[[], None] = lambda: None) -
             KeysController,
             WebhooksController,
             DocsController,
+            start,
         ],
         before_send=[_say_all_methods],
         cors_config=cors(serve.origins) if serve.origins else None,

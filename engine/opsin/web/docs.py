@@ -55,6 +55,12 @@ _PAGE = """\
 _POLICY = "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; frame-ancestors 'none'"
 
 
+@get("/", media_type="text/html", opt=OPEN, include_in_schema=False, sync_to_thread=False)
+def start() -> Response[str]:
+    """Lead somebody who knows only the name of the service to the page about it."""
+    return Response("", media_type="text/html", status_code=307, headers={"Location": "v1/docs"})
+
+
 class DocsController(Controller):
     """The documentation page."""
 

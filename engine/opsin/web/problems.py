@@ -10,13 +10,14 @@ from typing import Any
 
 import msgspec
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Send
 
 from opsin import errors
 from opsin.errors import LimitExceeded, OpsinError, PluginError, StillUnderWay, TooManyRequests
 from opsin.services.commit import Problem
+from opsin.web.addresses import methods_of, nothing_here, wrong_method
 from opsin.web.asked import asked_of
 from opsin.web.query import wrong_values
 
@@ -116,17 +117,28 @@ def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[st
     if isinstance(error, TooManyRequests | PluginError) and error.after is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.after)))
     if isinstance(error, MethodNotAllowedException):
-        methods = {each.strip() for each in (error.headers or {}).get("allow", "").split(",")}
-        headers["Allow"] = ", ".join(sorted(methods | {"HEAD"} if "GET" in methods else methods))
+        headers["Allow"] = ", ".join(methods_of(error))
     return headers
 
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Render an error."""
-    told = wrong_values(request.route_handler, error) if isinstance(error, ValidationException) else ""
-    found = describe(error, asked_of(request.scope).id, told)
+    found = describe(error, asked_of(request.scope).id, _told(request, error))
     body, headers = msgspec.json.encode(found), headers_of(found, error)
     return Response(body, status_code=found.status, media_type=PROBLEM, headers=headers)
+
+
+def _told(request: Request[Any, Any, Any], error: Exception) -> str:
+    """Say what is wrong with a request in better words than the web framework has, where there are any."""
+    match error:
+        case ValidationException():
+            return wrong_values(request.route_handler, error)
+        case MethodNotAllowedException():
+            return wrong_method(error)
+        case NotFoundException():
+            return nothing_here(request)
+        case _:
+            return ""
 
 
 def problem_body(error: OpsinError) -> tuple[int, dict[str, str], bytes]:
@@ -181,6 +193,4 @@ def problem_responses(*statuses: int, body: bool = False) -> dict[int, ResponseS
 def _detail(error: HTTPException) -> str:
     if error.status_code == 413:
         return "the body is larger than serve.max_body allows"
-    if error.status_code == 404:
-        return "there is nothing at this address: /v1/docs shows what there is"
     return error.detail
