@@ -14,7 +14,9 @@ from opsin.web.problems import problem_responses
 from opsin.web.service import Service
 
 _PROBLEMS = problem_responses(400, 401, 403, 409)
-Days = FromQuery[Annotated[int, QueryParameter(ge=1, le=1825, description="So many days, and as many before.")]]
+Days = FromQuery[
+    Annotated[int, QueryParameter(ge=1, le=1825, description="Compares so many days with as many before.")]
+]
 Named = FromQuery[Annotated[str, QueryParameter(min_length=1)]]
 
 
