@@ -31,8 +31,16 @@ const withoutValues = (schema) => {
     }
   return schema;
 };
+// It takes a form for edited that nobody touched, and would show it as JSON where somebody chooses to send that instead.
+const beginAnew = (next, ui) => (chosen) => {
+  next(chosen);
+  return ui.oas3Actions.setRequestBodyValue({ value: undefined, pathMethod: chosen.pathMethod });
+};
 const FormsBeginEmpty = {
-  statePlugins: { spec: { wrapActions: { updateJsonSpec: (next) => (schema) => next(withoutValues(schema)) } } },
+  statePlugins: {
+    spec: { wrapActions: { updateJsonSpec: (next) => (schema) => next(withoutValues(schema)) } },
+    oas3: { wrapActions: { setRequestContentType: beginAnew } },
+  },
   wrapComponents: { ParameterIncludeEmpty: () => () => null },
 };
 window.onload = () => {
