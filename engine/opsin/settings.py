@@ -53,7 +53,7 @@ class HostSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``extra_plugins`` names importable modules that are plugins without being installed as such.
     """
 
-    batch: Items = 16
+    batch: Items = 8
     queue: Items = 256
     deadline: Seconds = 60.0
     load_deadline: Seconds = 600.0

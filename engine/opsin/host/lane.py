@@ -285,7 +285,7 @@ class Lane:
 
 
 _MOST_CRASHES = 6
-"""How many processes one batch may cost: a batch of 16 is halved down to one guilty item within 5."""
+"""How many processes one batch may cost: a batch of 8 is halved down to one guilty item within 4."""
 
 
 class _Budget:
