@@ -55,6 +55,21 @@ def test_an_edit_scores_the_library_again_and_opens_no_picture(
     assert tagged(home, "red_thing") == []
 
 
+@pytest.mark.usefixtures("home", "shapes")
+def test_whoever_interrupts_the_scoring_is_told_that_the_vocabulary_is_changed(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(opsin.Library, "reanalyse", interrupted)
+        ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99")
+    assert ran.status == 130
+    assert "The vocabulary is changed; `opsin reanalyse --stale` scores" in ran.err
+    assert "6 pictures" in run("reanalyse", "--stale").out
+
+
 def test_tags_that_come_and_go_are_counted(home: Path, shapes: Path, run: Callable[..., Any]) -> None:
     ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99")
     assert "6 pictures scored again from stored features: no tag came and 2 went." in ran.out

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 _INTERRUPTED = 130
 
@@ -12,20 +14,23 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run `opsin` and end the process with its exit status."""
     try:
-        _end_at_the_second_interrupt()
-        # Loaded here and not above: Ctrl-C in these first moments ends as it does later.
-        from opsin.cli.main import run
+        with _ended_by_the_second_interrupt():
+            # Loaded here and not above: Ctrl-C in these first moments ends as it does later.
+            from opsin.cli.main import run
 
-        status = run()
+            status = run()
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted; what was done before is kept.\n")
         status = _INTERRUPTED
     sys.exit(status)
 
 
-def _end_at_the_second_interrupt() -> None:
+@contextmanager
+def _ended_by_the_second_interrupt() -> Iterator[None]:
     """Let Ctrl-C end a command in good order, and Ctrl-C once more end it at once: all that was acknowledged is durable."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler:
+        yield
         return
 
     def again(_number: int, _frame: object) -> None:
@@ -37,6 +42,10 @@ def _end_at_the_second_interrupt() -> None:
         signal.default_int_handler(number, frame)  # type: ignore[arg-type] # a frame, as Python gives it
 
     signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 __all__ = ["main"]

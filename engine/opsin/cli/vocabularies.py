@@ -279,10 +279,16 @@ def _finish(
         click.echo(said)
     done = done or Reanalysis()
     if rescore and isinstance(there, opsin.Library) and there.count():
-        with progress(show=not as_json) as bar:
-            plan = there.vocabularies.plan_rescore(name)
-            task = bar.add_task("Scoring again", total=len(plan), rate="")
-            done = there.reanalyse(plan, progress=lambda _: bar.advance(task))
+        try:
+            with progress(show=not as_json) as bar:
+                plan = there.vocabularies.plan_rescore(name)
+                task = bar.add_task("Scoring again", total=len(plan), rate="")
+                done = there.reanalyse(plan, progress=lambda _: bar.advance(task))
+        except KeyboardInterrupt:
+            click.echo(
+                "The vocabulary is changed; `opsin reanalyse --stale` scores the pictures that are left.", err=True
+            )
+            raise
     if as_json:
         counts = {
             "rescored": done.contents,
