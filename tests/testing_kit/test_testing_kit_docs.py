@@ -26,7 +26,8 @@ BLOCK = re.compile(r"^```\w+\n# (\S+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def folder(tmp_path: Path) -> Path:
     """Return a folder with the files that plugins.md shows."""
     blocks = BLOCK.findall(PLUGINS)
-    assert [name for name, _ in blocks] == ["warm_light.py", "test_warm_light.py", "opsin.toml"]
+    assert [name for name, _ in blocks] == ["warm_light.py", "test_warm_light.py", "opsin-library/opsin.toml"]
+    (tmp_path / "opsin-library").mkdir()
     for name, text in blocks:
         (tmp_path / name).write_text(text, "utf-8")
     return tmp_path
@@ -46,7 +47,7 @@ def test_the_first_categorizers_test_passes(folder: Path) -> None:
 
 def test_the_first_categorizer_runs_with_the_settings_shown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(folder))
-    settings = load_settings(folder / "opsin.toml")
+    settings = load_settings(folder / "opsin-library" / "opsin.toml")
     with Host(settings, cache=folder / "cache", encoder="fake", plugins=[("fake", "opsin.testing.plugin")]) as host:
         scores = {}
         for colour in ("red", "blue"):

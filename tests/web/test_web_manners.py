@@ -87,7 +87,7 @@ def test_a_word_where_an_id_is_meant_is_told_what_finds_an_asset_by_its_name(ser
         answer = served.client.get(address)
         assert (answer.status_code, answer.json()["code"]) == (404, "unknown-name")
         assert answer.json()["detail"].startswith("'zebra' is no id: here stands the id of an asset; /v1/assets/named")
-    assert "the id of a job" in served.client.post("/v1/jobs/zebra/cancel").json()["detail"]
+    assert "there is no job 'zebra'" in served.client.post("/v1/jobs/zebra/cancel").json()["detail"]
     assert "/v1/docs" in served.client.get("/v1/zebra").json()["detail"]
 
 
