@@ -285,3 +285,9 @@ def test_a_folder_without_a_picture_prints_nothing_but_json_where_json_is_wanted
     ran = run(command, folder, "--json")
     assert (ran.status, ran.err) == (1, "")
     assert [entry["status"] for entry in ran.lines] == ["left_out"]
+
+
+def test_a_fact_that_is_said_twice_is_wrong_usage(home: Path, photos: Path, run: Run) -> None:
+    ran = run("add", photos, "--context", "trip=1", "--context", "trip=2")
+    assert (ran.status, ran.out) == (2, "")
+    assert "'trip=2' says again what trip is" in ran.err

@@ -70,6 +70,12 @@ def test_whoever_interrupts_the_scoring_is_told_that_the_vocabulary_is_changed(
     assert "6 pictures" in run("reanalyse", "--stale").out
 
 
+def test_a_change_that_cannot_be_is_told_with_where_it_would_stand(shapes: Path, run: Callable[..., Any]) -> None:
+    ran = run("vocabulary", "edit", "shapes", "grandma", "--parent", "nobody")
+    assert ran.status == 2
+    assert "shapes.toml as it would be, line " in ran.err
+
+
 def test_tags_that_come_and_go_are_counted(home: Path, shapes: Path, run: Callable[..., Any]) -> None:
     ran = run("vocabulary", "edit", "shapes", "red_thing", "--threshold", "99")
     assert "6 pictures scored again from stored features: no tag came and 2 went." in ran.out

@@ -58,7 +58,7 @@ def add(
 
     Running it again continues where it stopped, takes in only what is new or changed, and marks what is gone.
     """
-    options["context"] = dict(_pair(text) for text in context)
+    options["context"] = _pairs(context)
     show = JsonLines() if as_json else Lines(quiet=quiet, verbose=verbose)
     counts: Counter[str] = Counter()
     with reach(place, as_copies=options["copy"]) as library:
@@ -226,12 +226,15 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
     return status if seen else 1
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        msg = f"{text!r} is not KEY=VALUE"
-        raise click.BadParameter(msg, param_hint="--context")
-    return key, value
+def _pairs(texts: Sequence[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key or key in found:
+            msg = f"{text!r} says again what {key} is" if key in found else f"{text!r} is not KEY=VALUE"
+            raise click.BadParameter(msg, param_hint="--context")
+        found[key] = value
+    return found
 
 
 COMMANDS = (add, tag)

@@ -203,7 +203,7 @@ def remove_label(folder: Path, name: str, label: str, *, write: bool = True) -> 
 
 
 def _change(path: Path, text: str, *, write: bool) -> Vocabulary:
-    vocabulary = read_vocabulary(text, origin=str(path))
+    vocabulary = read_vocabulary(text, origin=f"{path} as it would be")
     if write:
         _write(path, text)
     return vocabulary
