@@ -190,3 +190,19 @@ def test_a_label_that_nobody_knows_comes_with_what_looks_like_it_or_what_lists_t
 ) -> None:
     assert "did you mean red" in run("search", "square", "--tag", "redd").err
     assert "opsin tags" in run("search", "square", "--tag", "zzzzzz").err
+
+
+def test_with_json_nothing_else_is_on_standard_output_whatever_prints(
+    home: Path, run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tags = opsin.Library.tags
+
+    def noisy(self: opsin.Library) -> Any:
+        print("a plugin of this process has something to say")
+        return tags(self)
+
+    monkeypatch.setattr(opsin.Library, "tags", noisy)
+    ran = run("tags", "--json")
+    assert ran.lines
+    assert ran.err == "a plugin of this process has something to say\n"
+    assert "something to say" in run("tags").out

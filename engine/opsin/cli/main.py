@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -129,7 +129,8 @@ def run() -> int:
     from opsin.errors import OpsinError, UsageError
 
     try:
-        status = cli.main(prog_name="opsin", standalone_mode=False)
+        with _results():
+            status = cli.main(prog_name="opsin", standalone_mode=False)
     except click.ClickException as error:
         if not _json_is_wanted() or isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
@@ -146,6 +147,14 @@ def run() -> int:
         _tell(str(error), type(error))
         return error.exit_status
     return status if isinstance(status, int) else 0
+
+
+def _results() -> AbstractContextManager[None]:
+    if not _json_is_wanted():
+        return nullcontext()
+    from opsin.cli.output import nothing_but_json
+
+    return nothing_but_json()
 
 
 def _json_is_wanted() -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from opsin.cli.awaiting import finished
-from opsin.cli.output import Few, counted, emit, printable, progress, say
+from opsin.cli.output import Few, counted, emit, printable, progress, say, standard_output
 from opsin.cli.shared import (
     Place,
     client_of,
@@ -112,7 +111,7 @@ def _fetch(service: Served, out: str, options: dict[str, Any], *, quiet: bool) -
             if out == "-":
                 records = client.exports.download(found.id, Path(folder) / "records")
                 with records.open("rb") as stream:
-                    shutil.copyfileobj(stream, sys.stdout.buffer)
+                    shutil.copyfileobj(stream, standard_output().buffer)
                 return Exported(assets=found.assets)
             stem = target.with_suffix("") if target.suffix in {".jsonl", ".parquet", ".json"} else target
             places = [
@@ -127,7 +126,7 @@ def _fetch(service: Served, out: str, options: dict[str, Any], *, quiet: bool) -
 
 
 def _export(root: Path | None, out: str, options: dict[str, Any], *, quiet: bool) -> Exported:
-    target: Path | BinaryIO = sys.stdout.buffer if out == "-" else Path(out)
+    target: Path | BinaryIO = standard_output().buffer if out == "-" else Path(out)
     with open_library(root, readonly=True) as library, progress(show=not quiet and out != "-") as bar:
         task = bar.add_task("Exporting", total=library.count_records(where=options["where"]), rate="")
         return library.export(target, progress=lambda count: bar.update(task, completed=count), **options)
@@ -135,7 +134,7 @@ def _export(root: Path | None, out: str, options: dict[str, Any], *, quiet: bool
 
 def _say(out: str, done: Exported, *, as_json: bool) -> None:
     if out == "-":
-        sys.stdout.buffer.flush()
+        standard_output().buffer.flush()
     elif as_json:
         emit(done)
     else:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import click
 import msgspec
@@ -22,9 +23,29 @@ _GLUE = "\ue000"
 """Stands for a space at which no line ends while a table is laid out; text that people wrote holds none (:func:`printable`)."""
 
 
+_ours: TextIO | None = None
+
+
+@contextmanager
+def nothing_but_json() -> Iterator[None]:
+    """Keep standard output for :func:`emit`: what plugins of this process print goes to standard error."""
+    global _ours  # noqa: PLW0603 - there is one standard output
+    _ours = sys.stdout
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _ours = None
+
+
+def standard_output() -> TextIO:
+    """Return where results go."""
+    return _ours or sys.stdout
+
+
 def emit(value: Any) -> None:
     """Print a value as one line of JSON."""
-    click.echo(msgspec.json.encode(value).decode())
+    click.echo(msgspec.json.encode(value).decode(), file=standard_output())
 
 
 def table(
