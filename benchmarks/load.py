@@ -2,11 +2,11 @@
 
     python -m benchmarks.load [--seconds 30]
 
-What uploads it can do is measured first, and how fast searches are alone. Then requests are sent at set times whether or not earlier ones were answered,
-and each is timed from when it was due. Targets: at 80 % of the capacity searches' p99 within 100 ms and no error; at 300 %
-what is refused is 503 with Retry-After, memory stays, and within 5 s all is as before. Each is printed with whether it was
-met. What may never be: an upload that was acknowledged and is not listed, or whose bytes cannot be read, and an answer 5xx
-but 503: then the exit status is 1, and the last lines that the service logged are printed.
+What uploads it can do is measured first, and how fast searches are alone. Then requests are sent at set times whether or not
+earlier ones were answered, and each is timed from when it was due. Targets: at 80 % of the capacity searches' p99 within
+100 ms and no error; at 300 % what is refused is 503 with Retry-After, memory stays, and within 5 s all is as before. Each is
+printed with whether it was met. What may never be: an upload that was acknowledged and is not listed, or whose bytes cannot
+be read, and an answer 5xx but 503: then the exit status is 1, and the last lines that the service logged are printed.
 """
 
 from __future__ import annotations

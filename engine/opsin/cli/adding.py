@@ -200,7 +200,8 @@ class _Skipped:
 @json_option
 def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) -> int:
     """Show the tags of pictures without storing anything: files, folders, globs, URLs, or - for a list."""
-    status, skipped, seen = 0, _Skipped(), False
+    counts: Counter[str] = Counter()
+    skipped = _Skipped()
     failing = Failing(UNSTORED)
     outcomes = look(
         place,
@@ -210,7 +211,7 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
         **options,
     )
     for told in outcomes:
-        seen = True
+        counts[told.status] += 1
         failing.note(told.failed_reports)
         if as_json:
             emit(told)
@@ -218,12 +219,10 @@ def tag(pictures: tuple[str, ...], place: Place, as_json: bool, **options: Any) 
             click.secho(f"{printable(told.location or told.source)}: {told.problem.message}", fg="yellow", err=True)
         else:
             click.echo(f"{printable(told.source)}: {tag_line(told.tags) or 'no tag'}")
-        if told.problem is not None:
-            status = max(status, 5 if told.status == "failed" else 3)
     failing.tell(as_json=as_json)
-    if not seen and not as_json:
+    if not counts and not as_json:
         click.echo(_NOTHING + (f" Left out: {skipped}." if skipped.counts else ""), err=True)
-    return status if seen else 1
+    return status_of(counts) if counts else 1
 
 
 def _pairs(texts: Sequence[str]) -> dict[str, str]:

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Generic, Literal, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Unpack
 
 import httpx
 import msgspec
 
 from opsin.client.call import Call, Flow, Item, as_kind, error_of, in_field
 from opsin.client.pictures import Named, read, together
-from opsin.errors import OpsinError, Refused, UsageError
+from opsin.errors import OpsinError, UsageError
 from opsin.fusion import Fused
 from opsin.intake.source import LeftOut, Source
 from opsin.library import Job
 from opsin.model import Tag
 from opsin.services import checked
-from opsin.services.commit import Added, AddStatus, Problem, problem
+from opsin.services.commit import Added, AddStatus, Problem, failed, problem
 from opsin.services.given import Address, Picture, Upload, as_sent
-from opsin.services.once import Told, refused
+from opsin.services.once import Told, unseen
 from opsin.services.taking import Said, require_known
 from opsin.services.views import AssetView
 from opsin.settings import Settings
@@ -162,14 +162,10 @@ def _added_briefly(source: Source, row: _Stored) -> Added:
     return msgspec.structs.replace(added, asset=None) if added.status == "unchanged" else added
 
 
-def _not_added(source: Source, error: OpsinError) -> Added:
-    return Added(source=source.name, location=source.place, status=_status(error), problem=problem(error))
-
-
 def _told(source: Source, row: _Analysis) -> Told:
     wrong = None if row.problem is None else error_of(row.problem.code, row.problem.detail, row.problem.limit)
     if wrong is not None:
-        return _not_told(source, wrong)
+        return unseen(source, wrong)
     return Told(
         source=source.name,
         location=source.place,
@@ -182,21 +178,13 @@ def _told(source: Source, row: _Analysis) -> Told:
     )
 
 
-def _not_told(source: Source, error: OpsinError) -> Told:
-    return refused(source, _status(error), problem(error))
-
-
-def _status(error: OpsinError) -> Literal["refused", "failed"]:
-    return "refused" if isinstance(error, Refused) else "failed"
-
-
 def _problem(wrong: _Wrong | None) -> Problem | None:
     return None if wrong is None else problem(error_of(wrong.code, wrong.detail, wrong.limit))
 
 
-_ADD = _Kind("/v1/assets", in_field("results", list[_Stored]), _added, _not_added, changes=True)
+_ADD = _Kind("/v1/assets", in_field("results", list[_Stored]), _added, failed, changes=True)
 _ANALYSE = _Kind(
-    "/v1/analyse", in_field("results", list[_Analysis]), _told, _not_told, changes=False, params={"top": _ALL}
+    "/v1/analyse", in_field("results", list[_Analysis]), _told, unseen, changes=False, params={"top": _ALL}
 )
 
 

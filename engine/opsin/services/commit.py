@@ -460,8 +460,12 @@ def _status_of_same(here: AssetRow, *, copied: bool) -> AddStatus:
 
 def failed(source: Source, error: OpsinError) -> Added:
     """Return what became of a picture that cannot be committed."""
-    status: AddStatus = "refused" if isinstance(error, Refused) else "failed"
-    return Added(source=source.name, location=source.place, status=status, problem=problem(error))
+    return Added(source=source.name, location=source.place, status=fault(error), problem=problem(error))
+
+
+def fault(error: OpsinError) -> Literal["refused", "failed"]:
+    """Return whose fault an error is: the picture's, which is refused, or a plugin's, which failed."""
+    return "refused" if isinstance(error, Refused) else "failed"
 
 
 def problem(error: OpsinError) -> Problem:

@@ -159,9 +159,8 @@ def check_of(condition: Condition) -> Check:
         names = {name for value in values for name in _names(condition, value)}
         return lambda _, labels: not names.isdisjoint(labels)
     column = str((_NUMBERS | _TIMES | _TEXTS)[field].key)
-    if field in _TEXTS and not any("*" in value for value in values):  # thousands of saved searches ask for an owner
-        texts = frozenset(values)
-        return lambda row, _: getattr(row, column) in texts
+    if field in _TEXTS:
+        return _text_check(column, values)
     tests = [_test_of(field, operator, value) for value in values]
 
     def check(row: AssetRow, _labels: Collection[str]) -> bool:
@@ -175,10 +174,20 @@ def _test_of(field: str, operator: str, value: str) -> Callable[[Any], bool]:
     if field in _NUMBERS:
         compare, number = _COMPARE[operator], _number(value)
         return lambda found: bool(compare(found, number))
-    if field in _TIMES:
-        moment = _moment(value)
-        return lambda found: bool(_in_time(operator, found, moment))
-    return (lambda found: _fits(found, value)) if "*" in value else (lambda found: bool(found == value))
+    moment = _moment(value)
+    return lambda found: bool(_in_time(operator, found, moment))
+
+
+def _text_check(column: str, values: Sequence[str]) -> Check:
+    """Return what says whether a text is one of ``values``: looked up, as thousands of saved searches ask for an owner."""
+    patterns = [value for value in values if "*" in value]
+    plain = frozenset(values).difference(patterns)
+
+    def check(row: AssetRow, _labels: Collection[str]) -> bool:
+        found = getattr(row, column)
+        return found in plain or bool(patterns and found is not None and any(_fits(found, each) for each in patterns))
+
+    return check
 
 
 def _fits(text: str, pattern: str) -> bool:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from opsin.errors import PluginError, Refused
+from opsin.errors import OpsinError, PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Report, Tag
 from opsin.services import facts
 from opsin.services.analyse import vector_of
-from opsin.services.commit import Problem, problem
+from opsin.services.commit import Problem, fault, problem
 from opsin.services.create import create
 from opsin.services.ingest import WINDOW
 from opsin.services.layout import Layout
@@ -48,9 +48,11 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     problem: Problem | None = None
 
 
-def refused(source: Source, status: Literal["refused", "failed"], why: Problem) -> Told:
-    """Return what is told of a picture that was not looked at."""
-    return Told(source=source.name, location=source.place, status=status, tags=(), matches=(), problem=why)
+def unseen(source: Source, error: OpsinError) -> Told:
+    """Return what is told of a picture that could not be looked at."""
+    return Told(
+        source=source.name, location=source.place, status=fault(error), tags=(), matches=(), problem=problem(error)
+    )
 
 
 def look(
@@ -84,8 +86,7 @@ def _told(
         data = source.read(workspace.settings.decode.max_bytes)
         analysed = workspace.ingest.analyse(data, categorizers)
     except (Refused, PluginError) as error:
-        status: Literal["refused", "failed"] = "refused" if isinstance(error, Refused) else "failed"
-        return refused(source, status, problem(error))
+        return unseen(source, error)
     reports = analysed.analysis.reports
     matches = sorted(fuse(reports, scopes=workspace.meaning.scopes), key=lambda entry: -entry.score)
     return Told(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Any
 from uuid import UUID
 
@@ -45,7 +45,11 @@ def _is_uuid(text: str) -> bool:
 
 def methods_of(error: HTTPException) -> list[str]:
     """Return the methods that an address knows which was asked with another, sorted."""
-    methods = {each.strip() for each in (error.headers or {}).get("allow", "").split(",")}
+    return with_head({each.strip() for each in (error.headers or {}).get("allow", "").split(",")})
+
+
+def with_head(methods: Set[str]) -> list[str]:
+    """Return methods, sorted, with HEAD where there is GET: it is answered as GET would be, without the body."""
     return sorted(methods | {"HEAD"} if "GET" in methods else methods)
 
 

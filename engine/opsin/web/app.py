@@ -13,6 +13,7 @@ from litestar.types import Message, Scope
 
 from opsin.library import Library
 from opsin.web.access import Door, Gate
+from opsin.web.addresses import with_head
 from opsin.web.admission import Admission
 from opsin.web.analysis import AnalysisController
 from opsin.web.asked import served_by
@@ -117,6 +118,4 @@ async def _say_all_methods(message: Message, scope: Scope) -> None:
     if message["type"] == "http.response.start" and scope.get("method") == "OPTIONS" and "path_template" in scope:
         routes = (route for route in scope["litestar_app"].routes if route.path_format == scope["path_template"])
         methods = {str(method) for route in routes for method in route.methods}
-        MutableScopeHeaders.from_message(message)["Allow"] = ", ".join(
-            sorted(methods | {"HEAD"} if "GET" in methods else methods)
-        )
+        MutableScopeHeaders.from_message(message)["Allow"] = ", ".join(with_head(methods))
