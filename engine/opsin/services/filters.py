@@ -146,6 +146,14 @@ def rows_matching(workspace: Workspace, conditions: Sequence[Condition]) -> BitM
     return rows
 
 
+def owner_of(conditions: Sequence[Condition]) -> str | None:
+    """Return the one owner of whatever meets all conditions; None where they leave several, or none at all."""
+    asked = [
+        each.values[0] for each in conditions if (each.field, each.operator, len(each.values)) == ("owner", "=", 1)
+    ]
+    return next((owner for owner in asked if "*" not in owner), None)
+
+
 def check_of(condition: Condition) -> Check:
     """Return what says whether one asset with these labels meets a condition, as :func:`rows_matching` has it of all."""
     field, operator, values = condition.field, condition.operator, condition.values

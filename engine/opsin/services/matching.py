@@ -11,7 +11,7 @@ from opsin.catalogue import saved
 from opsin.catalogue.saved import SavedRow
 from opsin.fusion.rare import Bar
 from opsin.services.comparing import Known, Table
-from opsin.services.filters import check_of, parse
+from opsin.services.filters import check_of, owner_of, parse
 from opsin.services.search import labels_named, scale_of
 from opsin.services.searches import parts_of, texts_of
 from opsin.services.workspace import Workspace
@@ -57,7 +57,7 @@ class Matcher:
                 self._bar = self._latest_bar() if rows else None
                 self._known, self._table = self._read(rows), None
             if self._table is None:
-                self._table = Table.of(list(self._known.values()))
+                self._table = Table(list(self._known.values()))
             return self._table
 
     def _latest_bar(self) -> Bar | None:
@@ -73,12 +73,14 @@ class Matcher:
         scale = scale_of(self._workspace, np.stack(queries), parts)
         least = scale.least(np.array([row.cutoff for row in rows], np.float32))
         label_of = self._workspace.meaning.label_of
-        different = {row.conditions: texts_of(row) for row in rows}
-        checks = {told: tuple(check_of(parse(each, label_of)) for each in texts) for told, texts in different.items()}
+        texts = {row.conditions: texts_of(row) for row in rows}
+        different = {told: [parse(each, label_of) for each in given] for told, given in texts.items()}
+        checks = {told: tuple(map(check_of, conditions)) for told, conditions in different.items()}
         return {
             row.id: Known(
                 id=row.id,
                 name=row.name,
+                owner=owner_of(different[row.conditions]),
                 conditions=row.conditions,
                 checks=checks[row.conditions],
                 names=labels_named(self._workspace, parts[place]),
