@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 import opsin
 from opsin.catalogue import erasing
@@ -97,6 +97,20 @@ def test_failed_reports_are_asked_for_again(library: opsin.Library, clock: Clock
     clock.now = 1000
     schedule.round()
     assert done(library) == ["reanalyse"]
+
+
+def test_reports_of_another_revision_are_asked_for_again_and_after_that_no_more(
+    library: opsin.Library, clock: Clock
+) -> None:
+    schedule = Schedule(library._workspace, clock)
+    library.add(RED)
+    library._workspace.snapshot()
+    with library._workspace.catalogue.write() as connection:
+        connection.execute(update(report).where(report.c.categorizer == "quality").values(revision="of last year"))
+    for clock.now in (60, 1000):
+        schedule.round()
+        assert done(library) == ["reanalyse"]
+    assert "of last year" not in [each.revision for each in library.reports(next(library.list()).id)]
 
 
 def test_what_was_asked_in_vain_is_tried_less_and_less_often_but_what_is_new_at_once(

@@ -75,9 +75,9 @@ class Schedule:
 
 
 class Healing:
-    """Says who is to be asked again: each categorizer that is well and whose reports are missing, or failed.
+    """Says who is to be asked again: each categorizer that is well and whose reports are missing, failed or stale.
 
-    Where nothing is missing but what was asked for in vain, as of a picture whose file is gone, it waits twice as long
+    Where nothing is wanting but what was asked for in vain, as of a picture whose file is gone, it waits twice as long
     each time.
     """
 
@@ -90,20 +90,20 @@ class Healing:
     def __call__(self, workspace: Workspace) -> Reanalyse | None:
         """Return what to ask for now, None where there is nothing."""
         well, known = workspace.host.well, workspace.host.categorizers.keys()
-        told = Reanalyse(missing=True, categorizers=() if well >= known else tuple(sorted(well & known)))
+        told = Reanalyse(missing=True, stale=True, categorizers=() if well >= known else tuple(sorted(well & known)))
         if not well:
             return None
-        plan = reanalyse.plan(workspace, missing=True, categorizers=told.categorizers)
-        missing, now = BitMap(plan.wanted), self._clock()
-        if not missing:
+        plan = reanalyse.plan(workspace, missing=True, stale=True, categorizers=told.categorizers)
+        wanting, now = BitMap(plan.wanted), self._clock()
+        if not wanting:
             return None
-        if not missing <= self._tried:
+        if not wanting <= self._tried:
             self._wait = self._every
         elif now < self._until:
             return None
         else:
             self._wait = min(self._wait * 2, _LONGEST)
-        self._tried, self._until = missing, now + self._wait
+        self._tried, self._until = wanting, now + self._wait
         return told
 
 
