@@ -83,6 +83,26 @@ def test_what_another_picture_took_the_place_of_is_forgotten_and_its_copy_goes_l
     assert (again.status, library.search("red", limit=1).hits[0].asset.id) == ("added", again.id)
 
 
+def test_a_preview_that_was_being_made_while_its_picture_was_erased_goes(library: opsin.Library) -> None:
+    (kept,), (gone,) = library.add(RED), library.add(GREEN)
+    assert kept.id is not None
+    assert gone.id is not None
+    for picture in (kept, gone):
+        library.preview(str(picture.id), width=64)
+    late = {path: path.read_bytes() for path in (library.path / "previews").glob(f"*/{digest(GREEN).hex()}-*")}
+    library.delete(gone.id, at_once=True)
+    assert not sweeping.needed(library._workspace)
+    for path, data in late.items():
+        path.write_bytes(data)
+    killed = next(iter(late)).with_name(f".{digest(RED).hex()}-64.webp.0123abcd")
+    killed.write_bytes(b"half")
+    os.utime(killed, (time.time() - 7200,) * 2)
+    assert sweeping.needed(library._workspace)
+    found = sweeping.sweep(library._workspace, Turn("one", threading.Event()))
+    assert (found.previews, found.copies) == (2, 0)
+    assert [path.name for path in (library.path / "previews").glob("*/*")] == [f"{digest(RED).hex()}-64.webp"]
+
+
 @pytest.mark.parametrize("known", [False, True])
 def test_an_upload_that_is_under_way_loses_nothing(
     library: opsin.Library, monkeypatch: pytest.MonkeyPatch, known: bool
@@ -146,4 +166,4 @@ def test_a_service_sweeps_from_time_to_time(library: opsin.Library, tmp_path: Pa
     schedule.round()
     (job,) = library.jobs.list(kind="sweep")
     with library.jobs.working():
-        assert library.jobs.wait(job.id, 30).result == {"contents": 0, "copies": 1, "exports": 0}
+        assert library.jobs.wait(job.id, 30).result == {"contents": 0, "copies": 1, "previews": 0, "exports": 0}

@@ -1,20 +1,20 @@
-"""Taking away what nothing names any more: contents that lost their last asset, copies that no asset has, old exports.
+"""Taking away what nothing names any more: contents without an asset, copies and previews of such, old exports.
 
 A process that is killed between the copy of a picture and its commit leaves the copy; a public id that gets another picture
 leaves the content that it had. An upload that is under way may rest on either: a copy is made anew by the commit that names
 it where it is gone, and commits and this exclude each other, as both hold the catalogue's only writer. Fresh copies are left
-alone besides, so that this is rarely needed.
+alone besides, so that this is rarely needed. A preview that was being made while its picture was erased is left, too.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
-from opsin.catalogue import erasing
+from opsin.catalogue import contents, erasing
 from opsin.errors import LibraryError
 from opsin.services import exports
 from opsin.services.deleting import drop_previews
@@ -27,10 +27,11 @@ _PAGE = 100
 
 
 class Swept(msgspec.Struct, kw_only=True):
-    """What was taken away: contents with what was known of them, copies of pictures, exports."""
+    """What was taken away: contents with what was known of them, copies of pictures, previews, exports."""
 
     contents: int = 0
     copies: int = 0
+    previews: int = 0
     exports: int = 0
 
 
@@ -39,7 +40,7 @@ def needed(workspace: Workspace) -> bool:
     with workspace.catalogue.read() as connection:
         if erasing.contents_without_asset(connection, 1):
             return True
-    return exports.clean(workspace, dry=True) > 0 or any(_unnamed(workspace))
+    return exports.clean(workspace, dry=True) > 0 or any(_unnamed(workspace)) or any(_previews_of_nothing(workspace))
 
 
 def sweep(workspace: Workspace, turn: Turn) -> Swept:
@@ -60,6 +61,9 @@ def sweep(workspace: Workspace, turn: Turn) -> Swept:
                 if digest not in named and _is_old(path):
                     swept.copies += _remove(path)
         turn.step(len(found))
+    for previews in _previews_of_nothing(workspace):
+        swept.previews += sum(map(_remove, previews))
+        turn.step(len(previews))
     return swept
 
 
@@ -87,10 +91,23 @@ def _unnamed(workspace: Workspace) -> Iterator[Mapping[Path, bytes | None]]:
             yield found
 
 
+def _previews_of_nothing(workspace: Workspace) -> Iterator[Sequence[Path]]:
+    """Yield the previews of contents that are gone, some at a time, and those that a killed process left unfinished."""
+    for folder in sorted(workspace.layout.previews.glob("[0-9a-f][0-9a-f]")):
+        made = {path: _digest(path) for path in folder.iterdir()}
+        with workspace.catalogue.read() as connection:
+            known = contents.find_all(connection, {digest for digest in made.values() if digest is not None})
+        if lost := [
+            path for path, digest in made.items() if (_is_old(path) if digest is None else digest not in known)
+        ]:
+            yield lost
+
+
 def _digest(path: Path) -> bytes | None:
-    """Return the digest that a copy is named by; None for what was being written when its process ended."""
+    """Return the digest that a copy or preview is named by; None for what was being written when its process ended."""
+    name = path.name.partition("-")[0]
     try:
-        return bytes.fromhex(path.name) if len(path.name) == 64 else None
+        return bytes.fromhex(name) if len(name) == 64 else None
     except ValueError:
         return None
 
