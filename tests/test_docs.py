@@ -131,7 +131,16 @@ def test_every_error_is_documented_with_its_exit_status() -> None:
             assert row.rstrip("| ").endswith(f"| {error.exit_status}"), error.code
 
 
-def test_links_between_pages_lead_somewhere() -> None:
-    for name, text in PAGES.items():
-        for target in re.findall(r"\]\(([^)#:]+?)(?:#[^)]*)?\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
-            assert (ROOT / "docs" / target).exists(), f"{name}: {target}"
+def anchors(text: str) -> set[str]:
+    """Return what links may name behind ``#`` in a page: its headings, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", text, flags=re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["README.md", *(f"docs/{name}" for name in PAGES)])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([^)]*))?\)", re.sub(r"```.*?```", "", text, flags=re.DOTALL)):
+        found = (ROOT / page).parent / target if target else ROOT / page
+        assert found.exists(), f"{page}: {target}"
+        assert not anchor or anchor in anchors(found.read_text("utf-8")), f"{page}: {target}#{anchor}"
