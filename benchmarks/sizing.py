@@ -36,7 +36,7 @@ def size(place: Path) -> int:
 def disk(library: opsin.Library) -> dict[str, int]:
     """Return the bytes on disk of each part of a library whose index and catalogue are written."""
     workspace, layout = library._workspace, library._workspace.layout
-    workspace.snapshot()
+    workspace.indexed.snapshot()
     workspace.catalogue.forget_journal()
     return {"catalogue": size(layout.catalogue), "index": size(layout.index), "pictures": size(layout.blobs)}
 

@@ -190,7 +190,7 @@ def test_an_index_that_cannot_be_written_out_is_made_up_for(
     aside = library.path / "index.opsin.new"
     aside.mkdir()  # in the way of the snapshot
     with pytest.raises(LibraryError, match=r"cannot write the index"):
-        library._workspace.snapshot()
+        library._workspace.indexed.snapshot()
     library.close()
     assert "cannot write the index" in caplog.text
     aside.rmdir()
@@ -205,7 +205,7 @@ def test_a_commit_whose_vectors_were_not_made_searchable_is_in_the_next_snapshot
     library = make_library()
     library.add(photos / "red-square.jpg")
     with monkeypatch.context() as interrupted:
-        interrupted.setattr(library._workspace, "upsert", _interrupted)
+        interrupted.setattr(library._workspace.indexed, "upsert", _interrupted)
         with pytest.raises(KeyboardInterrupt):
             library.add(photos / "green-circle.jpg")
     library.add(photos / "blue-circle.jpg")

@@ -17,6 +17,7 @@ from opsin.catalogue.ids import new_id
 from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.fusion.cutoff import Background
 from opsin.services.filters import check_of, read, rows_matching
+from opsin.services.matching import Matcher
 from opsin.services.query import Part
 from opsin.testing import jpeg_bytes, make_picture
 
@@ -194,8 +195,9 @@ def test_hundreds_of_searches_cost_no_more_statements_than_one(listening: opsin.
         for number in range(300):
             changed = {"id": new_id(), "name": str(number), "conditions": '["owner=b","width>5"]', "cutoff": 0.0}
             saved.add(connection, saved.SavedRow(**{**{f: getattr(row, f) for f in row.__struct_fields__}, **changed}))
-    listening._workspace.matcher.forget()
-    listening._workspace.matcher.table()
+    matcher = listening._workspace.part(Matcher)
+    matcher.close()
+    matcher.table()
     with Counted(listening) as many:
         listening.add(GREEN, owner="b")
     assert len(matched(listening)[-1][1]) == 300

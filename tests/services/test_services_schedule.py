@@ -70,7 +70,7 @@ def test_what_was_deleted_is_erased_when_it_cannot_be_undone_any_more(library: o
     schedule = Schedule(library._workspace, clock)
     (added,) = library.add(RED)
     assert added.asset is not None
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         row = erasing.hidden_until(connection, "9999", 1)
         assert not row
@@ -85,7 +85,7 @@ def test_what_was_deleted_is_erased_when_it_cannot_be_undone_any_more(library: o
 def test_failed_reports_are_asked_for_again(library: opsin.Library, clock: Clock) -> None:
     schedule = Schedule(library._workspace, clock)
     library.add(RED)
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         connection.execute(delete(report))
     clock.now = 60
@@ -104,7 +104,7 @@ def test_reports_of_another_revision_are_asked_for_again_and_after_that_no_more(
 ) -> None:
     schedule = Schedule(library._workspace, clock)
     library.add(RED)
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         connection.execute(update(report).where(report.c.categorizer == "quality").values(revision="of last year"))
     for clock.now in (60, 1000):
@@ -121,7 +121,7 @@ def test_what_was_asked_in_vain_is_tried_less_and_less_often_but_what_is_new_at_
     gone.write_bytes(jpeg_bytes(make_picture("blue", "square", 96)))
     library.add(gone)
     gone.unlink()  # no plugin can look at it again
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         connection.execute(delete(report))
     asked: list[float] = []
@@ -130,7 +130,7 @@ def test_what_was_asked_in_vain_is_tried_less_and_less_often_but_what_is_new_at_
         asked += [clock.now] * (len(done(library)) - len(asked))
     assert asked == [100, 200, 400, 800, 1600]
     library.add(RED)
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         connection.execute(delete(report))
     clock.now = 2000
@@ -143,7 +143,7 @@ def test_a_categorizer_that_is_out_of_use_is_not_asked_until_it_is_tried_again(
 ) -> None:
     (lane,) = [lane for lane in library._workspace.host._roster.lanes if lane.name == "quality"]
     library.add(RED)
-    library._workspace.snapshot()
+    library._workspace.indexed.snapshot()
     with library._workspace.catalogue.write() as connection:
         connection.execute(delete(report).where(report.c.categorizer == "quality"))
     lane.health.quarantine("it hung")

@@ -62,8 +62,9 @@ from opsin.services.query import Part
 from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
 from opsin.services.records import Record
 from opsin.services.relabel import Forgotten, LabelChanges
+from opsin.services.saved_parts import SavedPart
 from opsin.services.search import Hit, Page
-from opsin.services.searches import SavedPart, SavedSearch
+from opsin.services.searches import SavedSearch
 from opsin.services.sidecars import Sidecar, SidecarCounts
 from opsin.services.standing import LibraryStatus
 from opsin.services.taking import Said

@@ -30,6 +30,7 @@ from opsin.services import (
     finding,
     importing,
     listing,
+    matching,
     once,
     paging,
     people,
@@ -164,6 +165,8 @@ class Library:
         :raises EncoderMismatch: where the weights are not those that the library was made with.
         """
         self._workspace.ready_to_analyse()
+        if not self._workspace.readonly:
+            matching.to_compare(self._workspace)  # thousands take a second, which the first upload is spared
 
     def add(
         self,

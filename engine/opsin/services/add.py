@@ -9,6 +9,7 @@ from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
 from opsin.services.chosen import LEFT_OUT, among
 from opsin.services.commit import Added, AddOptions, Prepared
+from opsin.services.ingest import Ingest
 from opsin.services.ingest_line import AHEAD, Settled
 from opsin.services.tagging import renew
 from opsin.services.views import view_assets
@@ -43,7 +44,7 @@ def add(
     workspace.ready_to_analyse()
     renew(workspace)
     _ = workspace.index
-    with workspace.ingest.line(options) as line:
+    with workspace.part(Ingest).line(options) as line:
         upcoming = iter(sources)
         exhausted = False
         while len(line) or not exhausted:

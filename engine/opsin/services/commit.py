@@ -17,6 +17,7 @@ from opsin.services import checked, chosen, facts
 from opsin.services.analyse import Analysed, analyse, digest, judged_anew
 from opsin.services.events import Happened, change, of_labels, of_searches, tell
 from opsin.services.following import Following, displace
+from opsin.services.matching import to_compare
 from opsin.services.tagging import joined, store, tags_of
 from opsin.services.views import AssetView, asset_view
 from opsin.services.workspace import Workspace
@@ -174,7 +175,7 @@ def _write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group] | None
     """Store batches; None, and nothing is stored, where a vocabulary changed just now."""
     groups: list[Group] = []
     # read before the transaction begins: it may load the encoder
-    searches = workspace.matcher.table() if workspace.outbox.wants("search.matched") else None
+    searches = to_compare(workspace)
     with workspace.catalogue.write() as connection:
         analysed = [prepared.analysed for batch in batches for prepared in batch.prepared]
         if any(each is not None and each.edition != workspace.edition for each in analysed):
@@ -196,7 +197,7 @@ def _write(workspace: Workspace, batches: Sequence[Batch]) -> list[Group] | None
 
 def answer(workspace: Workspace, groups: Sequence[Group]) -> list[list[Added]]:
     """Make what was stored searchable, and return what became of each picture of each group, in order."""
-    workspace.upsert([vector for group in groups for vector in group.vectors])
+    workspace.indexed.upsert([vector for group in groups for vector in group.vectors])
     return [
         [
             Added(

@@ -121,7 +121,7 @@ def erase_due(workspace: Workspace) -> int:
             vectors += erased[1].vectors
     finally:
         if count:
-            workspace.drop(vectors)
+            workspace.indexed.drop(vectors)
             with workspace.catalogue.write() as connection:
                 sqlite.forget_words(connection)
             workspace.catalogue.forget_journal()

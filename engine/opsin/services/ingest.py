@@ -15,15 +15,11 @@ from opsin.services.analyse import Analysed, analyse, digest
 from opsin.services.commit import Added, AddOptions, Batch, Prepared, answer, is_copied, write
 from opsin.services.following import Following
 from opsin.services.ingest_line import Line, Writer
-from opsin.services.ingest_pool import Pool
 from opsin.services.reanalyse import bring_up_to_date
+from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
     from opsin.intake.sources import Source
-    from opsin.services.workspace import Workspace
-
-WINDOW = 48
-"""Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
 
 
 class IngestStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,21 +38,20 @@ class Shared:
 
 
 class Ingest:
-    """What an open library takes pictures in with. Its threads start when they are first needed."""
+    """What an open library takes pictures in with. Its thread starts when it is first needed."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
         self._lock = threading.Lock()
         self._under_way: WeakValueDictionary[tuple[bytes, tuple[str, ...]], Shared] = WeakValueDictionary()
         self._writer = Writer(self._commit)
-        self.pool = Pool(WINDOW)
 
     def line(self, options: AddOptions) -> Line:
         """Return a line that takes one caller's sources, of which ``options`` are said."""
         following = Following(self._workspace.settings.decode.max_bytes)
         return Line(
             self._writer,
-            self.pool.caller(),
+            self._workspace.pool.caller(),
             lambda source: self._prepare(source, options),
             lambda prepared: Batch(prepared, options, following),
         )
@@ -73,12 +68,12 @@ class Ingest:
 
     def status(self) -> IngestStatus:
         """Return how much is under way."""
-        return IngestStatus(waiting=self.pool.waiting, preparing=self.pool.busy, committing=self._writer.waiting)
+        pool = self._workspace.pool
+        return IngestStatus(waiting=pool.waiting, preparing=pool.busy, committing=self._writer.waiting)
 
     def close(self) -> None:
         """Finish the group that is being committed; whoever waits for more is told that the library was closed."""
         self._writer.close()
-        self.pool.close()
 
     def _prepare(self, source: Source, options: AddOptions) -> tuple[Prepared, Shared | None]:
         """Read a source, look at it, and make its copy durable.

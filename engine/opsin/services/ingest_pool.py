@@ -12,6 +12,8 @@ from typing import Any, ParamSpec, Self, TypeVar
 from opsin.catalogue import CLOSED
 from opsin.errors import LibraryError
 
+WINDOW = 48
+"""Pictures under way at once: enough to keep decoders and batches full, few enough to bound memory."""
 P = ParamSpec("P")
 T = TypeVar("T")
 _Task = Callable[[], None]

@@ -74,7 +74,7 @@ def _sweep(workspace: Workspace, given: bytes, turn: Turn) -> sweeping.Swept:  #
 
 
 def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:  # noqa: ARG001 - as all kinds
-    return {"up_to": workspace.snapshot()}
+    return {"up_to": workspace.indexed.snapshot()}
 
 
 KINDS: Mapping[str, Kind] = {

@@ -12,8 +12,8 @@ from opsin.catalogue.saved import SavedRow
 from opsin.fusion.rare import Bar
 from opsin.services.comparing import Known, Table
 from opsin.services.filters import check_of, owner_of, parse
+from opsin.services.saved_parts import parts_of, texts_of
 from opsin.services.search import labels_named, scale_of
-from opsin.services.searches import parts_of, texts_of
 from opsin.services.workspace import Workspace
 
 
@@ -28,9 +28,10 @@ class Matcher:
         self._known: dict[str, Known] | None = None
         self._table: Table | None = None
         self._bar: Bar | None = None
+        self._edition = workspace.edition
 
-    def forget(self) -> None:
-        """Read them anew when they are needed: what their words mean may have changed."""
+    def close(self) -> None:
+        """Give the memory back."""
         with self._lock:
             self._known = self._table = None
 
@@ -51,7 +52,8 @@ class Matcher:
     def table(self) -> Table:
         """Return all saved searches, ready to be compared with. What is not read yet is read, which may load the encoder."""
         with self._lock:
-            if self._known is None or (self._known and self._bar is not self._latest_bar()):
+            if self._known is None or self._outdated():
+                self._edition = self._workspace.edition
                 with self._workspace.catalogue.read() as connection:
                     rows = saved.every(connection)
                 self._bar = self._latest_bar() if rows else None
@@ -59,6 +61,12 @@ class Matcher:
             if self._table is None:
                 self._table = Table(list(self._known.values()))
             return self._table
+
+    def _outdated(self) -> bool:
+        """Return whether what their words mean, or where they are cut off, may have changed since they were read."""
+        if self._edition != self._workspace.edition:
+            return True
+        return bool(self._known) and self._bar is not self._latest_bar()
 
     def _latest_bar(self) -> Bar | None:
         """Return the library's own cut-off, which moves as the library grows, where its encoder brings none."""
@@ -90,3 +98,8 @@ class Matcher:
             )
             for place, row in enumerate(rows)
         }
+
+
+def to_compare(workspace: Workspace) -> Table | None:
+    """Return the saved searches that new pictures are compared with; None where no webhook wants to hear of matches."""
+    return workspace.part(Matcher).table() if workspace.outbox.wants("search.matched") else None

@@ -19,7 +19,8 @@ from opsin.services import facts
 from opsin.services.analyse import vector_of
 from opsin.services.commit import Problem, fault, problem
 from opsin.services.create import create
-from opsin.services.ingest import WINDOW
+from opsin.services.ingest import Ingest
+from opsin.services.ingest_pool import WINDOW
 from opsin.services.layout import Layout
 from opsin.services.tagging import joined
 from opsin.services.workspace import Workspace
@@ -69,7 +70,7 @@ def look(
     """
     workspace.ready_to_analyse()
     waiting: deque[Future[Told]] = deque()
-    with workspace.ingest.pool.caller() as caller:
+    with workspace.pool.caller() as caller:
         for source in sources:
             if source is not None:
                 waiting.append(caller.submit(_told, workspace, source, auto_tag, categorizers, embedding=embedding))
@@ -84,7 +85,7 @@ def _told(
 ) -> Told:
     try:
         data = source.read(workspace.settings.decode.max_bytes)
-        analysed = workspace.ingest.analyse(data, categorizers)
+        analysed = workspace.part(Ingest).analyse(data, categorizers)
     except (Refused, PluginError) as error:
         return unseen(source, error)
     reports = analysed.analysis.reports

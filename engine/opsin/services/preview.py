@@ -47,7 +47,7 @@ def preview(workspace: Workspace, row: AssetRow, width: int, form: PreviewForm =
     width = min(width, max(16, row.width, row.height))  # none is enlarged: these are one preview
     name = row.sha256.hex()
     kept = workspace.layout.previews / name[:2] / f"{name}-{width}.{form}"
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(OSError):  # not kept, or not readable: it is made again
         return kept.read_bytes()
     data = workspace.decoder.preview(original(workspace, row), width, form).result()
     if not workspace.readonly:

@@ -208,7 +208,7 @@ def _asked(
             fresh[number] += reports
     errors: dict[int, OpsinError] = {}
     looks: dict[int, _Look] = {}
-    with workspace.ingest.pool.caller() as caller:
+    with workspace.pool.caller() as caller:
         # Whoever has the bytes at hand is a thread of the pool itself, which must not wait for another one.
         begin = caller.submit if data is None else done_here
         waiting = {

@@ -13,11 +13,11 @@ from opsin.catalogue.ids import new_id, now
 from opsin.catalogue.saved import SavedRow
 from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.services import checked
-from opsin.services.analyse import digest
 from opsin.services.filters import read
-from opsin.services.given import Address
+from opsin.services.matching import Matcher
 from opsin.services.query import LEAST, Part, Query, check, query_vector
 from opsin.services.query import MOST as MOST_HITS
+from opsin.services.saved_parts import SavedPart, encoded, parts_of, texts_of, told_of
 from opsin.services.search import Page, search_by
 from opsin.services.workspace import Workspace
 
@@ -27,22 +27,6 @@ _MOST_PARTS = 100
 _LONGEST_NAME = 200
 _LARGEST = 65_536
 """Bytes of the parts, and of the conditions, of one."""
-_texts = msgspec.json.Decoder(tuple[str, ...])
-
-
-class SavedPart(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One part of a saved search: ``text``, ``asset`` (an id), ``url``, ``picture`` or ``vector``.
-
-    Of a picture that was sent its SHA-256 is kept and not its bytes, of a vector that of its numbers as float64: the search
-    holds the vector made of them all.
-    """
-
-    text: str | None = None
-    asset: str | None = None
-    url: str | None = None
-    picture: str | None = None
-    vector: str | None = None
-    weight: float = 1.0
 
 
 class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,9 +38,6 @@ class SavedSearch(msgspec.Struct, frozen=True, kw_only=True):
     where: tuple[str, ...]
     cutoff: float
     created_at: str
-
-
-_parts = msgspec.json.Decoder(tuple[SavedPart, ...])
 
 
 def create(
@@ -75,13 +56,13 @@ def create(
         created_at=now(),
         **_query(workspace, parts),
     )
-    with workspace.matcher.changing:
+    with workspace.part(Matcher).changing:
         with workspace.catalogue.write() as connection:
             if saved.count(connection) >= MOST:
                 msg = f"a library has at most {MOST:,} saved searches: delete one that is not needed"
                 raise UsageError(msg)
             saved.add(connection, row)
-        workspace.matcher.put(row)
+        workspace.part(Matcher).put(row)
     return _shown(row)
 
 
@@ -120,12 +101,12 @@ def change(
         values["cutoff"] = checked.share(cutoff, "cutoff")
     if name is not None:
         values["name"] = _name(name)
-    with workspace.matcher.changing:
+    with workspace.part(Matcher).changing:
         row = msgspec.structs.replace(_row(workspace, identity), **values)
         if values:
             with workspace.catalogue.write() as connection:
                 saved.change(connection, identity, **values)
-            workspace.matcher.put(row)
+            workspace.part(Matcher).put(row)
     return _shown(row)
 
 
@@ -134,11 +115,11 @@ def delete(workspace: Workspace, identity: str) -> None:
 
     :raises UnknownName: where there is none.
     """
-    with workspace.matcher.changing:
+    with workspace.part(Matcher).changing:
         _row(workspace, identity)
         with workspace.catalogue.write() as connection:
             saved.drop(connection, identity)
-        workspace.matcher.drop(identity)
+        workspace.part(Matcher).drop(identity)
 
 
 def run(workspace: Workspace, identity: str, *, limit: int = 20, cursor: str | None = None) -> Page:
@@ -164,23 +145,6 @@ def run(workspace: Workspace, identity: str, *, limit: int = 20, cursor: str | N
     return search_by(workspace, query, np.frombuffer(row.vector, "<f4"))
 
 
-def parts_of(row: SavedRow) -> tuple[Part, ...]:
-    """Return the parts of a saved search; a picture's bytes are not kept."""
-    return tuple(
-        Part("text", each.text, each.weight)
-        if each.text is not None
-        else Part("asset", each.asset, each.weight)
-        if each.asset is not None
-        else Part("picture", each.picture or each.url or each.vector or "", each.weight)
-        for each in _parts.decode(row.parts)
-    )
-
-
-def texts_of(row: SavedRow) -> tuple[str, ...]:
-    """Return the conditions of a saved search, as they were given."""
-    return _texts.decode(row.conditions)
-
-
 def _query(workspace: Workspace, parts: Sequence[Part]) -> dict[str, Any]:
     """Return the columns of a query."""
     check(parts)
@@ -188,20 +152,7 @@ def _query(workspace: Workspace, parts: Sequence[Part]) -> dict[str, Any]:
         msg = f"a saved search has at most {_MOST_PARTS} parts"
         raise UsageError(msg)
     vector = query_vector(workspace, parts).astype("<f4").tobytes()
-    return {"parts": _short(msgspec.json.encode([_part(each) for each in parts]), "the query"), "vector": vector}
-
-
-def _part(part: Part) -> SavedPart:
-    value = part.value
-    if isinstance(value, Address):
-        return SavedPart(url=value.url, weight=part.weight)
-    if isinstance(value, bytes):
-        return SavedPart(picture=digest(value).hex(), weight=part.weight)
-    if isinstance(value, tuple):
-        return SavedPart(vector=digest(np.array(value, "<f8").tobytes()).hex(), weight=part.weight)
-    return (
-        SavedPart(text=value, weight=part.weight) if part.kind == "text" else SavedPart(asset=value, weight=part.weight)
-    )
+    return {"parts": _short(encoded(parts), "the query"), "vector": vector}
 
 
 def _conditions(workspace: Workspace, where: Sequence[str]) -> str:
@@ -233,7 +184,7 @@ def _shown(row: SavedRow) -> SavedSearch:
     return SavedSearch(
         id=row.id,
         name=row.name,
-        parts=_parts.decode(row.parts),
+        parts=told_of(row),
         where=texts_of(row),
         cutoff=row.cutoff,
         created_at=row.created_at,

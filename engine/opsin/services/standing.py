@@ -9,7 +9,7 @@ import msgspec
 
 from opsin.catalogue.ids import as_text
 from opsin.services.filters import rows_matching
-from opsin.services.ingest import IngestStatus
+from opsin.services.ingest import Ingest, IngestStatus
 from opsin.services.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class LibraryStatus(msgspec.Struct, frozen=True, kw_only=True):
 def status(workspace: Workspace) -> LibraryStatus:
     """Return how the library is; no model is loaded for it."""
     return LibraryStatus(
-        ingest=workspace.ingest.status(),
+        ingest=workspace.part(Ingest).status(),
         assets=len(rows_matching(workspace, ())),
         index=_index_size(workspace),
         plugins=tuple(workspace.host.statuses()),

@@ -53,7 +53,7 @@ def sweep(workspace: Workspace, turn: Turn) -> Swept:
             vectors += gone.vectors
             turn.step(len(gone.contents))
     finally:
-        workspace.drop(vectors)
+        workspace.indexed.drop(vectors)
     for found in _unnamed(workspace):
         with workspace.catalogue.write() as connection:
             named = erasing.copied_among(connection, found.values())

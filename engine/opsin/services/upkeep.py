@@ -102,7 +102,7 @@ def _differences(workspace: Workspace) -> _Differences:
 
 def rebuild_index(workspace: Workspace) -> int:
     """Make the index and the bitmaps of tags again from the catalogue; return the number of vectors."""
-    workspace.forget_index()
-    workspace.snapshot()
+    workspace.indexed.forget()
+    workspace.indexed.snapshot()
     rebuild_tags(workspace)
     return len(workspace.index)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
-from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_meta
+from opsin.catalogue import CLOSED, Catalogue, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
-from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName, reason_of
+from opsin.errors import EncoderMismatch, LibraryError, UnknownName
 from opsin.host.networks import Networks
 from opsin.services import vocabulary
+from opsin.services.indexed import Indexed
+from opsin.services.ingest_pool import WINDOW, Pool
 from opsin.services.layout import Layout, Ownership
 from opsin.services.meaning import Meaning
 from opsin.services.outbox import Outbox
@@ -31,13 +29,22 @@ from opsin.settings import Settings, available_cores, cache_folder, load_setting
 if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
     from opsin.intake.decode import Decoder
-    from opsin.services.ingest import Ingest
-    from opsin.services.matching import Matcher
     from opsin_index import Index
 
 _log = logging.getLogger(__name__)
-_SMALL = 100_000
-"""Up to so many vectors, closing always writes a snapshot; above, only a tail of a twentieth is worth it."""
+
+
+class Part(Protocol):
+    """Something that works for one open library, such as what takes pictures in."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        """Be made for a library, when it is first needed."""
+
+    def close(self) -> None:
+        """Finish what is under way, and give everything back."""
+
+
+P = TypeVar("P", bound=Part)
 
 
 class Workspace:
@@ -72,11 +79,7 @@ class Workspace:
         self.changing_vocabularies = threading.Lock()
         self._host: Host | None = None
         self._decoder: Decoder | None = None
-        self._index: Index | None = None
-        self._ingest: Ingest | None = None
-        self._matcher: Matcher | None = None
-        self._newest = 0
-        self._erased = 0
+        self._parts: dict[type[Part], Part] = {}
         self._agreed: str | None = None
         self._closed = False
         self._lenient = lenient
@@ -98,6 +101,14 @@ class Workspace:
             self._release()
             raise
         self.blobs = Blobs(self.layout.blobs)
+        self.indexed = Indexed(
+            self.layout,
+            self.catalogue,
+            lambda: self.host.encoder,
+            threads=self.settings.host.threads or available_cores(),
+            readonly=readonly,
+        )
+        self.pool = Pool(WINDOW)
         self.rows = Rows()
         self.stages = Stages()
         self.outbox = Outbox(self.catalogue)
@@ -227,8 +238,6 @@ class Workspace:
         host.start()
         self.meaning.note_declines(host.declines, among=host.categorizers)
         self.decoder.start()
-        if not self.readonly and self.outbox.wants("search.matched"):
-            self.matcher.table()  # thousands take a second, which the first upload is spared
         return host
 
     @property
@@ -244,79 +253,19 @@ class Workspace:
             return self._decoder
 
     @property
-    def ingest(self) -> Ingest:
-        """What takes pictures in, for all callers together."""
-        with self._lock:
-            self._require_open()
-            if self._ingest is None:
-                from opsin.services.ingest import Ingest
-
-                self._ingest = Ingest(self)
-            return self._ingest
-
-    @property
-    def matcher(self) -> Matcher:
-        """What compares new pictures with the saved searches."""
-        with self._lock:
-            if self._matcher is None:
-                from opsin.services.matching import Matcher
-
-                self._matcher = Matcher(self)
-            return self._matcher
-
-    @property
     def index(self) -> Index:
         """The vector index, brought up to what the catalogue holds."""
+        self._require_open()
+        return self.indexed.current()
+
+    def part(self, kind: type[P]) -> P:
+        """Return the one object of a kind that works for this library: made when it is first asked for, closed with it."""
         with self._lock:
             self._require_open()
-            if self._index is None:
-                self._index = self._open_index()
-            elif self.readonly:
-                self._take_up(self._index)
-            return self._index
-
-    def _open_index(self) -> Index:
-        from opsin_index import Index, IndexBusy, SnapshotDamaged
-
-        path, encoder = self.layout.index, self.host.encoder
-        threads = self.settings.host.threads or available_cores()
-        index: Index | None = None
-        if path.exists():
-            try:
-                # Beside the owner the index is a private copy, which takes up what the snapshot lacks.
-                take = Index.private if self.readonly else Index.open
-                index = take(path, dim=encoder.dim, space=encoder.space, threads=threads)
-            except SnapshotDamaged as error:
-                _log.warning("the index is made again from the catalogue: %s", error)
-                if not self.readonly:
-                    path.unlink()
-            except IndexBusy as error:
-                msg = f"another program has the index {path} open for writing: end it, then do it again"
-                raise LibraryBusy(msg) from error
-            except OSError as error:
-                msg = f"cannot read the index {path} ({error.strerror or error}): check its permissions"
-                raise LibraryError(msg) from error
-        if index is None and self.readonly:
-            index = Index.private(dim=encoder.dim, space=encoder.space, threads=threads)
-        elif index is None:
-            try:
-                index = Index.create(path, dim=encoder.dim, space=encoder.space, threads=threads)
-            except OSError as error:
-                msg = f"cannot write the index {path}: {reason_of(error)}"
-                raise LibraryError(msg) from error
-        self._newest, self._erased = index.mark, 0
-        self._take_up(index)
-        return index
-
-    def _take_up(self, index: Index) -> None:
-        """Follow what was committed since, also by the owner that this process works beside: vectors came and went."""
-        with self.catalogue.read() as connection:
-            for rows, vectors in contents.vectors_after(connection, self._newest):
-                index.upsert(rows, vectors)
-                self._newest = int(rows[-1])
-            gone, self._erased = erasing.vectors_since(connection, self._erased)
-        if len(gone):
-            index.remove(gone)
+            found = self._parts.get(kind)
+            if not isinstance(found, kind):
+                found = self._parts[kind] = kind(self)
+            return found
 
     def set_vocabularies(self) -> None:
         """Take the vocabularies as their files are by now; what was known of their labels is forgotten.
@@ -331,7 +280,6 @@ class Workspace:
                 self._host.set_vocabularies(known)
             self.edition += 1
         self.meaning.forget()
-        self.matcher.forget()
         with self.catalogue.write():  # what looked at the edition before is committed when this has its turn
             pass
 
@@ -343,69 +291,19 @@ class Workspace:
             for name, each in self.host.features.items()
         }
 
-    def upsert(self, vectors: Sequence[tuple[int, NDArray[Any]]]) -> None:
-        """Make committed vectors searchable. ``vectors``: (embedding row, (dim,) unit vector)."""
-        if vectors:
-            rows = np.array([row for row, _ in vectors], np.uint32)
-            self.index.upsert(rows, np.stack([vector for _, vector in vectors]).astype(np.float32))
-
-    def drop(self, vectors: Sequence[int]) -> None:
-        """Take erased vectors out of the index, and of its snapshot."""
-        if vectors and (self._index is not None or self.layout.index.exists()):
-            self.index.remove(np.array(vectors, np.uint32))
-            self.snapshot()
-
-    def snapshot(self) -> int:
-        """Write the index to disk and return the last embedding row up to which it is complete.
-
-        :raises LibraryError: where it cannot be written; the former snapshot is left as it was.
-        """
-        index = self.index
-        ids = index.ids()
-        mark = int(ids[-1]) if len(ids) else 0
-        with self.catalogue.read() as connection:
-            if contents.count_up_to(connection, mark) != len(ids):
-                # Something was committed, and what should have made it searchable was interrupted.
-                for rows, vectors in contents.vectors_after(connection, 0):
-                    lacking = ~np.isin(rows, ids)
-                    index.upsert(rows[lacking], vectors[lacking])
-        try:
-            index.snapshot(mark=mark)
-        except OSError as error:
-            msg = f"cannot write the index {self.layout.index}: {reason_of(error)}"
-            raise LibraryError(msg) from error
-        return mark
-
-    def forget_index(self) -> None:
-        """Drop the index and its snapshot; the next use makes it again from the catalogue."""
-        with self._lock:
-            if self._index is not None:
-                self._index.close()
-                self._index = None
-            self.layout.index.unlink(missing_ok=True)
-
     def close(self) -> None:
         """Give everything back, whatever becomes of a part; a long tail of the index is written out first."""
         with ExitStack() as parts:  # the last is closed first
             parts.callback(self._end)
             parts.callback(self.catalogue.close)
-            for part in (self._host, self._decoder):
-                if part is not None:
-                    parts.callback(part.close)
-            parts.callback(self._close_index)
-            if self._ingest is not None:
-                parts.callback(self._ingest.close)
+            for made in (self._host, self._decoder):
+                if made is not None:
+                    parts.callback(made.close)
+            parts.callback(self.indexed.close)
+            parts.callback(self.pool.close)
+            for part in self._parts.values():
+                parts.callback(part.close)
         self._decoder = self._host = None
-
-    def _close_index(self) -> None:
-        if self._index is None:
-            return
-        ids = self._index.ids()
-        tail = int((ids > self._index.mark).sum())
-        if not self.readonly and (tail > len(ids) // 20 or (tail and len(ids) < _SMALL)):
-            self._try_snapshot()
-        self._index.close()
-        self._index = None
 
     @property
     def closed(self) -> bool:
@@ -415,12 +313,6 @@ class Workspace:
     def _require_open(self) -> None:
         if self._closed:
             raise LibraryError(CLOSED)
-
-    def _try_snapshot(self) -> None:
-        try:
-            _log.info("the index is written to disk, complete up to row %d", self.snapshot())
-        except LibraryError as error:
-            _log.warning("%s; the next use makes up for it from the catalogue", error)
 
     def announce(self, url: str) -> None:
         """Write down where the owner of the library, which this is, can be asked."""
