@@ -23,8 +23,8 @@ from opsin.catalogue.assets import AssetRow
 from opsin.fusion.cutoff import Background
 from opsin.model import Tag
 from opsin.plugin.product import product
-from opsin.services.comparing import Known, Matched, Table
-from opsin.services.filters import check_of, owner_of, parse
+from opsin.services.finding.filters import check_of, owner_of, parse
+from opsin.services.telling.comparing import Known, Matched, Table
 
 SEARCHES = 10_000
 DIM = 512

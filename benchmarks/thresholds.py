@@ -22,7 +22,7 @@ import numpy as np
 from opsin import Frame, Label, Vocabulary
 from opsin.host import Host
 from opsin.plugin.vocabulary import ancestors, label_id, merge_labels
-from opsin.services.vocabulary_text import with_changes
+from opsin.services.base.vocabulary_text import with_changes
 from opsin.settings import Settings, cache_folder
 from opsin_objects.categorizer import CLASSES, Objects, implied_labels
 from opsin_zero_shot import vocabularies

@@ -16,7 +16,7 @@ import pytest
 
 import opsin
 from opsin.errors import Damaged, LibraryError, UsageError
-from opsin.services.backup import Step, back_up, restore
+from opsin.services.keeping.backup import Step, back_up, restore
 from opsin.testing import jpeg_bytes, make_picture
 
 
@@ -260,7 +260,7 @@ def test_no_library_is_restored_into_its_own_backup(copied: opsin.Library, tmp_p
 KILLED = """
 import os, sys
 from pathlib import Path
-from opsin.services.backup import restore
+from opsin.services.keeping.backup import restore
 def die(step):
     if step.files == int(sys.argv[3]):
         os._exit(9)

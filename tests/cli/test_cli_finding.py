@@ -53,7 +53,7 @@ def test_a_file_whose_name_has_a_colon_is_meant_where_it_is_there(
 def test_nothing_matches_by_a_rule_that_was_not_measured_for_the_encoder_says_so(
     run: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("opsin.services.unmeasured.LEAST", 5)
+    monkeypatch.setattr("opsin.services.base.unmeasured.LEAST", 5)
     found = run("search", "something so red")
     assert (found.status, found.err) == (0, "")
     missing = run("search", "something so purple")

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import opsin
-from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.base.keys import Keys
+from opsin.services.base.layout import Layout
 
 
 def test_a_key_is_made_listed_and_revoked_while_the_library_is_in_use(home: Path, run: Callable[..., Any]) -> None:

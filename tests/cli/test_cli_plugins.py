@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import opsin
-from opsin.services.speed import speeds
+from opsin.services.keeping.speed import speeds
 
 RESEARCH = """\
 import opsin

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import opsin
-from opsin.services.sidecars import merged, render
+from opsin.services.moving.sidecars import merged, render
 
 DC = "{http://purl.org/dc/elements/1.1/}"
 RDF = "{http://www.w3.org/1999/02/22-rdf-syntax-ns#}"

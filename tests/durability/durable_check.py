@@ -15,7 +15,7 @@ import opsin
 from opsin.catalogue import tags
 from opsin.catalogue.tables import asset, content, embedding, report
 from opsin.errors import OpsinError
-from opsin.services.tagging import computed
+from opsin.services.base.tagging import computed
 
 Acknowledged = dict[str, Any]
 """One line of `opsin add --json`."""

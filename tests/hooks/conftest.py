@@ -13,7 +13,7 @@ import opsin
 from opsin.catalogue import outbox
 from opsin.catalogue.outbox import NewEvent
 from opsin.intake.posting import Poster
-from opsin.services.delivering import Courier
+from opsin.services.telling.delivering import Courier
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary

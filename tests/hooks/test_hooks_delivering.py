@@ -16,8 +16,8 @@ from opsin.catalogue import outbox
 from opsin.catalogue.outbox import EventRow
 from opsin.errors import SourceUnavailable, UnknownName, UsageError
 from opsin.intake.posting import Poster
-from opsin.services.delivering import Courier
-from opsin.services.webhooks import letter
+from opsin.services.telling.delivering import Courier
+from opsin.services.telling.webhooks import letter
 from opsin.settings import WebhookSettings
 
 if TYPE_CHECKING:

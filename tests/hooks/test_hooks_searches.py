@@ -16,9 +16,9 @@ from opsin.catalogue import assets, saved
 from opsin.catalogue.ids import new_id
 from opsin.errors import LibraryError, UnknownName, UsageError
 from opsin.fusion.cutoff import Background
-from opsin.services.filters import check_of, read, rows_matching
-from opsin.services.matching import Matcher
-from opsin.services.query import Part
+from opsin.services.finding.filters import check_of, read, rows_matching
+from opsin.services.finding.query import Part
+from opsin.services.telling.matching import Matcher
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -210,7 +210,7 @@ def test_a_fault_of_ours_ends_the_call_instead_of_hanging_it(
     def fault(*_: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr("opsin.services.ingest.analyse", fault)
+    monkeypatch.setattr("opsin.services.assets.ingest.analyse", fault)
     folder = tmp_path / "copies"
     folder.mkdir()
     for number in range(3):

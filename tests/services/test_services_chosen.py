@@ -11,9 +11,9 @@ import pytest
 
 import opsin
 from opsin.errors import UnknownName
-from opsin.services.analyse import analyse
-from opsin.services.chosen import LEFT_OUT
-from opsin.services.given import Upload
+from opsin.services.looking.analyse import analyse
+from opsin.services.looking.chosen import LEFT_OUT
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def test_two_who_send_the_same_picture_at_once_each_get_what_they_asked_for(
             second.wait(60)
         return done
 
-    monkeypatch.setattr("opsin.services.ingest.analyse", held)
+    monkeypatch.setattr("opsin.services.assets.ingest.analyse", held)
     with ThreadPoolExecutor(2) as callers:
         few = callers.submit(library.add, Upload(RED, "few.jpg"), categorizers=["colors"])
         every = callers.submit(library.add, Upload(RED, "all.jpg"))

@@ -11,8 +11,8 @@ import pytest
 
 from opsin.catalogue.assets import AssetRow
 from opsin.fusion.cutoff import Background
-from opsin.services.comparing import Known, Table
-from opsin.services.filters import check_of, owner_of, parse
+from opsin.services.finding.filters import check_of, owner_of, parse
+from opsin.services.telling.comparing import Known, Table
 
 DIM = 16
 

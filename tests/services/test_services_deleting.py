@@ -12,7 +12,7 @@ import pytest
 
 import opsin
 from opsin.errors import Taken, UnknownName
-from opsin.services.given import Upload
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ import pytest
 
 import opsin
 from opsin.errors import LibraryError, UsageError
-from opsin.services import exporting, exports
-from opsin.services.turns import Ended, Turn
+from opsin.services.base.turns import Ended, Turn
+from opsin.services.jobs import exports
+from opsin.services.moving import exporting
 
 GIVEN = b'{"vectors": "npy"}'
 

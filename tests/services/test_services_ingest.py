@@ -12,8 +12,8 @@ import pytest
 
 import opsin
 from opsin.errors import LibraryError
-from opsin.services.analyse import digest
-from opsin.services.given import Upload
+from opsin.services.looking.analyse import digest
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_noise, make_picture
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def loaded(make_library: MakeLibrary) -> opsin.Library:
 def test_callers_at_once_get_their_own_answers_in_their_own_order_and_share_commits(
     loaded: opsin.Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, "opsin.services.ingest.write")
+    held = Held(monkeypatch, "opsin.services.assets.ingest.write")
     with ThreadPoolExecutor(8) as callers:
         first = callers.submit(loaded.add, Upload(noise(1), "first.jpg"))
         held.came.acquire()
@@ -81,7 +81,7 @@ def test_callers_at_once_get_their_own_answers_in_their_own_order_and_share_comm
 def test_the_same_picture_from_several_callers_is_analysed_once(
     loaded: opsin.Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, "opsin.services.ingest.analyse")
+    held = Held(monkeypatch, "opsin.services.assets.ingest.analyse")
     data = noise(2)
     with ThreadPoolExecutor(4) as callers:
         futures = [callers.submit(loaded.add, Upload(data, f"{number}.jpg")) for number in range(3)]
@@ -103,7 +103,7 @@ def test_a_caller_that_does_not_take_its_answers_keeps_nobody_waiting(loaded: op
 
 
 def test_what_a_vanished_caller_left_is_cancelled(loaded: opsin.Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = Held(monkeypatch, "opsin.services.ingest.analyse", free=noise(300))
+    held = Held(monkeypatch, "opsin.services.assets.ingest.analyse", free=noise(300))
     walking = loaded.add_each(*(Upload(noise(300 + number), f"{number}.jpg") for number in range(80)))
     next(walking)
     walking.close()  # type: ignore[attr-defined]  # it is a generator
@@ -117,7 +117,7 @@ def test_what_a_vanished_caller_left_is_cancelled(loaded: opsin.Library, monkeyp
 def test_a_commit_that_fails_for_one_caller_is_done_again_without_it(
     loaded: opsin.Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, "opsin.services.ingest.write")
+    held = Held(monkeypatch, "opsin.services.assets.ingest.write")
     bad = digest(noise(3))
     add = opsin.catalogue.contents.add
 
@@ -156,7 +156,7 @@ def test_a_copy_that_cannot_be_written_ends_its_own_call_only(loaded: opsin.Libr
 def test_closing_tells_those_who_wait_and_leaves_no_thread(
     loaded: opsin.Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held = Held(monkeypatch, "opsin.services.ingest.analyse")
+    held = Held(monkeypatch, "opsin.services.assets.ingest.analyse")
     with ThreadPoolExecutor(2) as callers:
         waiting = callers.submit(loaded.add, noise(9))
         held.came.acquire()

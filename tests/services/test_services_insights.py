@@ -12,8 +12,8 @@ from tests.conftest import FAKE_SETTINGS
 import opsin
 from opsin.catalogue.tables import asset
 from opsin.errors import LibraryError, UsageError
-from opsin.services.given import Upload
-from opsin.services.insights import moment
+from opsin.services.finding.insights import moment
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 ON = "\n[insights]\nenabled = true\nleast = 3\n"

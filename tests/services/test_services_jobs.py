@@ -15,12 +15,12 @@ from opsin.catalogue import jobs as stored
 from opsin.catalogue import outbox
 from opsin.catalogue.ids import now
 from opsin.errors import Overloaded, UnknownName, UsageError
-from opsin.services import jobs
-from opsin.services.given import Upload
-from opsin.services.job_kinds import KINDS, Kind
-from opsin.services.turns import Ended, Turn
-from opsin.services.working import Working
-from opsin.services.workspace import Workspace
+from opsin.services.base.turns import Ended, Turn
+from opsin.services.base.workspace import Workspace
+from opsin.services.jobs import jobs
+from opsin.services.jobs.job_kinds import KINDS, Kind
+from opsin.services.jobs.working import Working
+from opsin.services.looking.given import Upload
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
@@ -302,7 +302,7 @@ def test_scoring_again_that_was_stopped_in_the_middle_goes_on_from_there(
     library = make_library(settings="\n[plugins.objects]\nenabled = false\n")
     library.add(photos)
     library.vocabularies.edit_label("everyday", "dog", prompts=["red square"], threshold={"default": -5.0})
-    monkeypatch.setattr("opsin.services.reanalyse._PAGE", 2)
+    monkeypatch.setattr("opsin.services.assets.reanalyse._PAGE", 2)
     work, given, stop = KINDS["rescore"].work, b'{"vocabulary": "everyday"}', threading.Event()
     begun, again = Turn("one", stop), Turn("one", threading.Event())
     step = begun.step

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import opsin
-from opsin.services import ingest
-from opsin.services.doctor import examine_library
+from opsin.services.assets import ingest
+from opsin.services.keeping.doctor import examine_library
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import opsin
-from opsin.services.preview import MOST_KEPT
+from opsin.services.assets.preview import MOST_KEPT
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

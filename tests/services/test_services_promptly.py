@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from opsin.services.promptly import promptly
+from opsin.services.base.promptly import promptly
 
 
 def test_items_come_in_order_and_the_end_is_the_end() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 import opsin
 from opsin.errors import Outdated, Taken, UnknownName, UsageError
-from opsin.services.given import Upload
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 RED = jpeg_bytes(make_picture("red", "square", 96))

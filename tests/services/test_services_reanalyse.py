@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import opsin
-from opsin.services.workspace import Workspace
+from opsin.services.base.workspace import Workspace
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary

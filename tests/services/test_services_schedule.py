@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 import opsin
 from opsin.catalogue import erasing
 from opsin.catalogue.tables import report
-from opsin.services.schedule import Schedule
+from opsin.services.jobs.schedule import Schedule
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

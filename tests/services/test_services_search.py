@@ -11,7 +11,7 @@ import pytest
 
 import opsin
 from opsin.errors import UnknownName, UsageError
-from opsin.services.query import Part
+from opsin.services.finding.query import Part
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ else:
     from winding import wind_back
 
 
-def names(page: opsin.services.search.Page) -> list[str]:
+def names(page: opsin.services.finding.search.Page) -> list[str]:
     return [hit.asset.name for hit in page.hits]
 
 

@@ -10,8 +10,8 @@ import pytest
 import opsin
 from opsin.errors import UsageError
 from opsin.library import Facets
-from opsin.services.given import Upload
-from opsin.services.query import Part
+from opsin.services.finding.query import Part
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

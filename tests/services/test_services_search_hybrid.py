@@ -9,9 +9,9 @@ from tests.services.winding import wind_back
 
 import opsin
 from opsin.errors import UsageError
-from opsin.services.given import Upload
-from opsin.services.query import Part
-from opsin.services.search import Page
+from opsin.services.finding.query import Part
+from opsin.services.finding.search import Page
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -17,11 +17,11 @@ else:
     from counting import Counted
 
 
-def names(page: opsin.services.search.Page) -> list[str]:
+def names(page: opsin.services.finding.search.Page) -> list[str]:
     return [hit.asset.name for hit in page.hits]
 
 
-def tagged(page: opsin.services.search.Page) -> list[str]:
+def tagged(page: opsin.services.finding.search.Page) -> list[str]:
     return sorted(hit.asset.name for hit in page.hits if hit.tag == "grandma" and hit.score == 1)
 
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import opsin
-from opsin.services import sweeping
-from opsin.services.analyse import digest
-from opsin.services.given import Upload
-from opsin.services.schedule import Schedule
-from opsin.services.turns import Turn
+from opsin.services.base.turns import Turn
+from opsin.services.jobs import sweeping
+from opsin.services.jobs.schedule import Schedule
+from opsin.services.looking.analyse import digest
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def test_an_upload_that_is_under_way_loses_nothing(
     if known:  # its content is here, and nobody has it any more
         library.add(Upload(RED, "hat.jpg"), public_id="hat")
         library.add(Upload(GREEN, "hat.jpg"), public_id="hat")
-    from opsin.services import ingest
+    from opsin.services.assets import ingest
 
     write: Any = vars(ingest)["write"]
 
@@ -123,7 +123,7 @@ def test_an_upload_that_is_under_way_loses_nothing(
         assert len(copies(library)) == before - 1, "it was taken"
         return write(*given)
 
-    monkeypatch.setattr("opsin.services.ingest.write", late)
+    monkeypatch.setattr("opsin.services.assets.ingest.write", late)
     (added,) = library.add(Upload(RED, "red.jpg"))
     assert added.asset is not None
     assert library.original(added.asset.id) == RED

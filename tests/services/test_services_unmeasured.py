@@ -13,8 +13,8 @@ from tests.hooks.test_hooks_events import told
 import opsin
 from opsin.fusion.cutoff import Background
 from opsin.fusion.rare import RARE, Bar
-from opsin.services.query import Part, query_parts
-from opsin.services.unmeasured import LEAST
+from opsin.services.base.unmeasured import LEAST
+from opsin.services.finding.query import Part, query_parts
 from opsin.testing import FakeEncoder, jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

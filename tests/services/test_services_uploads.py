@@ -6,7 +6,7 @@ import pytest
 
 import opsin
 from opsin.errors import SourceUnavailable
-from opsin.services.given import Upload, upload_of_uri
+from opsin.services.looking.given import Upload, upload_of_uri
 from opsin.testing import jpeg_bytes, make_picture
 
 RED = jpeg_bytes(make_picture("red", "square", 96))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from opsin.errors import LibraryError, UsageError
-from opsin.services import plugin_template
+from opsin.services.keeping import plugin_template
 
 USE = """
 import json, sys

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from opsin import Label, Vocabulary, read_vocabulary
 from opsin.errors import SettingError, Taken, UnknownName
 from opsin.plugin.vocabulary import HIDDEN
-from opsin.services import vocabulary as service
-from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
+from opsin.services.base import vocabulary as service
+from opsin.services.base.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
 from opsin_zero_shot.vocabularies import shipped as shipped_files
 
 PETS = """\

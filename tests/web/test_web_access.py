@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.base.keys import Keys
+from opsin.services.base.layout import Layout
 
 if TYPE_CHECKING:
     from tests.web.conftest import Serve, Served

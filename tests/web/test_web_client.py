@@ -17,8 +17,8 @@ import opsin
 from opsin.client import AsyncClient, Client
 from opsin.errors import KeyRefused, LibraryError, Outdated, Taken, UnknownName, Unreachable, UsageError
 from opsin.library import Part
-from opsin.services import views
-from opsin.services.given import Upload
+from opsin.services.finding import views
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

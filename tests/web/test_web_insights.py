@@ -13,7 +13,7 @@ import opsin
 from opsin.client import calls, insights
 from opsin.client.call import Call
 from opsin.library import NewKey
-from opsin.services.given import Upload
+from opsin.services.looking.given import Upload
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.app import create_app
 

@@ -10,8 +10,8 @@ import pytest
 
 import opsin
 from opsin.errors import AccessRefused, Damaged, TooManyRequests, UnknownName, UsageError
-from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.base.keys import Keys
+from opsin.services.base.layout import Layout
 from opsin.web.rates import Rates
 
 

@@ -15,8 +15,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 
 from opsin.host.values import ObjectKind, ObjectState, ObjectStatus, PluginStatus
-from opsin.services.ingest import IngestStatus
-from opsin.services.standing import IndexSize, LibraryStatus
+from opsin.services.assets.ingest import IngestStatus
+from opsin.services.keeping.standing import IndexSize, LibraryStatus
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.asked import note
 from opsin.web.health import readiness

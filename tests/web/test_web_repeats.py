@@ -11,7 +11,7 @@ from sqlalchemy import func, select, update
 
 import opsin
 from opsin.catalogue.tables import idempotency
-from opsin.services.answers import Answer
+from opsin.services.base.answers import Answer
 from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:

@@ -22,8 +22,8 @@ from opsin.cli.adding import add as add_command
 from opsin.cli.serving import serve as serve_command
 from opsin.errors import Damaged, EncoderMismatch, LibraryBusy, SettingError, UsageError
 from opsin.model import Label
-from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.base.keys import Keys
+from opsin.services.base.layout import Layout
 from opsin.testing import jpeg_bytes, make_picture
 from opsin.web.app import create_app
 from opsin.web.reception import Reception

@@ -17,8 +17,8 @@ from opsin.client.events import Following, broken_off
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
 from opsin.library import Added, Job
-from opsin.services.given import Picture
-from opsin.services.taking import Said
+from opsin.services.assets.taking import Said
+from opsin.services.looking.given import Picture
 
 P = ParamSpec("P")
 T = TypeVar("T")

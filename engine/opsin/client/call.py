@@ -13,7 +13,7 @@ import msgspec
 
 from opsin import errors
 from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused, UnknownName, Unreachable
-from opsin.services import checked
+from opsin.services.base import checked
 
 T = TypeVar("T")
 _KINDS: Mapping[str, type[OpsinError]] = {

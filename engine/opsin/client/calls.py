@@ -33,7 +33,7 @@ from opsin.library import (
 )
 from opsin.model import Report
 from opsin.plugin import EncoderCard
-from opsin.services import checked
+from opsin.services.base import checked
 from opsin.settings import Settings
 
 _PAGE = 200

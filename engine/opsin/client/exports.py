@@ -8,8 +8,9 @@ from pathlib import Path
 from opsin.client.call import Call, Flow, Item, address, as_kind, in_field
 from opsin.errors import UnknownName
 from opsin.library import Export, Job
-from opsin.services import checked, exporting
-from opsin.services.exporting import Format, VectorFormat
+from opsin.services.base import checked
+from opsin.services.moving import exporting
+from opsin.services.moving.exporting import Format, VectorFormat
 
 
 def ask(*, where: Sequence[str] = (), form: Format = "jsonl", vectors: VectorFormat | None = None) -> Call[Job]:

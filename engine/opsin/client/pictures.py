@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from opsin.errors import Refused
 from opsin.intake.source import LeftOut, Source
-from opsin.services.given import Picture, Upload, example_of, existing_path, sources_of
-from opsin.services.query import Part
+from opsin.services.finding.query import Part
+from opsin.services.looking.given import Picture, Upload, example_of, existing_path, sources_of
 from opsin.settings import Settings
 
 Example = Picture | tuple[Picture, float]

@@ -18,8 +18,8 @@ from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
 from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
 from opsin.library import Added, Job
-from opsin.services.given import Picture
-from opsin.services.taking import Said
+from opsin.services.assets.taking import Said
+from opsin.services.looking.given import Picture
 from opsin.settings import Settings
 
 P = ParamSpec("P")

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsin.client.call import Call, address, as_kind, in_field
 from opsin.library import Delivery, NewWebhook, Tried, Webhook
-from opsin.services.webhooks import State
+from opsin.services.telling.webhooks import State
 
 
 def create(url: str, events: Sequence[str] = ("*",)) -> Call[NewWebhook]:

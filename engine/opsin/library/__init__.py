@@ -36,44 +36,44 @@ from opsin.library.searches import Searches
 from opsin.library.served import Served, at_work, served, service_named
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
-from opsin.services.backup import BackedUp, Step
-from opsin.services.commit import Added, AddStatus
-from opsin.services.deleting import Deleted
-from opsin.services.duplicates import Alike, Group
-from opsin.services.editing import Edits
-from opsin.services.explain import Evidence, Explanation
-from opsin.services.exporting import Exported, form_of
-from opsin.services.exports import Export, ExportFile, Wanted
-from opsin.services.facets import Facet, FacetCount, Facets
-from opsin.services.facts import Colour
-from opsin.services.given import Address, Upload
-from opsin.services.importing import ImportCounts, Imported
-from opsin.services.ingest import IngestStatus
-from opsin.services.insights import Companion, Companions, OwnTag, Profile, Trend, Trends
-from opsin.services.jobs import Job, JobState
-from opsin.services.keys import Key, Keys, NewKey, Scope
-from opsin.services.listing import TagCount, TagDetails
-from opsin.services.once import Told
-from opsin.services.paging import AssetPage, Order, Sort
-from opsin.services.people import Labelled
-from opsin.services.plugin_template import Project
-from opsin.services.plugins import PluginView
-from opsin.services.query import Part
-from opsin.services.reanalyse import Plan, Reanalysed, Reanalysis
-from opsin.services.records import Record
-from opsin.services.relabel import Forgotten, LabelChanges
-from opsin.services.saved_parts import SavedPart
-from opsin.services.search import Hit, Page
-from opsin.services.searches import SavedSearch
-from opsin.services.sidecars import Sidecar, SidecarCounts
-from opsin.services.standing import LibraryStatus
-from opsin.services.taking import Said
-from opsin.services.trying import Effect, LabelEffect
-from opsin.services.upkeep import IndexStatus
-from opsin.services.views import AssetView
-from opsin.services.vocabulary import VocabularySummary
-from opsin.services.watching import Watched
-from opsin.services.webhooks import Delivery, NewWebhook, Tried, Webhook
+from opsin.services.assets.commit import Added, AddStatus
+from opsin.services.assets.deleting import Deleted
+from opsin.services.assets.editing import Edits
+from opsin.services.assets.ingest import IngestStatus
+from opsin.services.assets.once import Told
+from opsin.services.assets.people import Labelled
+from opsin.services.assets.reanalyse import Plan, Reanalysed, Reanalysis
+from opsin.services.assets.taking import Said
+from opsin.services.assets.watching import Watched
+from opsin.services.base.keys import Key, Keys, NewKey, Scope
+from opsin.services.base.vocabulary import VocabularySummary
+from opsin.services.finding.duplicates import Alike, Group
+from opsin.services.finding.facets import Facet, FacetCount, Facets
+from opsin.services.finding.insights import Companion, Companions, OwnTag, Profile, Trend, Trends
+from opsin.services.finding.listing import TagCount, TagDetails
+from opsin.services.finding.paging import AssetPage, Order, Sort
+from opsin.services.finding.query import Part
+from opsin.services.finding.search import Hit, Page
+from opsin.services.finding.views import AssetView
+from opsin.services.jobs.exports import Export, ExportFile, Wanted
+from opsin.services.jobs.jobs import Job, JobState
+from opsin.services.keeping.backup import BackedUp, Step
+from opsin.services.keeping.plugin_template import Project
+from opsin.services.keeping.plugins import PluginView
+from opsin.services.keeping.standing import LibraryStatus
+from opsin.services.keeping.upkeep import IndexStatus
+from opsin.services.labels.explain import Evidence, Explanation
+from opsin.services.labels.relabel import Forgotten, LabelChanges
+from opsin.services.labels.trying import Effect, LabelEffect
+from opsin.services.looking.facts import Colour
+from opsin.services.looking.given import Address, Upload
+from opsin.services.moving.exporting import Exported, form_of
+from opsin.services.moving.importing import ImportCounts, Imported
+from opsin.services.moving.records import Record
+from opsin.services.moving.sidecars import Sidecar, SidecarCounts
+from opsin.services.telling.saved_parts import SavedPart
+from opsin.services.telling.searches import SavedSearch
+from opsin.services.telling.webhooks import Delivery, NewWebhook, Tried, Webhook
 
 __all__ = [
     "AddStatus",

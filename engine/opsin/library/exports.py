@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from opsin.services import checked, exporting, exports
-from opsin.services.exports import Export, ExportFile
-from opsin.services.workspace import Workspace
+from opsin.services.base import checked
+from opsin.services.base.workspace import Workspace
+from opsin.services.jobs import exports
+from opsin.services.jobs.exports import Export, ExportFile
+from opsin.services.moving import exporting
 
 Several = list[Export]  # said here: in the class, `list` is a method
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.services import upkeep
-from opsin.services.workspace import Workspace
+from opsin.services.base.workspace import Workspace
+from opsin.services.keeping import upkeep
 
 
 class LibraryIndex:

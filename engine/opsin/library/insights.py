@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from opsin.services import insights
-from opsin.services.insights import Companions, Profile, Trends
-from opsin.services.workspace import Workspace
+from opsin.services.base.workspace import Workspace
+from opsin.services.finding import insights
+from opsin.services.finding.insights import Companions, Profile, Trends
 
 
 class Insights:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Unpack
 
-from opsin.services import exports, jobs, schedule, staging, taking, working
-from opsin.services.chosen import chosen
-from opsin.services.exporting import Format, VectorFormat
-from opsin.services.filters import read
-from opsin.services.given import Address, Upload, as_sent
-from opsin.services.job_kinds import Reanalyse, Rescore
-from opsin.services.jobs import Job, JobState
-from opsin.services.vocabulary import show
-from opsin.services.workspace import Workspace
+from opsin.services.assets import taking
+from opsin.services.base.vocabulary import show
+from opsin.services.base.workspace import Workspace
+from opsin.services.finding.filters import read
+from opsin.services.jobs import exports, jobs, schedule, staging, working
+from opsin.services.jobs.job_kinds import Reanalyse, Rescore
+from opsin.services.jobs.jobs import Job, JobState
+from opsin.services.looking.chosen import chosen
+from opsin.services.looking.given import Address, Upload, as_sent
+from opsin.services.moving.exporting import Format, VectorFormat
 
 Several = list[Job]  # said here: in the class, `list` is a method
 

@@ -16,47 +16,28 @@ from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.model import Report
-from opsin.services import (
-    asked,
-    backup,
-    checked,
-    deleting,
-    doctor,
-    editing,
-    explain,
-    exporting,
-    facts,
-    filters,
-    finding,
-    importing,
-    listing,
-    matching,
-    once,
-    paging,
-    people,
-    plugins,
-    reanalyse,
-    relabel,
-    sidecars,
-    standing,
-    taking,
-    views,
-    watching,
-)
-from opsin.services import duplicates as look_alikes
-from opsin.services import preview as previews
-from opsin.services import records as all_records
-from opsin.services import search as searching
-from opsin.services.answers import Answers
-from opsin.services.commit import Added
-from opsin.services.diagnosis import Finding
-from opsin.services.facets import Facet
-from opsin.services.given import Picture
-from opsin.services.plugins import PluginView
-from opsin.services.query import Part, Query
-from opsin.services.records import Record
-from opsin.services.stages import Stages
-from opsin.services.workspace import Workspace
+from opsin.services.assets import deleting, editing, once, people, reanalyse, taking, watching
+from opsin.services.assets import preview as previews
+from opsin.services.assets.commit import Added
+from opsin.services.base import checked
+from opsin.services.base.answers import Answers
+from opsin.services.base.diagnosis import Finding
+from opsin.services.base.stages import Stages
+from opsin.services.base.workspace import Workspace
+from opsin.services.finding import asked, filters, finding, listing, paging, views
+from opsin.services.finding import duplicates as look_alikes
+from opsin.services.finding import search as searching
+from opsin.services.finding.facets import Facet
+from opsin.services.finding.query import Part, Query
+from opsin.services.keeping import backup, doctor, plugins, standing
+from opsin.services.keeping.plugins import PluginView
+from opsin.services.labels import explain, relabel
+from opsin.services.looking import facts
+from opsin.services.looking.given import Picture
+from opsin.services.moving import exporting, importing, sidecars
+from opsin.services.moving import records as all_records
+from opsin.services.moving.records import Record
+from opsin.services.telling import matching
 from opsin.settings import Settings
 
 if TYPE_CHECKING:

@@ -15,13 +15,15 @@ import msgspec
 from opsin.host import encoder_cards
 from opsin.library.opened import Library
 from opsin.plugin import EncoderCard
-from opsin.services import backup, checked, doctor, once, plugin_template, speed, vocabulary
-from opsin.services import plugins as plugins_service
-from opsin.services.create import better_than, create
-from opsin.services.diagnosis import Finding
-from opsin.services.given import Picture
-from opsin.services.keys import Keys
-from opsin.services.layout import Layout
+from opsin.services.assets import once
+from opsin.services.base import checked, vocabulary
+from opsin.services.base.create import better_than, create
+from opsin.services.base.diagnosis import Finding
+from opsin.services.base.keys import Keys
+from opsin.services.base.layout import Layout
+from opsin.services.keeping import backup, doctor, plugin_template, speed
+from opsin.services.keeping import plugins as plugins_service
+from opsin.services.looking.given import Picture
 from opsin.settings import Settings, default_library, load_settings
 
 if TYPE_CHECKING:

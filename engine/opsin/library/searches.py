@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.services import asked, searches
-from opsin.services.query import LEAST, Part
-from opsin.services.search import Page
-from opsin.services.searches import SavedSearch
-from opsin.services.workspace import Workspace
+from opsin.services.base.workspace import Workspace
+from opsin.services.finding import asked
+from opsin.services.finding.query import LEAST, Part
+from opsin.services.finding.search import Page
+from opsin.services.telling import searches
+from opsin.services.telling.searches import SavedSearch
 
 Several = list[SavedSearch]  # said here: in the class, `list` is a method
 

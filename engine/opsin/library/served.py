@@ -7,9 +7,9 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from opsin.library.places import Place
-from opsin.services import checked
-from opsin.services.deployment import takes_connections
-from opsin.services.layout import Layout, owner_of
+from opsin.services.base import checked
+from opsin.services.base.layout import Layout, owner_of
+from opsin.services.keeping.deployment import takes_connections
 from opsin.settings import default_library, default_service
 
 

@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Unpack
 
 from opsin.model import Label, Vocabulary
-from opsin.services import reanalyse, relabel, trying, vocabulary
-from opsin.services.relabel import LabelChanges
-from opsin.services.trying import Effect
-from opsin.services.workspace import Workspace
+from opsin.services.assets import reanalyse
+from opsin.services.base import vocabulary
+from opsin.services.base.workspace import Workspace
+from opsin.services.labels import relabel, trying
+from opsin.services.labels.relabel import LabelChanges
+from opsin.services.labels.trying import Effect
 
 
 class Vocabularies:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from opsin.services import delivering, webhooks
-from opsin.services.webhooks import Delivery, NewWebhook, State, Tried, Webhook
-from opsin.services.workspace import Workspace
+from opsin.services.base.workspace import Workspace
+from opsin.services.telling import delivering, webhooks
+from opsin.services.telling.webhooks import Delivery, NewWebhook, State, Tried, Webhook
 
 Several = list[Webhook]  # said here: in the class, `list` is a method
 

@@ -120,7 +120,7 @@ def merge_labels(vocabularies: Iterable[Vocabulary]) -> dict[str, Label]:
     """Return the labels of several vocabularies by id; labels of one id become one.
 
     It implies what any of them implies, has the synonyms of all, and everything else of the first. Of several names in one
-    language it has the first; :class:`opsin.services.meaning.Meaning` understands all of them.
+    language it has the first; :class:`opsin.services.base.meaning.Meaning` understands all of them.
     """
     merged: dict[str, Label] = {}
     for vocabulary in vocabularies:

@@ -13,7 +13,7 @@ from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from opsin.errors import HeadTooLarge, KeyRefused, OriginRefused, UsageError
-from opsin.services.keys import SCOPES
+from opsin.services.base.keys import SCOPES
 from opsin.web.asked import asked_of
 from opsin.web.cors import check_preflight
 from opsin.web.problems import describe, send_problem

@@ -14,8 +14,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from opsin.fusion import Fused
 from opsin.model import Tag
-from opsin.services.given import Address, Upload
-from opsin.services.once import Told
+from opsin.services.assets.once import Told
+from opsin.services.looking.given import Address, Upload
 from opsin.web.access import READ
 from opsin.web.admission import PICTURES
 from opsin.web.bodies import PicturesOperation, read_pictures

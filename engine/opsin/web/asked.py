@@ -12,7 +12,7 @@ from opsin.catalogue.ids import new_id
 from opsin.errors import KeyRefused
 
 if TYPE_CHECKING:
-    from opsin.services.keys import Scope as KeyScope
+    from opsin.services.base.keys import Scope as KeyScope
     from opsin.web.service import Service
 
 _SANE = re.compile(rb"[A-Za-z0-9._:/+=@-]{1,128}")

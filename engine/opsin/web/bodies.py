@@ -14,7 +14,7 @@ from multipart import MultipartError, MultipartSegment, ParserLimitReached, Push
 
 from opsin.errors import LimitExceeded, SourceUnavailable, UsageError, WrongMediaType
 from opsin.intake.source import too_large
-from opsin.services.given import Address, Upload, upload_of_uri
+from opsin.services.looking.given import Address, Upload, upload_of_uri
 from opsin.settings import Settings
 from opsin.web.admission import is_json
 

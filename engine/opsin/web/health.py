@@ -11,7 +11,7 @@ from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 
 from opsin.library import Ready
-from opsin.services.standing import LibraryStatus
+from opsin.services.keeping.standing import LibraryStatus
 from opsin.version import VERSION
 from opsin.web.access import OPEN
 from opsin.web.asked import asked_of

@@ -15,7 +15,7 @@ from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from opsin.library import Job, JobState
-from opsin.services.job_kinds import Reanalyse
+from opsin.services.jobs.job_kinds import Reanalyse
 from opsin.web.access import ADMIN, READ, WRITE
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from opsin.host.values import PluginState
-from opsin.services.stages import Stage
+from opsin.services.base.stages import Stage
 from opsin.version import VERSION
 from opsin.web.access import READ
 from opsin.web.problems import problem_responses

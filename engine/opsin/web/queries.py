@@ -13,8 +13,8 @@ from litestar.openapi.spec.enums import OpenAPIFormat, OpenAPIType
 
 from opsin.errors import UsageError
 from opsin.library import Facet, Part
-from opsin.services.given import Upload, upload_of_uri
-from opsin.services.query import LONGEST_TEXT
+from opsin.services.finding.query import LONGEST_TEXT
+from opsin.services.looking.given import Upload, upload_of_uri
 from opsin.settings import Settings
 from opsin.web.admission import media_of, require_json
 from opsin.web.bodies import BINARY, address_of, read_pictures

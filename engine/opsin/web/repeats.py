@@ -20,7 +20,7 @@ from opsin.errors import (
     StillUnderWay,
     UsageError,
 )
-from opsin.services.answers import Answer
+from opsin.services.base.answers import Answer
 from opsin.web.asked import asked_of, served_by
 from opsin.web.problems import problem_body
 from opsin.web.service import Service

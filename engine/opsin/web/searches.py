@@ -11,9 +11,9 @@ from litestar import Controller, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
-from opsin.services.query import LEAST, Part
-from opsin.services.search import Page
-from opsin.services.searches import SavedSearch
+from opsin.services.finding.query import LEAST, Part
+from opsin.services.finding.search import Page
+from opsin.services.telling.searches import SavedSearch
 from opsin.web.access import READ, WRITE
 from opsin.web.assets import Limit
 from opsin.web.problems import problem_responses

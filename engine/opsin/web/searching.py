@@ -9,7 +9,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, QueryParameter
 
 from opsin.library import Facet, Page, Part
-from opsin.services.query import LONGEST_TEXT
+from opsin.services.finding.query import LONGEST_TEXT
 from opsin.web.access import READ
 from opsin.web.assets import Limit, Where
 from opsin.web.problems import problem_responses

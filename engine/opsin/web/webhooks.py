@@ -11,7 +11,7 @@ from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, PathParameter, QueryParameter
 
-from opsin.services.webhooks import Delivery, NewWebhook, State, Tried, Webhook
+from opsin.services.telling.webhooks import Delivery, NewWebhook, State, Tried, Webhook
 from opsin.web.access import ADMIN
 from opsin.web.problems import problem_responses
 from opsin.web.service import Service

@@ -1,0 +1,1 @@
+"""Taking pictures in, and whatever changes an asset after that."""

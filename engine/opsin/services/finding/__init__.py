@@ -1,0 +1,1 @@
+"""Finding assets: by conditions, words, examples and tags, as pages and as numbers."""

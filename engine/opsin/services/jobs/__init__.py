@@ -1,0 +1,1 @@
+"""Work that goes on without its caller, and what is done from time to time."""

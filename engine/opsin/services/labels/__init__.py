@@ -1,0 +1,1 @@
+"""What labels mean: vocabularies change and are tried, and a tag is explained."""

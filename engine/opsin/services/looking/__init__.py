@@ -1,0 +1,1 @@
+"""What a picture shows: it is read, looked at and asked about, and nothing is stored."""
