@@ -16,10 +16,11 @@ from opsin.fusion import Fused
 from opsin.intake.source import LeftOut, Source
 from opsin.library import Job
 from opsin.model import Tag
-from opsin.services.assets.commit import Added, AddStatus, Problem, failed, problem
+from opsin.services.assets.added import Added, AddStatus, failed
 from opsin.services.assets.once import Told, unseen
 from opsin.services.assets.taking import Said, require_known
 from opsin.services.base import checked
+from opsin.services.base.problem import Problem, problem
 from opsin.services.finding.views import AssetView
 from opsin.services.looking.given import Address, Picture, Upload, as_sent
 from opsin.settings import Settings

@@ -36,7 +36,7 @@ from opsin.library.searches import Searches
 from opsin.library.served import Served, at_work, served, service_named
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
-from opsin.services.assets.commit import Added, AddStatus
+from opsin.services.assets.added import Added, AddStatus
 from opsin.services.assets.deleting import Deleted
 from opsin.services.assets.editing import Edits
 from opsin.services.assets.ingest import IngestStatus

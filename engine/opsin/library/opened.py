@@ -18,7 +18,7 @@ from opsin.library.webhooks import Webhooks
 from opsin.model import Report
 from opsin.services.assets import deleting, editing, once, people, reanalyse, taking, watching
 from opsin.services.assets import preview as previews
-from opsin.services.assets.commit import Added
+from opsin.services.assets.added import Added
 from opsin.services.base import checked
 from opsin.services.base.answers import Answers
 from opsin.services.base.diagnosis import Finding

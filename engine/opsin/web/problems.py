@@ -16,7 +16,7 @@ from litestar.types import Send
 
 from opsin import errors
 from opsin.errors import LimitExceeded, OpsinError, PluginError, StillUnderWay, TooManyRequests
-from opsin.services.assets.commit import Problem
+from opsin.services.base.problem import Problem
 from opsin.web.addresses import methods_of, nothing_here, wrong_method
 from opsin.web.asked import asked_of
 from opsin.web.query import wrong_values

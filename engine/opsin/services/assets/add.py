@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opsin.catalogue import assets, contents
 from opsin.catalogue.assets import AssetRow
-from opsin.services.assets.commit import Added, AddOptions, Prepared
+from opsin.services.assets.added import Added, AddOptions, Prepared
 from opsin.services.assets.ingest import Ingest
 from opsin.services.assets.ingest_line import AHEAD, Settled
 from opsin.services.base.tagging import renew

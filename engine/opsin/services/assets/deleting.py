@@ -12,8 +12,8 @@ from opsin.catalogue import assets, erasing, sqlite
 from opsin.catalogue.assets import AssetRow
 from opsin.catalogue.ids import as_text, now
 from opsin.errors import LibraryError, Outdated, Taken, UnknownName, reason_of
-from opsin.services.assets.commit import Problem, problem
 from opsin.services.base import answers
+from opsin.services.base.problem import Problem, problem
 from opsin.services.base.tagging import renew, store, tags_of
 from opsin.services.base.workspace import Workspace
 from opsin.services.finding.query import one_asset

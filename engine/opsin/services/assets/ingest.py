@@ -11,7 +11,8 @@ from weakref import WeakValueDictionary
 import msgspec
 
 from opsin.catalogue import contents
-from opsin.services.assets.commit import Added, AddOptions, Batch, Prepared, answer, is_copied, write
+from opsin.services.assets.added import Added, AddOptions, Batch, Prepared, is_copied
+from opsin.services.assets.commit import answer, write
 from opsin.services.assets.following import Following
 from opsin.services.assets.ingest_line import Line, Writer
 from opsin.services.assets.reanalyse import bring_up_to_date

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from opsin.catalogue import CLOSED
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, PluginError, Refused
-from opsin.services.assets.commit import Added, Batch, Prepared, failed
+from opsin.services.assets.added import Added, Batch, Prepared, failed
 
 if TYPE_CHECKING:
     from opsin.intake.sources import Source

@@ -15,11 +15,11 @@ import msgspec
 from opsin.errors import OpsinError, PluginError, Refused
 from opsin.fusion import Fused, fuse
 from opsin.model import Report, Tag
-from opsin.services.assets.commit import Problem, fault, problem
 from opsin.services.assets.ingest import Ingest
 from opsin.services.base.create import create
 from opsin.services.base.layout import Layout
 from opsin.services.base.pool import WINDOW
+from opsin.services.base.problem import Problem, fault, problem
 from opsin.services.base.tagging import joined
 from opsin.services.base.workspace import Workspace
 from opsin.services.looking import facts

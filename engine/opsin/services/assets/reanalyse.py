@@ -12,8 +12,8 @@ from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable
 from opsin.model import Report
-from opsin.services.assets.commit import Problem, problem
 from opsin.services.base.pool import done_here
+from opsin.services.base.problem import Problem, problem
 from opsin.services.base.tagging import settle, store, tags_of
 from opsin.services.base.workspace import Workspace
 from opsin.services.finding.filters import Condition, rows_matching

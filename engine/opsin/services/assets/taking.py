@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from opsin.errors import UsageError
 from opsin.services.assets import once, people
 from opsin.services.assets.add import add
-from opsin.services.assets.commit import Added, AddOptions
+from opsin.services.assets.added import Added, AddOptions
 from opsin.services.assets.vanished import Sweep
 from opsin.services.base import checked
 from opsin.services.base.promptly import promptly

@@ -18,7 +18,8 @@ from opsin.errors import SourceUnavailable
 from opsin.intake.mounts import Mounts
 from opsin.intake.places import Places, Scope
 from opsin.intake.source import Source
-from opsin.services.assets.commit import Added, Problem, problem
+from opsin.services.assets.added import Added
+from opsin.services.base.problem import Problem, problem
 from opsin.services.base.workspace import Workspace
 from opsin.services.finding.views import view_assets
 from opsin.services.telling.events import Happened, tell

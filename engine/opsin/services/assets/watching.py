@@ -22,9 +22,10 @@ from opsin.intake.mounts import Mounts
 from opsin.intake.places import FolderScope, Places
 from opsin.intake.source import path_of
 from opsin.services.assets.add import add
-from opsin.services.assets.commit import Added, AddOptions, Problem
+from opsin.services.assets.added import Added, AddOptions
 from opsin.services.assets.vanished import note_mounts, unreachable
 from opsin.services.base import checked
+from opsin.services.base.problem import Problem
 from opsin.services.base.workspace import Workspace
 from opsin.services.telling.events import Happened, tell
 

@@ -12,8 +12,8 @@ from opsin.catalogue import jobs
 from opsin.catalogue.ids import new_id, now
 from opsin.catalogue.jobs import CANCELLED, QUEUED, RUNNING, JobRow
 from opsin.errors import UnknownName, UsageError
-from opsin.services.assets.commit import Problem
 from opsin.services.base import checked
+from opsin.services.base.problem import Problem
 from opsin.services.base.turns import Turn
 from opsin.services.base.workspace import Workspace
 

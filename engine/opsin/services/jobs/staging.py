@@ -15,7 +15,8 @@ from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.catalogue.ids import new_id
 from opsin.errors import LibraryError, Overloaded, UsageError, reason_of
 from opsin.services.assets import taking
-from opsin.services.assets.commit import Added, AddOptions, AddStatus, Problem
+from opsin.services.assets.added import Added, AddOptions, AddStatus
+from opsin.services.base.problem import Problem
 from opsin.services.base.turns import Turn
 from opsin.services.base.workspace import Workspace
 from opsin.services.jobs import jobs

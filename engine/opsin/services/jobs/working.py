@@ -16,8 +16,8 @@ from opsin.catalogue.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, JobRo
 from opsin.catalogue.outbox import NewEvent
 from opsin.errors import LibraryError, OpsinError
 from opsin.model import EventKind
-from opsin.services.assets.commit import Problem, problem
 from opsin.services.base.background import Background
+from opsin.services.base.problem import Problem, problem
 from opsin.services.base.turns import Ended, Turn
 from opsin.services.base.workspace import Workspace
 from opsin.services.jobs import exports
