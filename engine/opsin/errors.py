@@ -9,6 +9,7 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── WrongMethod       an address does not know this method   405  exit 2
     │   ├── WrongMediaType    a body of another kind is expected     415  exit 2
     │   ├── BodyTooSlow       the body did not arrive in time        408  exit 2
+    │   ├── ClientGone        whoever asked did not wait             499  exit 2
     │   ├── HeadTooLarge      address and headers are too long       431  exit 2
     │   ├── TooManyRequests   this key asks too often                429  exit 2
     │   ├── StillUnderWay     the same request is being answered     409  exit 2
@@ -96,6 +97,14 @@ class BodyTooSlow(UsageError):
     code = "body-too-slow"
     title = "The body did not arrive in time"
     http_status = 408
+
+
+class ClientGone(UsageError):
+    """The client went away before its body was whole, or it was answered; nobody hears of it, and the log says 499."""
+
+    code = "client-gone"
+    title = "The client went away"
+    http_status = 499
 
 
 class HeadTooLarge(UsageError):

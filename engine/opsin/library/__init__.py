@@ -42,7 +42,8 @@ from opsin.services.assets.editing import Edits
 from opsin.services.assets.ingest import IngestStatus
 from opsin.services.assets.once import Told
 from opsin.services.assets.people import Labelled
-from opsin.services.assets.reanalyse import Plan, Reanalysed, Reanalysis
+from opsin.services.assets.planning import Plan
+from opsin.services.assets.reanalyse import Reanalysed, Reanalysis
 from opsin.services.assets.taking import Said
 from opsin.services.assets.watching import Watched
 from opsin.services.base.keys import Key, Keys, NewKey, Scope

@@ -16,7 +16,7 @@ from opsin.library.searches import Searches
 from opsin.library.vocabularies import Vocabularies
 from opsin.library.webhooks import Webhooks
 from opsin.model import Report
-from opsin.services.assets import deleting, editing, once, people, reanalyse, taking, watching
+from opsin.services.assets import deleting, editing, once, people, planning, reanalyse, taking, watching
 from opsin.services.assets import preview as previews
 from opsin.services.assets.added import Added
 from opsin.services.base import checked
@@ -475,14 +475,14 @@ class Library:
 
     def plan_reanalysis(
         self, *, categorizers: Sequence[str] = (), missing: bool = False, stale: bool = False, where: Where = ()
-    ) -> reanalyse.Plan:
+    ) -> planning.Plan:
         """Return which contents :meth:`reanalyse` would ask about. Neither ``missing`` nor ``stale`` means all."""
         chosen = filters.read(self._workspace, where)
-        return reanalyse.plan(self._workspace, categorizers=categorizers, missing=missing, stale=stale, where=chosen)
+        return planning.plan(self._workspace, categorizers=categorizers, missing=missing, stale=stale, where=chosen)
 
     def reanalyse(
         self,
-        plan: reanalyse.Plan | None = None,
+        plan: planning.Plan | None = None,
         *,
         progress: Callable[[reanalyse.Reanalysed], None] | None = None,
     ) -> reanalyse.Reanalysis:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Unpack
 
 from opsin.model import Label, Vocabulary
-from opsin.services.assets import reanalyse
+from opsin.services.assets import planning, reanalyse
 from opsin.services.base import vocabulary
 from opsin.services.base.workspace import Workspace
 from opsin.services.labels import relabel, trying
@@ -133,7 +133,7 @@ class Vocabularies:
         """Return what :meth:`remove_label`, and scoring again, would do to the tags; nothing is changed."""
         return trying.remove_label(self._workspace, vocabulary, label, most)
 
-    def plan_rescore(self, name: str) -> reanalyse.Plan:
+    def plan_rescore(self, name: str) -> planning.Plan:
         """Return what :meth:`rescore` would score again."""
         return relabel.plan_rescore(self._workspace.writable, name)
 

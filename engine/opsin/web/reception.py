@@ -12,7 +12,7 @@ from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
-from opsin.errors import BodyTooSlow, UsageError
+from opsin.errors import BodyTooSlow, ClientGone
 from opsin.web.asked import Asked, note, route_of
 
 if TYPE_CHECKING:
@@ -38,14 +38,6 @@ class Seen(NamedTuple):
     key: str | None
     id: str
     service: Service | None
-
-
-class ClientGone(UsageError):
-    """The client went away before its body was whole, or it was answered; nobody is there to be, and the log says 499."""
-
-    code = "client-gone"
-    title = "The client went away"
-    http_status = 499
 
 
 class Reception:

@@ -12,10 +12,9 @@ from typing import TypeVar
 
 from litestar.types import Receive
 
-from opsin.errors import BodyTooSlow, OpsinError, Overloaded
+from opsin.errors import BodyTooSlow, ClientGone, OpsinError, Overloaded
 from opsin.library import Library, keys
 from opsin.web.rates import Rates
-from opsin.web.reception import ClientGone
 
 T = TypeVar("T")
 _QUICK = 8

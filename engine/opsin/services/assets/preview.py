@@ -12,9 +12,9 @@ from opsin.catalogue import assets
 from opsin.catalogue.assets import AssetRow
 from opsin.errors import UsageError
 from opsin.intake.wire import PreviewForm
-from opsin.services.assets.reanalyse import read_again
 from opsin.services.base import checked
 from opsin.services.base.workspace import Workspace
+from opsin.services.looking.originals import read_again
 
 _log = logging.getLogger(__name__)
 _WIDEST = 4096

@@ -10,15 +10,16 @@ from numpy.typing import NDArray
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow
-from opsin.errors import LibraryError, OpsinError, PluginError, SourceUnavailable
+from opsin.errors import LibraryError, OpsinError, PluginError
 from opsin.model import Report
+from opsin.services.assets.planning import Plan
 from opsin.services.base.pool import done_here
 from opsin.services.base.problem import Problem, problem
 from opsin.services.base.tagging import settle, store, tags_of
 from opsin.services.base.workspace import Workspace
-from opsin.services.finding.filters import Condition, rows_matching
 from opsin.services.looking import facts
-from opsin.services.looking.chosen import LEFT_OUT, among, named
+from opsin.services.looking.chosen import LEFT_OUT, among
+from opsin.services.looking.originals import read_again
 from opsin.services.telling.events import LabelChange, change, of_labels, tell
 
 _PAGE = 128
@@ -57,69 +58,6 @@ class Reanalysis(msgspec.Struct, kw_only=True):
     problems: int = 0
     failed: int = 0
     failed_reports: dict[str, int] = {}
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """Which contents are to be asked about by whom, and which of them ``lack`` features that their pictures will give.
-
-    What the extractor gave at another revision than its present one is lacking, too.
-    """
-
-    wanted: Mapping[int, frozenset[str]]
-    lack: frozenset[int] = frozenset()
-
-    def __len__(self) -> int:
-        return len(self.wanted)
-
-
-def plan(
-    workspace: Workspace,
-    *,
-    categorizers: Sequence[str] = (),
-    missing: bool = False,
-    stale: bool = False,
-    where: Sequence[Condition] = (),
-) -> Plan:
-    """Return what is to be done. Neither ``missing`` nor ``stale`` means every report anew, and every feature behind.
-
-    What was left out when a picture was added is neither missing nor stale: only what asks for everything asks for it.
-    ``categorizers`` are ids, or plugin names such as ``zero_shot`` for all of ``zero_shot/...``. Only these are loaded,
-    for their revisions; no extractor is, nor is anything decoded. What is deleted and can be brought back is asked about
-    where features are enough, so that it comes back as it would be by then.
-
-    :raises UnknownName: for a categorizer that there is not.
-    :raises EncoderMismatch: where a categorizer loaded the encoder, and it is not the one that made the stored vectors.
-    """
-    host = workspace.host
-    workspace.warn()
-    needs = host.categorizers
-    chosen = {known for name in categorizers for known in named(name, needs)} if categorizers else set(needs)
-    asked = host.revisions(chosen)
-    workspace.check_encoder()
-    workspace.meaning.note_declines(host.declines, among=needs)
-    kinds = workspace.feature_kinds
-    if categorizers:
-        kinds = {name: kinds[name] for each in chosen for name in needs[each] & kinds.keys()}
-    rows = rows_matching(workspace, where)
-    with workspace.catalogue.read() as connection:
-        selected = set(workspace.rows.contents_of(connection, rows).tolist())
-        wanted: dict[int, frozenset[str]] = dict.fromkeys(sorted(selected), frozenset(asked))
-        if missing or stale:
-            wanted = contents.behind(connection, asked, missing=missing, stale=stale)
-        behind = [features.missing(connection, kinds)] if missing or not stale else []
-        behind += [features.outdated(connection, kinds)] if stale or not missing else []
-        left_out = contents.declined_for(connection, LEFT_OUT) if missing or stale else {}
-    for number, names in (entry for each in behind for entry in each.items()):
-        wanted[number] = wanted.get(number, frozenset()) | {name for name in asked if needs[name] & names}
-    for number in left_out.keys() & wanted.keys():
-        wanted[number] -= left_out[number]
-    lack = frozenset(number for each in behind for number in each)
-    due = {number: names for number, names in wanted.items() if number in selected and (names or number in lack)}
-    if not where:
-        featured = frozenset(name for name in asked if needs[name])
-        deleted = {number: names & featured for number, names in wanted.items() if number not in selected | lack}
-        due |= {number: names for number, names in deleted.items() if names}
-    return Plan(due, lack & selected)
 
 
 def reanalyse(workspace: Workspace, todo: Plan, progress: Callable[[Reanalysed], None] | None = None) -> Reanalysis:
@@ -318,26 +256,3 @@ def _store(
     for row in rows:
         changes.setdefault(row.content_id, shifts[row.row])
     return changes
-
-
-def read_again(workspace: Workspace, named: Sequence[AssetRow]) -> bytes:
-    """Return the bytes of a content from its copy, or from where one of its assets is.
-
-    :raises SourceUnavailable: where none of them can be read, or the file holds other bytes by now.
-    """
-    from opsin.intake.sources import locate
-    from opsin.services.looking.analyse import digest
-
-    reasons: list[str] = []
-    for row in named:
-        if row.copied:
-            return workspace.blobs.get(row.sha256)
-    for row in named:
-        try:
-            data = locate(row.location, settings=workspace.settings).read(workspace.settings.decode.max_bytes)
-            if digest(data) == row.sha256:
-                return data
-            reasons.append(f"{row.location} holds another picture by now: add it again")
-        except OpsinError as error:
-            reasons.append(str(error))
-    raise SourceUnavailable("; ".join(reasons) or "the picture has no place any more")

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from opsin.services.assets import deleting, reanalyse
+from opsin.services.assets import deleting, planning, reanalyse
 from opsin.services.base.turns import Turn
 from opsin.services.base.workspace import Workspace
 from opsin.services.finding import filters
@@ -41,7 +41,7 @@ class Reanalyse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 def _reanalyse(workspace: Workspace, given: bytes, turn: Turn) -> reanalyse.Reanalysis:
     told = msgspec.json.decode(given, type=Reanalyse)
-    plan = reanalyse.plan(
+    plan = planning.plan(
         workspace,
         categorizers=told.categorizers,
         missing=told.missing,

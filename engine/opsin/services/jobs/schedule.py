@@ -15,7 +15,7 @@ from opsin.catalogue import erasing
 from opsin.catalogue import jobs as stored
 from opsin.catalogue.ids import as_text
 from opsin.errors import OpsinError
-from opsin.services.assets import reanalyse
+from opsin.services.assets import planning
 from opsin.services.base.background import Background
 from opsin.services.base.workspace import Workspace
 from opsin.services.jobs import jobs, sweeping
@@ -94,7 +94,7 @@ class Healing:
         told = Reanalyse(missing=True, stale=True, categorizers=() if well >= known else tuple(sorted(well & known)))
         if not well:
             return None
-        plan = reanalyse.plan(workspace, missing=True, stale=True, categorizers=told.categorizers)
+        plan = planning.plan(workspace, missing=True, stale=True, categorizers=told.categorizers)
         wanting, now = BitMap(plan.wanted), self._clock()
         if not wanting:
             return None

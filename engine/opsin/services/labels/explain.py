@@ -12,10 +12,10 @@ from opsin.catalogue.assets import AssetRow
 from opsin.errors import PluginError, Refused, UnknownName
 from opsin.fusion import Source, Standing, bar, by_label, fuse, implying, log_odds, standing, unjudged
 from opsin.model import Report, Vocabulary
-from opsin.services.assets.reanalyse import read_again
 from opsin.services.base.meaning import unknown_label
 from opsin.services.base.tagging import joined
 from opsin.services.base.workspace import Workspace
+from opsin.services.looking.originals import read_again
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):

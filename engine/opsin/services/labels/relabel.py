@@ -13,7 +13,7 @@ from opsin.catalogue import contents, features
 from opsin.errors import Outdated, SettingError, UnknownName, UsageError
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import label_id, read_vocabulary
-from opsin.services.assets.reanalyse import Plan, plan
+from opsin.services.assets.planning import Plan, plan
 from opsin.services.base import checked, vocabulary
 from opsin.services.base.tagging import rebuild_tags
 from opsin.services.base.workspace import Workspace
