@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from opsin.errors import PluginUnavailable, UnknownName
-from opsin_clip.hub import cached
+from opsin_clip.cache import cached
 from opsin_clip.names import Source
 
 _LIST = "python -c 'import open_clip; print(*open_clip.list_pretrained(), sep=chr(10))'"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from opsin import EncoderCard
-from opsin_clip.hub import WEIGHTS, cached
+from opsin_clip.cache import WEIGHTS, cached
 from opsin_clip.names import DEFAULT_MODEL, DEFAULT_TAG, FAMILY
 
 ENGLISH = ("en",)

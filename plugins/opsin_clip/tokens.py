@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opsin.errors import PluginUnavailable
-from opsin_clip.hub import offline
+from opsin_clip.cache import offline
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -15,7 +15,7 @@ import safetensors
 
 from opsin.errors import PluginUnavailable, UnknownName
 from opsin_clip import recipe as recipes
-from opsin_clip.hub import cached, offline, weights_names
+from opsin_clip.cache import cached, offline, weights_names
 from opsin_clip.recipe import Recipe, Tokens
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import opsin
 import opsin_clip
 from opsin.errors import OpsinError, PluginUnavailable, UnknownName
 from opsin.host.torch_repair import watch_torchvision
-from opsin_clip import hub
+from opsin_clip import cache, hub
 from opsin_clip.architecture import architecture
 from opsin_clip.cards import cards
 from opsin_clip.names import parse
@@ -94,7 +94,7 @@ def test_what_is_in_the_hubs_cache_counts_as_installed(tmp_path: Path, monkeypat
     (snapshot.parents[1] / "refs" / "main").write_text("abc")
     (snapshot / "open_clip_model.safetensors").write_bytes(b"weights")
     assert [card.name for card in cards() if card.installed] == [parse("open_clip").name]
-    assert hub.cached("laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", "other.bin") is None
+    assert cache.cached("laion/CLIP-ViT-B-32-DataComp.XL-s13B-b90K", "other.bin") is None
 
 
 def problem(name: str) -> str:
