@@ -37,6 +37,33 @@ def test_every_route_that_reads_json_refuses_other_kinds_and_says_so_in_openapi(
         assert refused.status_code == 400, (path, refused.text)
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"caption": "\xff"}', "the body is no JSON: 'utf-8' codec can't decode byte 0xff"),
+        (b'{"context": ' + b'{"a": ' * 5000, "it is nested too deeply"),
+        (b'{"context": ' + b'{"a": ' * 100 + b"{}" + b"}" * 101, "context has at most 100 lists and mappings"),
+    ],
+    ids=["no UTF-8", "bottomless", "deep"],
+)
+def test_json_that_cannot_be_read_is_the_callers_fault(served: Served, body: bytes, said: str) -> None:
+    at = f"/v1/assets/{served.client.post('/v1/assets', files={'file': RED}).json()['results'][0]['asset']['id']}"
+    for kind in ("application/json", ""):
+        headers = {"Content-Type": kind} if kind else {}
+        answer = served.client.patch(at, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "usage"), answer.text
+        assert said in answer.json()["detail"]
+
+
+def test_a_context_that_no_list_could_show_is_not_taken(served: Served) -> None:
+    for levels, status in ((100, {200, 201}), (101, {400}), (940, {400}), (5000, {400})):
+        context = '{"a":' * levels + "1" + "}" * levels
+        answer = served.client.post("/v1/assets", files={"file": ("deep.jpg", RED)}, data={"context": context})
+        assert answer.status_code in status, answer.text
+    for address in ("/v1/assets", "/v1/search?q=red&everything=true"):
+        assert served.client.get(address).status_code == 200
+
+
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/ld+json", ""])
 def test_json_by_any_of_its_names_or_by_none_is_read(served: Served, kind: str) -> None:
     for address, body in (("/v1/search", {"parts": [{"text": "red"}]}), ("/v1/keys", {"name": "by any name"})):
