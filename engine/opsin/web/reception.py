@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 
 from opsin.errors import BodyTooSlow, UsageError
 from opsin.web.asked import Asked, note, route_of
+from opsin.web.caching import say_whose
 
 if TYPE_CHECKING:
     from opsin.web.service import Service
@@ -123,6 +124,7 @@ class _Answer:
                 headers[name] = value
             headers["X-Request-Id"] = self.asked.id
             headers["X-Content-Type-Options"] = "nosniff"
+            say_whose(headers)
             if self._body.unread:
                 headers["Connection"] = "close"
         elif message["type"] == "http.response.body":
