@@ -135,6 +135,7 @@ def test_large_bodies_take_places_and_small_ones_do_not(served: Served) -> None:
         (refused,) = select.select(lines, [], [], 10)[0]
         answer = b"".join(iter(lambda: refused.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"limit":"serve.uploads"' in answer
         assert b"Too much is under way" in answer
         assert served.client.post("/v1/search", json={"parts": [{"text": "red"}]}).status_code == 200
     parts = {"parts": [{"text": "red"}]}

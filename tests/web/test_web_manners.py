@@ -204,7 +204,7 @@ def test_a_body_that_does_not_come_is_answered_408_for_files_and_for_json(served
     for first, kind in (("POST /v1/analyse", "image/jpeg"), ("POST /v1/search", "application/json")):
         lines = (f"Content-Type: {kind}", "Content-Length: 100")
         found, headers, problem = parsed(served.raw(head(served, *lines, first=f"{first} HTTP/1.1") + b"{"))
-        assert (found, problem["code"]) == (408, "body-too-slow")
+        assert (found, problem["code"], problem["limit"]) == (408, "body-too-slow", "serve.body_timeout")
         assert headers["connection"] == "close"
 
 

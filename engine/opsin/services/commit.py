@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from opsin.catalogue import assets, contents, features
 from opsin.catalogue.assets import AssetRow, NewAsset
-from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused, Taken
+from opsin.errors import OpsinError, PluginError, Refused, Taken
 from opsin.model import EventKind, Report, Tag
 from opsin.services import checked, chosen, facts
 from opsin.services.analyse import Analysed, analyse, digest, judged_anew
@@ -470,6 +470,5 @@ def fault(error: OpsinError) -> Literal["refused", "failed"]:
 
 def problem(error: OpsinError) -> Problem:
     """Return an error as a value."""
-    limit = error.limit if isinstance(error, LimitExceeded) else None
     after = error.after if isinstance(error, PluginError) else None
-    return Problem(code=error.code, title=error.title, message=str(error), limit=limit, after=after)
+    return Problem(code=error.code, title=error.title, message=str(error), limit=error.limit, after=after)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import LibraryError, SettingError, Taken, UnknownName, reason_of
+from opsin.errors import SettingError, Taken, UnknownName, Unwritable, reason_of
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
@@ -247,4 +247,4 @@ def _write(path: Path, text: str) -> None:
         raise SettingError(msg) from error
     except OSError as error:
         msg = f"cannot write {path}: {reason_of(error)}"
-        raise LibraryError(msg) from error
+        raise Unwritable(msg) from error
