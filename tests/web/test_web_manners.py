@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from opsin.testing import jpeg_bytes, make_picture
+from opsin.web.reception import Reception
 
 if TYPE_CHECKING:
     from tests.web.conftest import Served
@@ -71,6 +73,28 @@ def test_head_is_get_without_the_body(served: Served) -> None:
     assert (headed.status_code, headed.content) == (200, b"")
     assert headed.headers["content-length"] == asked.headers["content-length"]
     assert served.client.head("/v1/nothing").status_code == 404
+
+
+def test_head_of_an_answer_that_goes_on_is_over_at_once() -> None:
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["method"] == "GET"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        while (await receive())["type"] != "http.disconnect":
+            await send({"type": "http.response.body", "body": b"more", "more_body": True})
+
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return {"type": "http.disconnect" if len(sent) > 1 else "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    app = Reception(endless, patience=1.0, observers=[], ending=lambda: None)
+    scope: Any = {"type": "http", "method": "HEAD", "path": "/", "headers": []}
+    asyncio.run(asyncio.wait_for(app(scope, receive, send), 10))
+    assert [each["type"] for each in sent] == ["http.response.start", "http.response.body"]
+    assert (sent[1]["body"], sent[1]["more_body"]) == (b"", False)
 
 
 def test_a_wrong_method_is_told_which_there_are(served: Served) -> None:

@@ -115,6 +115,7 @@ class _Answer:
         self.bytes = 0
         self._send = send
         self._without_body = without_body
+        self._over = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -128,8 +129,11 @@ class _Answer:
             if self._body.unread:
                 headers["Connection"] = "close"
         elif message["type"] == "http.response.body":
-            if self._without_body:
-                message["body"] = b""
+            if self._over:
+                return
+            if self._without_body:  # an answer that goes on, as events do, is over at once
+                message["body"], message["more_body"] = b"", False
+                self._over = True
             self.bytes += len(message["body"])
             if self._body.unread and not message.get("more_body", False):
                 await self._send({**message, "more_body": True})
