@@ -29,6 +29,7 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── Unreachable       the service does not answer            502  exit 4
     │   ├── Taken             what must be unique is there already   409  exit 4
     │   ├── Outdated          it changed since it was looked at      412  exit 4
+    │   ├── Unwritable        its disk is full, or not to be written 503  exit 4
     │   └── Damaged           stored data fails its checksum         500  exit 4
     └── PluginError           a plugin failed                        503  exit 5
         ├── PluginUnavailable something it needs is not installed    503  exit 5
@@ -55,12 +56,16 @@ _REMEDIES: Mapping[int | None, str] = {
 
 
 class OpsinError(Exception):
-    """The root: ``str(error)`` is one sentence that says what happened and what to do."""
+    """The root: ``str(error)`` is one sentence that says what happened and what to do.
+
+    ``limit`` names the setting that says how much is allowed, e.g. ``"decode.max_pixels"``, where one was passed.
+    """
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Opsin could not do this"
     http_status: ClassVar[int] = 500
     exit_status: ClassVar[int] = 1
+    limit: str | None = None
 
 
 class UsageError(OpsinError):
@@ -97,6 +102,7 @@ class BodyTooSlow(UsageError):
     code = "body-too-slow"
     title = "The body did not arrive in time"
     http_status = 408
+    limit = "serve.body_timeout"
 
 
 class ClientGone(UsageError):
@@ -119,6 +125,7 @@ class TooManyRequests(UsageError):
     code = "too-many-requests"
     title = "This key asks too often"
     http_status = 429
+    limit = "serve.rate_limit"
 
     def __init__(self, message: str, *, after: int = 1) -> None:
         super().__init__(message)
@@ -174,11 +181,9 @@ class UnreadablePicture(Refused):
 
 
 class LimitExceeded(Refused):
-    """A limit was passed.
+    """A limit was passed, which ``limit`` names."""
 
-    ``limit`` names the setting that says how much is allowed, e.g. ``"decode.max_pixels"``.
-    """
-
+    limit: str
     code = "limit-exceeded"
     title = "Larger than a limit allows"
     http_status = 413
@@ -240,6 +245,14 @@ class Outdated(LibraryError):
     http_status = 412
 
 
+class Unwritable(LibraryError):
+    """Nobody who asks a service can mend it: it is the service that is out of order."""
+
+    code = "unwritable"
+    title = "The library cannot be written"
+    http_status = 503
+
+
 class Damaged(LibraryError):
     code = "damaged"
     title = "Stored data is damaged"
@@ -275,8 +288,14 @@ class DeadlineExceeded(PluginError):
 
 
 class Overloaded(PluginError):
+    """``limit`` names the setting that says how much may be under way, where one does."""
+
     code = "overloaded"
     title = "Too much is under way"
+
+    def __init__(self, message: str, *, after: float | None = None, limit: str | None = None) -> None:
+        super().__init__(message, after=after)
+        self.limit = limit
 
 
 def reason_of(error: OSError) -> str:

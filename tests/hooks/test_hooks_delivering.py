@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.hooks.receiving import Receiver
+from tests.hooks.receiving import Receiver, receiving
 
 import opsin
 from opsin.catalogue import outbox
@@ -104,6 +104,49 @@ def test_a_receiver_that_is_down_is_tried_less_and_less_and_gets_everything_when
     dead = {each.event for each in library.webhooks.deliveries(webhook.id, state="dead")}
     assert len(arrived) + len(dead) == 6
     assert library.webhooks.get(webhook.id).reason is None
+
+
+@pytest.mark.parametrize("how", ["test", "redeliver"])
+def test_a_receiver_that_is_well_again_need_not_be_waited_for(
+    library: opsin.Library, happen: Happen, receiver: Receiver, courier: Courier, clock: Clock, how: str
+) -> None:
+    webhook = library.webhooks.create(receiver.url)
+    receiver.answer = lambda _: 503
+    happen("a")
+    for _ in range(3):
+        clock.now = courier.round()
+    happen("b")
+    assert courier.round() > clock.now, "it is left alone"
+    assert library.webhooks.get(webhook.id).dead == 1
+    receiver.answer = lambda _: 204
+    before = len(receiver.came)
+    if how == "test":
+        assert library.webhooks.test(webhook.id).arrived
+    else:
+        assert library.webhooks.redeliver(webhook.id) == 1
+    courier.round()
+    told = [event["data"]["asset"]["name"] for event in receiver.events[before:] if event["data"]]
+    assert told == (["b"] if how == "test" else ["a", "b"])
+
+
+def test_a_receiver_that_takes_long_lets_others_have_their_turn(
+    library: opsin.Library, happen: Happen, receiver: Receiver, courier: Courier, clock: Clock
+) -> None:
+    def slowly(_: object) -> int:
+        clock.now += 4
+        return 204
+
+    with receiving() as other:
+        library.webhooks.create(receiver.url)
+        library.webhooks.create(other.url)
+        receiver.answer = slowly
+        happen(*"abcdef")
+        due = courier.round()
+        assert (len(receiver.came), len(other.came)) == (2, 6)
+        assert due <= clock.now, "the rest follows at once"
+        for _ in range(3):
+            courier.round()
+        assert [event["data"]["asset"]["name"] for event in receiver.events] == [*"abcdef"]
 
 
 def test_retries_go_on_after_a_restart(

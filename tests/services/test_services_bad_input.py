@@ -36,6 +36,14 @@ def _with(call: Callable[[Any, Any], object], value: object, at: Any) -> object:
     return call(at, value)
 
 
+def nested(levels: int) -> dict[str, Any]:
+    """Return so many mappings within each other."""
+    found: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        found = {"a": found}
+    return found
+
+
 def forged(at: opsin.Library, key: str | int, row: int) -> str:
     """Return the cursor of a list by name whose last asset has this key and row."""
     of = hashlib.sha256(msgspec.json.encode(((), "name", "asc"))).hexdigest()[:8]
@@ -83,6 +91,8 @@ CALLS: dict[str, Call] = {
     "cursor of a list": lambda at: at.page(sort="name", cursor=forged(at, 2**63, 1)),
     "owner long": lambda at: at.edit("red.jpg", owner="x" * 256),
     "caption long": lambda at: at.add(at.path, caption="x" * 10_001),
+    "context deep": lambda at: at.edit("red.jpg", context=nested(101)),
+    "context bottomless": lambda at: at.edit("red.jpg", context=nested(5000)),
     "context long": lambda at: at.edit("red.jpg", context={"a": "x" * 65_536}),
     "tags many": lambda at: at.tag("red.jpg", add=[f"tag {number}" for number in range(201)]),
     "tag nothing": lambda at: at.tag("red.jpg", add=["\ud800"]),
@@ -186,3 +196,9 @@ def test_as_many_conditions_and_values_as_are_allowed_are_answered(at: opsin.Lib
     conditions = ["format=jpeg"] * 99
     assert at.count(where=[*conditions, f"name=red.jpg|{'|'.join(map(str, range(400)))}"]) == 1
     assert at.count(where=[f"owner!={'|'.join(map(str, range(500)))}"]) == 1
+
+
+def test_a_context_of_a_hundred_levels_is_kept_as_it_is(at: opsin.Library) -> None:
+    at.edit("red.jpg", context=nested(100))
+    assert at.page().assets[0].context == nested(100)
+    at.edit("red.jpg", context={})

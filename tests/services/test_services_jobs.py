@@ -13,14 +13,16 @@ import pytest
 import opsin
 from opsin.catalogue import jobs as stored
 from opsin.catalogue import outbox
+from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.ids import now
-from opsin.errors import Overloaded, UnknownName, UsageError
+from opsin.errors import Overloaded, UnknownName, Unwritable, UsageError
 from opsin.services.base.turns import Ended, Turn
 from opsin.services.base.workspace import Workspace
 from opsin.services.jobs import jobs
 from opsin.services.jobs.job_kinds import KINDS, Kind
 from opsin.services.jobs.working import Working
 from opsin.services.looking.given import Upload
+from opsin.testing import jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
@@ -165,6 +167,34 @@ def test_what_is_under_way_when_the_service_stops_goes_on_when_it_starts_again(
     with working(library, kinds):
         steps.go.release(2)
         assert over(library, job).state == "done"
+
+
+def test_pictures_that_were_taken_in_wait_for_room_on_the_disk(
+    library: opsin.Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsin.services.jobs.working._PAUSE", 0.01)
+    put, full = Blobs.put, threading.Event()
+    full.set()
+    waited = threading.Semaphore(0)
+
+    def on_a_full_disk(blobs: Blobs, sha256: bytes, data: bytes) -> bool:
+        if not full.is_set():
+            return put(blobs, sha256, data)
+        waited.release()
+        raise Unwritable("the disk is full")
+
+    monkeypatch.setattr(Blobs, "put", on_a_full_disk)
+    picture = Upload(jpeg_bytes(make_picture("red", "square", 64)), "red.jpg")
+    added, cancelled = library.jobs.add(picture), library.jobs.add(picture)
+    with library.jobs.working():
+        assert all(waited.acquire(timeout=PATIENCE) for _ in range(4))
+        library.jobs.cancel(cancelled.id)
+        assert over(library, cancelled).state == "cancelled"
+        assert library.jobs.get(added.id).state == "running"
+        full.clear()
+        ended = over(library, added)
+    assert (ended.state, ended.done, ended.total) == ("done", 1, 1)
+    assert library.count() == 1
 
 
 def until_told(worker: Working) -> None:

@@ -140,5 +140,6 @@ def test_who_asks_too_often_is_told_when_to_come_again(serve: Serve, served: Ser
     assert [each.status_code for each in answers] == [200, 200, 200, 429]
     assert [each.headers["ratelimit"].split(";")[1] for each in answers] == ["r=2", "r=1", "r=0", "r=0"]
     assert answers[-1].json()["code"] == "too-many-requests"
+    assert answers[-1].json()["limit"] == "serve.rate_limit"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
     assert served_here.client.get("/v1/health/live").status_code == 200

@@ -171,3 +171,18 @@ def test_colours_reports_and_duplicates_of_one_asset(served: Served) -> None:
     assert asset["id"] not in {each["asset"]["id"] for each in alike}
     groups = served.client.get("/v1/duplicates").json()["groups"]
     assert any({asset["id"], twin["id"]} <= {each["id"] for each in group["assets"]} for group in groups)
+
+
+def test_what_is_made_says_where_it_is(served: Served) -> None:
+    for address, sent in (
+        ("/v1/assets", {"files": {"file": ("placed.jpg", GREEN)}, "data": {"owner": "placed"}}),
+        ("/v1/searches", {"json": {"parts": [{"text": "green"}]}}),
+        ("/v1/webhooks", {"json": {"url": "https://a.example/"}}),
+    ):
+        made = served.client.post(address, **sent)
+        assert made.status_code == 201, made.text
+        assert served.client.get(made.headers["location"]).status_code == 200
+        assert served.client.delete(made.headers["location"]).is_success
+    several = [("file", ("a.jpg", RED)), ("file", ("b.jpg", GREEN))]
+    answer = served.client.post("/v1/assets", files=several, data={"owner": "of several"})
+    assert (answer.status_code, "location" in answer.headers) == (201, False)

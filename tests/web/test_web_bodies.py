@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import json
 import re
 import select
@@ -35,6 +36,46 @@ def test_every_route_that_reads_json_refuses_other_kinds_and_says_so_in_openapi(
             assert "application/json" in answer.json()["detail"]
         refused = served.client.request(method, address, content=b"{", headers={"Content-Type": "application/json"})
         assert refused.status_code == 400, (path, refused.text)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b'{"caption": "\xff"}', "the body is no JSON: 'utf-8' codec can't decode byte 0xff"),
+        (b'{"context": ' + b'{"a": ' * 5000, "it is nested too deeply"),
+        (b'{"context": ' + b'{"a": ' * 100 + b"{}" + b"}" * 101, "context has at most 100 lists and mappings"),
+    ],
+    ids=["no UTF-8", "bottomless", "deep"],
+)
+def test_json_that_cannot_be_read_is_the_callers_fault(served: Served, body: bytes, said: str) -> None:
+    at = f"/v1/assets/{served.client.post('/v1/assets', files={'file': RED}).json()['results'][0]['asset']['id']}"
+    for kind in ("application/json", ""):
+        headers = {"Content-Type": kind} if kind else {}
+        answer = served.client.patch(at, content=body, headers=headers)
+        assert (answer.status_code, answer.json()["code"]) == (400, "usage"), answer.text
+        assert said in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("address", "kind"),
+    [("/v1/assets", "image/jpeg"), ("/v1/search", "application/json"), ("/v1/keys", "application/json")],
+)
+def test_a_body_that_is_packed_is_refused_as_what_it_is(served: Served, address: str, kind: str) -> None:
+    headers = {"Content-Type": kind, "Content-Encoding": "gzip"}
+    answer = served.client.post(address, content=gzip.compress(RED), headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (415, "wrong-media-type"), answer.text
+    assert "without Content-Encoding" in answer.json()["detail"]
+    plain = {"Content-Type": "image/jpeg", "Content-Encoding": "identity"}
+    assert served.client.post("/v1/analyse", content=RED, headers=plain).status_code == 200
+
+
+def test_a_context_that_no_list_could_show_is_not_taken(served: Served) -> None:
+    for levels, status in ((100, {200, 201}), (101, {400}), (940, {400}), (5000, {400})):
+        context = '{"a":' * levels + "1" + "}" * levels
+        answer = served.client.post("/v1/assets", files={"file": ("deep.jpg", RED)}, data={"context": context})
+        assert answer.status_code in status, answer.text
+    for address in ("/v1/assets", "/v1/search?q=red&everything=true"):
+        assert served.client.get(address).status_code == 200
 
 
 @pytest.mark.parametrize("kind", ["application/json; charset=utf-8", "Application/JSON", "application/ld+json", ""])
@@ -70,6 +111,47 @@ def test_what_is_wrong_is_told_by_the_names_of_the_caller_with_what_would_be_rig
 def test_a_value_of_a_body_is_told_with_what_would_be_right(served: Served) -> None:
     answer = served.client.post("/v1/keys", json={"name": "x", "scope": "root"})
     assert answer.json()["detail"] == "scope: Invalid enum value 'root'; there are read, write, admin"
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/v1/exports", "the body: Object contains unknown field `colour`; there are where, format, vectors"),
+        ("/v1/keys", "the body: Object contains unknown field `colour`; there are name, scope"),
+        ("/v1/search", "this is no search: Object contains unknown field `colour`; there are where, limit, cursor"),
+        ("/v1/analyse", "Object contains unknown field `colour`; there are auto_tag, categorizers, embedding, top"),
+    ],
+)
+def test_a_field_that_a_body_does_not_know_is_told_with_those_that_there_are(
+    served: Served, address: str, said: str
+) -> None:
+    uri = f"data:image/jpeg;base64,{base64.b64encode(RED).decode()}"
+    answer = served.client.post(address, json={"colour": "red"} | ({"image": uri} if address == "/v1/analyse" else {}))
+    assert answer.status_code == 400
+    assert answer.json()["detail"].startswith(said), answer.text
+
+
+def test_a_data_uri_in_a_form_may_be_as_large_as_a_file(served: Served) -> None:
+    large = RED + bytes(850_000)  # what follows a JPEG's end is not looked at
+    uri = f"data:image/jpeg;base64,{base64.b64encode(large).decode()}"
+    answer = served.client.post("/v1/analyse", data={"image": uri}, files={"file": RED})
+    assert answer.status_code == 200, answer.text
+    assert [each.get("problem") for each in answer.json()["results"]] == [None, None]
+    uri = f"data:image/jpeg;base64,{base64.b64encode(RED + bytes(1_000_000)).decode()}"
+    answer = served.client.post("/v1/analyse", data={"image": uri}, files={"file": RED})
+    assert (answer.status_code, answer.json()["limit"]) == (413, "decode.max_bytes"), answer.text
+
+
+def test_a_form_has_room_for_a_picture_and_all_that_may_be_said_of_it(served: Served) -> None:
+    said = {"tags": [f"tag {number}" for number in range(200)], "owner": "ann", "caption": "all of it"}
+    answer = served.client.post("/v1/assets", files={"file": ("tagged.jpg", RED)}, data=said)
+    assert answer.is_success, answer.text
+    wrong = {"tags": [*said["tags"], "one more"]}, {"caption": "x" * 1_100_000}, {"tags": ["x"] * 600}
+    for each in wrong:
+        answer = served.client.post("/v1/assets", files={"file": RED}, data=each)
+        assert (answer.status_code, answer.json()["code"]) == (400, "usage"), answer.text
+    answer = served.client.post("/v1/analyse", files=[("file", ("a.jpg", b"x"))] * 201)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "at most 200 pictures fit into one request")
 
 
 def test_how_many_matches_are_wanted_may_be_said_in_the_address_a_form_and_json(served: Served) -> None:
@@ -108,6 +190,7 @@ def test_large_bodies_take_places_and_small_ones_do_not(served: Served) -> None:
         (refused,) = select.select(lines, [], [], 10)[0]
         answer = b"".join(iter(lambda: refused.recv(65536), b""))
         assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b'"limit":"serve.uploads"' in answer
         assert b"Too much is under way" in answer
         assert served.client.post("/v1/search", json={"parts": [{"text": "red"}]}).status_code == 200
     parts = {"parts": [{"text": "red"}]}

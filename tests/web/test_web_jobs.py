@@ -55,6 +55,25 @@ def test_a_job_is_followed_to_its_end_and_who_knows_that_is_sent_nothing_more(
     assert len(events(served.client.get(address, headers={"Last-Event-ID": "running-0-1"}).text)) == 1
 
 
+def test_an_export_is_said_to_be_what_it_is_and_sent_once_to_who_has_it(served: Served, job: dict[str, Any]) -> None:
+    assert job["state"] == "done"
+    asked = served.client.post("/v1/exports", json={"vectors": "npy"}).json()["id"]
+    (result,) = [served.client.get(f"/v1/jobs/{asked}", params={"wait": 30}).json()["result"]]
+    kinds = {}
+    for each in result["files"]:
+        address = f"/v1/exports/{asked}/{each['name']}"
+        answer = served.client.get(address)
+        kinds[each["name"]] = answer.headers["content-type"]
+        assert len(answer.content) == each["bytes"]
+        again = served.client.get(address, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status_code, again.content) == (304, b""), again.text
+    assert kinds == {
+        "records.jsonl": "application/x-ndjson",
+        "records.vectors.npy": "application/octet-stream",
+        "records.vectors.jsonl": "application/x-ndjson",
+    }
+
+
 def test_a_job_that_is_over_stays_so_when_it_is_cancelled(served: Served, job: dict[str, Any]) -> None:
     assert served.client.post(f"/v1/jobs/{job['id']}/cancel").json() == job
 

@@ -123,3 +123,19 @@ def test_stopping_answers_what_was_begun_and_refuses_what_comes_later(serve: Ser
     with opsin.open(service.home) as library:
         assert library.count() == 1
         assert library.status().index.unsaved == 0
+
+
+def test_a_disk_that_takes_nothing_is_the_services_fault_told_to_who_can_mend_it(serve: Serve) -> None:
+    service = serve()
+    service.wait_until_ready()
+    (service.home / "staged").write_text("stands where a folder is needed")
+    key = service.client.post("/v1/keys", json={"name": "shop", "scope": "write"}).json()["key"]
+    with service.client_with(key) as shop:
+        answers = [each.post("/v1/assets?wait=false", files={"file": RED}) for each in (service.client, shop)]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["code"]) == (503, "unwritable"), answer.text
+        assert "Retry-After" in answer.headers
+    assert [str(service.home) in answer.json()["detail"] for answer in answers] == [True, False]
+    told = [each for each in service.log_of(answers[1].headers["X-Request-Id"]) if each["level"] == "error"]
+    assert any(str(service.home / "staged") in each["message"] for each in told)
+    assert service.client.post("/v1/assets", files={"file": RED}).status_code == 201

@@ -103,11 +103,11 @@ def test_a_lost_encoder_ends_readiness_and_any_other_loss_is_told_without_its_re
         PluginStatus(name="unused", state="off", reason="switched off"),
     )
     index = IndexSize(vectors=3, unsaved=2, bytes=1, saved_at=None)
-    found = readiness(LibraryStatus(ingest=IngestStatus(), assets=3, index=index, plugins=plugins))
+    found = readiness(LibraryStatus(ingest=IngestStatus(), assets=3, index=index, plugins=plugins, full=True))
     told = () if state == "idle" else (f"the {kind} 'it' is {state}",)
     assert found.ready is ready
     assert found.missing == (() if ready else told)
-    assert found.degraded == (*told, "the plugin 'bad' is broken")
+    assert found.degraded == (*told, "the plugin 'bad' is broken", "the disk of the library is full, or nearly so")
     assert found.unsaved == 2
 
 

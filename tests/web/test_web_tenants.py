@@ -379,6 +379,8 @@ def test_one_library_named_twice_is_wrong_usage(tmp_path: Path) -> None:
     assert "are one library" in ran.output
     ran = CliRunner().invoke(serve_command, [str(tmp_path), "--library", str(tmp_path)])
     assert "not both" in ran.output
+    ran = CliRunner().invoke(serve_command, ["--library", str(tmp_path), "-l", str(tmp_path / "x")])
+    assert (ran.exit_code, "takes several as arguments" in ran.output) == (2, True), ran.output
 
 
 def test_it_is_told_when_the_models_of_each_library_are_loaded(make_library: MakeLibrary) -> None:

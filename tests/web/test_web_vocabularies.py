@@ -95,13 +95,21 @@ def test_a_change_that_nobody_waits_for_is_made_at_once_and_scored_by_a_job(site
     assert client.delete("/v1/vocabularies/later").status_code == 200
 
 
+def test_a_label_that_is_there_twice_is_told_in_words_of_labels(site: Served) -> None:
+    twice = {"name": "mine", "labels": [{"id": "shape"}, {"id": "form"}, {"id": "shape"}]}
+    answer = site.client.post("/v1/vocabularies", json=twice)
+    assert (answer.status_code, answer.json()["detail"]) == (400, "the vocabulary 'mine' has the label 'shape' twice")
+
+
 def test_a_vocabulary_is_tried_made_shown_changed_and_removed(site: Served) -> None:
     client = site.client
     fields: dict[str, Any] = {
         "name": "mine",
         "labels": [{"id": "shape", "prompts": ["circle"], "threshold": {"default": -5}}],
     }
-    tried = client.post("/v1/vocabularies", params={"dry_run": True}, json=fields).json()
+    answer = client.post("/v1/vocabularies", params={"dry_run": True}, json=fields)
+    assert answer.status_code == 200, "nothing was made"
+    tried = answer.json()
     assert (tried["effect"]["tags_added"], tried["revision"]) == (3, None)
     assert "shape" not in tags(site)
     made = client.post("/v1/vocabularies", json=fields)

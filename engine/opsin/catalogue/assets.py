@@ -28,6 +28,8 @@ from opsin.catalogue.ids import new_id, now
 from opsin.catalogue.tables import asset, content, erased_asset, erased_vector, person_tag
 
 _PAGE = 500
+_LONGEST_NAME = 16_384
+"""Bytes of the longest name, which is an address, twice over: SQLite refuses to compare with far longer ones."""
 
 
 class NewAsset(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,7 +168,8 @@ def resolve(connection: Connection, name: str) -> list[AssetRow]:
     Those that have vanished are meant only where no other is.
     """
     try:
-        name.encode()
+        if len(name.encode()) > _LONGEST_NAME:
+            return []
     except UnicodeEncodeError:  # a path that is not UTF-8: no name in the catalogue is
         return []
     tries: list[ColumnElement[bool]] = [asset.c.id == name, asset.c.public_id == name, asset.c.location == name]

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import Damaged, LibraryError, reason_of
+from opsin.errors import Damaged, LibraryError, Unwritable, reason_of
 
 
 class Blobs:
@@ -26,7 +26,7 @@ class Blobs:
         """Store the bytes. When it returns, file and folders are on the disk.
 
         :returns: whether the file was written: it was missing, or held other bytes.
-        :raises LibraryError: where the disk is full or not writable; nothing is left behind.
+        :raises Unwritable: where the disk is full or not writable; nothing is left behind.
         """
         target = self.path(sha256)
         try:
@@ -37,7 +37,7 @@ class Blobs:
             write_whole(target, data)
         except OSError as error:
             msg = f"cannot store a copy in {self.folder}: {reason_of(error)}"
-            raise LibraryError(msg) from error
+            raise Unwritable(msg) from error
         return True
 
     def is_whole(self, sha256: bytes, size: int) -> bool:

@@ -28,20 +28,20 @@ from sqlalchemy import (
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.exc import DBAPIError
 
-from opsin.errors import Damaged, LibraryError
+from opsin.errors import Damaged, LibraryError, Unwritable
 
 _BUSY_SECONDS = 30
 
 _TROUBLES: Mapping[int, tuple[type[LibraryError], str]] = {
-    sqlite3.SQLITE_FULL: (LibraryError, "the disk is full: free some space, then do it again"),
+    sqlite3.SQLITE_FULL: (Unwritable, "the disk is full: free some space, then do it again"),
     sqlite3.SQLITE_IOERR: (
-        LibraryError,
+        Unwritable,
         "reading or writing failed: check the room on the disk, the limit on the size of files and the disk itself",
     ),
     sqlite3.SQLITE_CANTOPEN: (LibraryError, "it cannot be opened: check the room on the disk and the permissions"),
-    sqlite3.SQLITE_READONLY: (LibraryError, "it may not be written: check the permissions of its file and folder"),
+    sqlite3.SQLITE_READONLY: (Unwritable, "it may not be written: check the permissions of its file and folder"),
     sqlite3.SQLITE_PERM: (LibraryError, "it may not be used: check the permissions of its file and folder"),
-    sqlite3.SQLITE_BUSY: (LibraryError, "another program has it locked: end that program, then do it again"),
+    sqlite3.SQLITE_BUSY: (Unwritable, "another program has it locked: end that program, then do it again"),
     sqlite3.SQLITE_CORRUPT: (Damaged, "it is damaged: restore it from a backup"),
     sqlite3.SQLITE_NOTADB: (Damaged, "it is not a database: restore it from a backup"),
 }
@@ -52,7 +52,7 @@ _TROUBLES: Mapping[int, tuple[type[LibraryError], str]] = {
 def failures(path: Path) -> Iterator[None]:
     """Turn what the disk does to the database at ``path`` into errors that say what to do.
 
-    :raises LibraryError: where the disk is full, fails or may not be written.
+    :raises LibraryError: where it cannot be used; :class:`Unwritable` where the disk is full, fails or may not be written.
     :raises Damaged: where the file is no whole database.
     """
     try:

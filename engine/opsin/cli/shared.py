@@ -53,17 +53,30 @@ def options_before_a_command(group: Command) -> Command:
     return group
 
 
-def _library(**more: Any) -> Callable[[Command], Command]:
+def _remember(context: click.Context, option: click.Parameter, value: Any) -> Any:
+    """Return what was said last: after the command, else before it."""
+    key = f"opsin.{option.name}"
+    if value:
+        context.meta[key] = value
+    return context.meta.get(key, value)
+
+
+def _library(callback: Callable[..., Any] = _remember, **more: Any) -> Callable[[Command], Command]:
+    def one(context: click.Context, option: click.Parameter, values: tuple[Path, ...]) -> Any:
+        if len(values) > 1:
+            msg = f"--library names one library, and here are {len(values)}: `opsin serve` takes several as arguments"
+            raise click.UsageError(msg)
+        return callback(context, option, values[0] if values else None)
+
     return click.option(
         "--library",
         "-l",
         "root",
         type=click.Path(path_type=Path, file_okay=False),
-        **{
-            "callback": _remember,
-            "help": "The library's folder [default: $OPSIN_HOME, else ./opsin-library].",
-            **more,
-        },
+        multiple=True,  # else all but the last would be passed over without a word
+        callback=one,
+        help="The library's folder [default: $OPSIN_HOME, else ./opsin-library].",
+        **more,
     )
 
 
@@ -87,14 +100,6 @@ def _json(**more: Any) -> Callable[[Command], Command]:
     return click.option(
         "--json", "as_json", is_flag=True, callback=_remember, help="Print JSON, one object a line.", **more
     )
-
-
-def _remember(context: click.Context, option: click.Parameter, value: Any) -> Any:
-    """Return what was said last: after the command, else before it."""
-    key = f"opsin.{option.name}"
-    if value:
-        context.meta[key] = value
-    return context.meta.get(key, value)
 
 
 def _here_only(context: click.Context, option: click.Parameter, value: Any) -> Any:

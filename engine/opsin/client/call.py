@@ -120,7 +120,9 @@ def refusal(response: httpx.Response) -> OpsinError:
 def error_of(code: str, message: str, limit: object) -> OpsinError:
     """Return the error of a code, an :class:`OpsinError` where nothing is known by it."""
     kind = _KINDS.get(code, OpsinError)
-    return LimitExceeded(message, limit=str(limit or "")) if kind is LimitExceeded else kind(message)
+    found = LimitExceeded(message, limit="") if kind is LimitExceeded else kind(message)
+    found.limit = str(limit) if limit else found.limit
+    return found
 
 
 def step(flow: Flow[T], answer: object = None) -> Call[Any] | Item[T] | None:

@@ -26,7 +26,7 @@ class Room:
             while self._inside and self._inside + count > self._limit and not self._closed:
                 if not wait:
                     msg = f"{self._inside} frames are under way and host.queue allows {self._limit}; try again later"
-                    raise Overloaded(msg)
+                    raise Overloaded(msg, limit="host.queue")
                 self._changed.wait()
             if self._closed:
                 raise PluginError("the plugin host is closed")

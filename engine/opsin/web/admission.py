@@ -24,9 +24,12 @@ class Admission(ASGIMiddleware):
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         """Check what the head says of the body.
 
-        :raises WrongMediaType: where it is of another kind; :class:`Overloaded` where all places are taken.
+        :raises WrongMediaType: where it is of another kind, or packed; :class:`Overloaded` where all places are taken.
         """
         handler = scope["route_handler"]
+        if (packed := _header(scope, b"content-encoding").strip().lower()) not in {"", "identity"}:
+            msg = f"the body is read as it comes, and not unpacked from {packed[:100]!r}: send it without Content-Encoding"
+            raise WrongMediaType(msg)
         if getattr(handler, "parsed_data_field", None) is not None:
             require_json(media_of(scope))
         if not handler.opt.get("pictures") and not _is_large(scope):

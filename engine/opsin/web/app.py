@@ -32,6 +32,7 @@ from opsin.web.logs import log_request
 from opsin.web.metrics import Metrics, MetricsController
 from opsin.web.openapi import openapi
 from opsin.web.problems import answer
+from opsin.web.reading import ReadRequest
 from opsin.web.reception import Reception, Seen
 from opsin.web.repeats import Repeats
 from opsin.web.searches import SearchesController
@@ -107,6 +108,7 @@ def create_app(*libraries: Library, loaded: Callable[[], None] = lambda: None) -
         lifespan=[serving],
         logging_config=None,
         openapi_config=openapi(),
+        request_class=ReadRequest,
         request_max_body_size=serve.max_body,
     )
     door = Door(app, hosts=serve.hosts, origins=serve.origins)

@@ -133,7 +133,9 @@ class AssetsController(Controller):
         asked_of(request.scope).keep = all(each.problem is None for each in added)
         results = [_stored(each) for each in added]
         new = any(each.status in _NEW for each in results)
-        return Response(StoredPictures(results), status_code=201 if new else 200)
+        (alone, *others) = results
+        place = {"Location": f"/v1/assets/{alone.asset.id}"} if new and alone.asset is not None and not others else {}
+        return Response(StoredPictures(results), status_code=201 if new else 200, headers=place)
 
     @get(responses=_PROBLEMS)
     async def list(

@@ -17,13 +17,17 @@ from opsin.intake.source import too_large
 from opsin.services.looking.given import Address, Upload, upload_of_uri
 from opsin.settings import Settings
 from opsin.web.admission import is_json
+from opsin.web.query import of_body
 
 AnyRequest = Request[Any, Any, Any]
 T = TypeVar("T", bound=msgspec.Struct)
-_MOST_PARTS = 200
+_MOST_PICTURES = 200
+_MOST_PARTS = 500
+"""Parts of a form: as many pictures as there may be, as many tags as may be said of them, and all else."""
 _LONGEST_FIELD = 1024 * 1024
 _LISTS = frozenset({"tags", "where", "facets", "categorizers"})
 _PLURAL = "images"
+_URIS = frozenset({"image", _PLURAL})
 _MOST_URLS = 20
 _LONGEST_URL = 8192
 BINARY = Schema(type=OpenAPIType.STRING, format=OpenAPIFormat.BINARY, content_media_type="application/octet-stream")
@@ -73,6 +77,8 @@ async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) 
         raise WrongMediaType(msg)
     if not given.pictures:
         raise UsageError("there is no picture: send a file, its bytes, a data URI in `image`, or an address in `url`")
+    if len(given.pictures) > _MOST_PICTURES:
+        raise _too_many()
     if sum(isinstance(picture, Address) for picture in given.pictures) > _MOST_URLS:
         msg = f"at most {_MOST_URLS} addresses fit into one request"
         raise UsageError(msg)
@@ -99,7 +105,7 @@ def _said(query: Mapping[str, Any], body: Mapping[str, Any], kind: type[T]) -> T
     try:
         return msgspec.convert(values, kind, strict=False)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(of_body(str(error), kind)) from error
 
 
 async def _whole(request: AnyRequest, limit: int) -> bytes:
@@ -127,9 +133,8 @@ def _from_json(body: bytes) -> Given:
         _one_or_several(said, "image", _PLURAL, "a data URI"),
         _one_or_several(said, "url", "urls", "an address"),
     )
-    if len(uris) > _MOST_PARTS:
-        msg = f"at most {_MOST_PARTS} pictures fit into one request"
-        raise UsageError(msg)
+    if len(uris) > _MOST_PICTURES:
+        raise _too_many()
     came: list[Upload | Address | _Uri] = [_Uri("image", each) for each in uris]
     came += map(address_of, urls)
     return Given(_opened(came), said)
@@ -182,18 +187,21 @@ async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
     said: dict[str, Any] = {}
     try:
         async for segment, data in _segments(request, boundary, limit):
-            if segment.filename is not None or (segment.content_type or "").startswith("image/"):
+            if _is_file(segment):
                 came.append(Upload(data, segment.filename or ""))
-            elif segment.name in {"image", _PLURAL}:
-                came.append(_Uri(segment.name, _text(segment, data)))
+            elif segment.name in _URIS:
+                came.append(_Uri(segment.name, data.decode("utf-8")))
             elif segment.name in {"url", "urls"}:
-                came.append(address_of(_text(segment, data)))
+                came.append(address_of(data.decode("utf-8")))
             elif segment.name in _LISTS:
-                said.setdefault(segment.name, []).append(_text(segment, data))
+                said.setdefault(segment.name, []).append(data.decode("utf-8"))
             else:
-                said[segment.name or ""] = _text(segment, data)
+                said[segment.name or ""] = data.decode("utf-8")
+            if len(came) > _MOST_PICTURES:
+                raise _too_many()
     except ParserLimitReached as error:
-        msg = f"the form passes a limit: {error}; at most {_MOST_PARTS} parts fit into one request"
+        few = f"; at most {_MOST_PARTS} parts fit into one request" if "count" in str(error) else ""
+        msg = f"the form passes a limit: {error}{few}"
         raise UsageError(msg) from error
     except (MultipartError, ValueError) as error:
         msg = f"the form is not well formed: {error}"
@@ -205,27 +213,42 @@ async def _segments(request: AnyRequest, boundary: str, limit: int) -> AsyncIter
     with PushMultipartParser(boundary, max_segment_count=_MOST_PARTS) as parser:
         segment: MultipartSegment | None = None
         chunks: list[bytes | bytearray] = []
-        size = 0
+        size = most = 0
         async for received in request.stream():
             if parser.closed:
                 continue
             for event in parser.parse(received):
                 if isinstance(event, MultipartSegment):
                     segment, chunks, size = event, [], 0
+                    most = _most(event, limit)
                 elif event is not None:
                     size += len(event)
-                    if size > limit:
-                        raise too_large("The picture", limit)
+                    if segment is not None and size > most:
+                        raise _too_long(segment, limit)
                     chunks.append(event)
                 elif segment is not None:
                     yield segment, b"".join(chunks)
 
 
-def _text(segment: MultipartSegment, data: bytes) -> str:
-    if len(data) > _LONGEST_FIELD:
-        msg = f"the field {segment.name} has more than {_LONGEST_FIELD:,} bytes"
-        raise LimitExceeded(msg, limit="serve.max_body")
-    return data.decode("utf-8")
+def _too_many() -> UsageError:
+    return UsageError(f"at most {_MOST_PICTURES} pictures fit into one request")
+
+
+def _is_file(segment: MultipartSegment) -> bool:
+    return segment.filename is not None or (segment.content_type or "").startswith("image/")
+
+
+def _most(segment: MultipartSegment, limit: int) -> int:
+    """Return how many bytes a part may have where a picture may have ``limit``; a data URI writes 4 for each 3 of them."""
+    if _is_file(segment):
+        return limit
+    return limit * 4 // 3 + _LONGEST_URL if segment.name in _URIS else _LONGEST_FIELD
+
+
+def _too_long(segment: MultipartSegment, limit: int) -> LimitExceeded | UsageError:
+    if _is_file(segment) or segment.name in _URIS:
+        return too_large("The picture", limit)
+    return UsageError(f"the field {segment.name[:100]} has more than {_LONGEST_FIELD:,} bytes: no field may be so long")
 
 
 @dataclass

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import MutableMapping
 from typing import Any, TypeVar
 
 from litestar import Request, Response
 
 T = TypeVar("T")
+_KEYS = ("Authorization", "X-Api-Key")
+"""The headers in which a key comes."""
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
@@ -21,6 +24,19 @@ def named(header: str | None) -> frozenset[str] | None:
 def headers_for(tag: str, *, cache: str = "private, no-cache") -> dict[str, str]:
     """Return the headers that let a caller ask whether it has the newest."""
     return {"ETag": f'"{tag}"', "Cache-Control": cache}
+
+
+def say_whose(headers: MutableMapping[str, str]) -> None:
+    """Say that an answer is for its key alone, as one address shows each library its own.
+
+    A browser in which two keys are used would else take the answer to the one for the other's, and a cache before the
+    service anybody's, as caches know `Authorization` for a secret but not `X-Api-Key`.
+    """
+    cache = headers.get("Cache-Control", "")
+    if cache.startswith("public"):
+        return
+    headers["Cache-Control"] = cache or "private, no-cache"
+    headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary", "")]), *_KEYS])
 
 
 def is_known(request: Request[Any, Any, Any], tag: str) -> bool:

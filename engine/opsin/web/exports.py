@@ -89,12 +89,14 @@ async def _sent(request: Request[Any, Any, Any], service: Service, export_id: UU
     headers = headers_for(found.sha256)
     if is_known(request, found.sha256):
         stream.close()
-        return Response(None, status_code=304, headers=headers)
+        return Response(b"", status_code=304, headers=headers)
     headers |= {
+        # Litestar 2.25 takes the handler's media type for a stream, whatever its own is.
+        "Content-Type": _TYPES.get(found.name.rpartition(".")[2], _OTHER),
         "Content-Length": str(found.bytes),
         "Content-Disposition": f'attachment; filename="{export_id}.{found.name}"',
     }
-    return Stream(_blocks(stream), media_type=_TYPES.get(found.name.rpartition(".")[2], _OTHER), headers=headers)
+    return Stream(_blocks(stream), headers=headers)
 
 
 def _opened(service: Service, export: str, name: str | None) -> tuple[ExportFile, BinaryIO]:

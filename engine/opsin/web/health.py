@@ -46,11 +46,12 @@ def readiness(status: LibraryStatus) -> Ready:
         if item.state in _OUT_OF_USE
     ]
     broken = [f"the plugin {each.name!r} is broken" for each in status.plugins if each.state == "broken"]
+    full = ["the disk of the library is full, or nearly so"] if status.full else []
     encoder = tuple(each for each in lost if each.startswith("the encoder "))
     return Ready(
         ready=not encoder,
         missing=encoder,
-        degraded=(*lost, *broken),
+        degraded=(*lost, *broken, *full),
         unsaved=status.index.unsaved,
         saved_at=status.index.saved_at,
     )

@@ -15,7 +15,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import Send
 
 from opsin import errors
-from opsin.errors import LimitExceeded, OpsinError, PluginError, StillUnderWay, TooManyRequests
+from opsin.errors import LimitExceeded, OpsinError, PluginError, StillUnderWay, TooManyRequests, Unwritable
 from opsin.services.base.problem import Problem
 from opsin.web.addresses import methods_of, nothing_here, wrong_method
 from opsin.web.asked import asked_of
@@ -26,6 +26,7 @@ RETRY_AFTER = 2
 """Seconds after which it makes sense to ask again where a plugin or the service is busy."""
 _LONGEST = 1000
 """Characters of a detail: what was asked is quoted in it, and may be a megabyte; the advice stands at the end."""
+_UNTOLD = "nothing can be stored just now: an admin key is told why, and so is the log of the service"
 _log = logging.getLogger(__name__)
 
 
@@ -96,7 +97,7 @@ def describe(error: Exception, request_id: str, told: str = "") -> ProblemDetail
 
 def _described(error: Exception, request_id: str, told: str) -> ProblemDetails:
     if isinstance(error, OpsinError):
-        return details(type(error), str(error), limit=error.limit if isinstance(error, LimitExceeded) else None)
+        return details(type(error), str(error), limit=error.limit)
     if isinstance(error, HTTPException) and error.status_code in BY_STATUS:
         found = details(BY_STATUS[error.status_code], told or _detail(error))
         return msgspec.structs.replace(found, limit="serve.max_body") if error.status_code == 413 else found
@@ -123,7 +124,12 @@ def headers_of(found: ProblemDetails, error: Exception | None = None) -> dict[st
 
 def answer(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Render an error."""
-    found = describe(error, asked_of(request.scope).id, _told(request, error))
+    asked = asked_of(request.scope)
+    found = describe(error, asked.id, _told(request, error))
+    if isinstance(error, Unwritable):
+        _log.error("%s", error, extra={"opsin": {"request_id": asked.id}})
+        if asked.scope != "admin":
+            found = msgspec.structs.replace(found, detail=_UNTOLD)
     body, headers = msgspec.json.encode(found), headers_of(found, error)
     return Response(body, status_code=found.status, media_type=PROBLEM, headers=headers)
 
@@ -164,7 +170,9 @@ def raise_alone(problems: Sequence[Problem | None]) -> None:
     kind = BY_CODE[problem.code]
     if issubclass(kind, LimitExceeded):
         raise kind(problem.message, limit=problem.limit or "")
-    raise kind(problem.message, after=problem.after) if issubclass(kind, PluginError) else kind(problem.message)
+    error = kind(problem.message, after=problem.after) if issubclass(kind, PluginError) else kind(problem.message)
+    error.limit = problem.limit
+    raise error
 
 
 def of_picture(problem: Problem) -> ProblemDetails:
@@ -173,12 +181,12 @@ def of_picture(problem: Problem) -> ProblemDetails:
 
 
 def problem_responses(*statuses: int, body: bool = False) -> dict[int, ResponseSpec]:
-    """Return what OpenAPI says of these statuses; who needs a key can ask too often, and with a wrong parameter.
+    """Return what OpenAPI says of these statuses; who needs a key can ask too often, with a wrong parameter, and in vain.
 
-    A ``body`` can be too large, of another kind, or one too many.
+    A ``body`` can be too large, or of another kind.
     """
-    several = {*statuses, 400, 429} if 401 in statuses else {*statuses}
-    several |= {413, 415, 503} if body else set()
+    several = {*statuses, 400, 429, 503} if 401 in statuses else {*statuses}
+    several |= {413, 415} if body else set()
     return {
         status: ResponseSpec(
             data_container=ProblemDetails,

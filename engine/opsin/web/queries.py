@@ -18,6 +18,7 @@ from opsin.services.looking.given import Upload, upload_of_uri
 from opsin.settings import Settings
 from opsin.web.admission import media_of, require_json
 from opsin.web.bodies import BINARY, address_of, read_pictures
+from opsin.web.query import of_body
 
 Weight = Annotated[float, msgspec.Meta(ge=-1e6, le=1e6)]
 Text = Annotated[str, msgspec.Meta(max_length=LONGEST_TEXT)]
@@ -106,7 +107,7 @@ async def _read_json(request: Request[Any, Any, Any]) -> tuple[list[Part], Searc
     try:
         said = msgspec.json.decode(await request.body(), type=SearchRequest)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        msg = f"this is no search: {error}"
+        msg = f"this is no search: {of_body(str(error), SearchRequest)}"
         raise UsageError(msg) from error
     return [each.part() for each in said.parts], said
 

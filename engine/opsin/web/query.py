@@ -67,8 +67,14 @@ def wrong_values(handler: BaseRouteHandler, error: ValidationException) -> str:
 def _wrong_value(handler: BaseRouteHandler, key: str, message: str) -> str:
     first, _, rest = key.partition(".")
     known = handler.parsed_fn_signature.parameters
-    if first == "data" and message == repr("data"):
-        return "a JSON object is needed as the body, and there is none"
+    if first == "data":
+        nothing = message == repr("data")
+        body = known["data"].annotation
+        return (
+            "a JSON object is needed as the body, and there is none"
+            if nothing
+            else f"the body: {of_body(message, body)}"
+        )
     parameter, kind = known.get(first), None
     if parameter is not None:
         kind = parameter.annotation
@@ -78,6 +84,13 @@ def _wrong_value(handler: BaseRouteHandler, key: str, message: str) -> str:
     name = ".".join(filter(None, (first, rest)))
     right = ", ".join(map(str, _choices(kind))) if message.startswith("Invalid enum value") else ""
     return f"{name}: {message}" + (f"; there are {right}" if right else "")
+
+
+def of_body(message: str, kind: Any) -> str:
+    """Return what is wrong with a body of a ``kind``, with the fields that it may have where it has another."""
+    if "unknown field" not in message or "$." in message:
+        return message
+    return f"{message}; there are {', '.join(each.encode_name for each in msgspec.structs.fields(kind))}"
 
 
 def _choices(kind: Any) -> Iterator[Any]:

@@ -14,6 +14,7 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 
 from opsin.errors import BodyTooSlow, ClientGone
 from opsin.web.asked import Asked, note, route_of
+from opsin.web.caching import say_whose
 
 if TYPE_CHECKING:
     from opsin.web.service import Service
@@ -106,6 +107,7 @@ class _Answer:
         self.bytes = 0
         self._send = send
         self._without_body = without_body
+        self._over = False
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -115,11 +117,15 @@ class _Answer:
                 headers[name] = value
             headers["X-Request-Id"] = self.asked.id
             headers["X-Content-Type-Options"] = "nosniff"
+            say_whose(headers)
             if self._body.unread:
                 headers["Connection"] = "close"
         elif message["type"] == "http.response.body":
-            if self._without_body:
-                message["body"] = b""
+            if self._over:
+                return
+            if self._without_body:  # an answer that goes on, as events do, is over at once
+                message["body"], message["more_body"] = b"", False
+                self._over = True
             self.bytes += len(message["body"])
             if self._body.unread and not message.get("more_body", False):
                 await self._send({**message, "more_body": True})

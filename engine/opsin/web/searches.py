@@ -7,7 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from litestar import Controller, delete, get, patch, post
+from litestar import Controller, Response, delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 
@@ -60,12 +60,13 @@ class SearchesController(Controller):
     opt = READ
 
     @post(opt=WRITE, responses=_PROBLEMS_OF_QUERIES)
-    async def create(self, service: NamedDependency[Service], data: JSONBody[SearchFields]) -> SavedSearch:
+    async def create(self, service: NamedDependency[Service], data: JSONBody[SearchFields]) -> Response[SavedSearch]:
         """Keep a search: webhooks are told of each new picture that matches it (``search.matched``)."""
         parts = _parts(data.parts)
-        return await service.run_pictures(
+        made = await service.run_pictures(
             lambda: service.library.searches.save(parts, where=data.where, cutoff=data.cutoff, name=data.name)
         )
+        return Response(made, headers={"Location": f"/v1/searches/{made.id}"})
 
     @get(responses=_PROBLEMS)
     async def list(

@@ -123,7 +123,7 @@ class Service:
         most = self.settings.serve.uploads
         if self._taken >= most:
             msg = f"{most} requests with pictures are under way (serve.uploads): ask again in a moment"
-            raise Overloaded(msg)
+            raise Overloaded(msg, limit="serve.uploads")
         self._taken += 1
         try:
             yield

@@ -83,6 +83,9 @@ def _answers(status: int) -> dict[int, ResponseSpec]:
     }
 
 
+_TRIED = {200: ResponseSpec(Changed, description="With `dry_run`: nothing was done", generate_examples=False)}
+
+
 class VocabulariesController(Controller):
     """Vocabularies; to change them needs an admin key."""
 
@@ -96,7 +99,7 @@ class VocabulariesController(Controller):
         known = service.library.vocabularies
         return await service.run(lambda: Vocabularies(known.summaries(), known.disputed_words()))
 
-    @post(opt=ADMIN, responses=_CHANGING | _answers(201))
+    @post(opt=ADMIN, responses=_CHANGING | _answers(201) | _TRIED)
     async def create(
         self,
         service: NamedDependency[Service],
@@ -108,7 +111,7 @@ class VocabulariesController(Controller):
         """Make a vocabulary of labels, or take in one that a plugin ships."""
         known, name, labels = service.library.vocabularies, data.name, data.labels
         if dry_run:
-            return Response(await _tried(service, name, lambda: known.try_add(name, labels)), status_code=201)
+            return Response(await _tried(service, name, lambda: known.try_add(name, labels)), status_code=200)
 
         def make() -> Vocabulary:
             if labels is None:

@@ -70,7 +70,7 @@ class WebhooksController(Controller):
     async def create(self, service: NamedDependency[Service], data: JSONBody[WebhookFields]) -> Response[NewWebhook]:
         """Make a webhook; its ``secret``, which signs what is sent, is shown only here."""
         made = await service.run(lambda: service.library.webhooks.create(data.url, data.events))
-        return Response(made, headers={"Cache-Control": "no-store"})
+        return Response(made, headers={"Cache-Control": "no-store", "Location": f"/v1/webhooks/{made.id}"})
 
     @get(responses=_PROBLEMS)
     async def list(self, service: NamedDependency[Service]) -> WebhookList:

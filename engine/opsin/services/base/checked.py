@@ -17,6 +17,9 @@ _LONGEST_OWNER = 255
 _LONGEST_CAPTION = 10_000
 _LONGEST_CONTEXT = 65_536
 """Characters of an owner and a caption, and bytes of a context as JSON: every page that shows an asset carries them."""
+_DEEPEST_CONTEXT = 100
+"""Lists and mappings of a context within each other: each takes a level of the stack wherever it is read or shown, and there are
+1,000 in all. One that could be stored but not shown would end every list that it is in."""
 MOST_TAGS = 200
 """Tags that may be said of an asset at once."""
 _SHOWN = 60
@@ -129,18 +132,25 @@ def facts(value: object, what: str = "context") -> dict[str, Any]:
     """Return a mapping of names to what JSON can hold.
 
     :raises UsageError: where it holds something else, e.g. a date, a number that is not finite, or half a character, or
-        has more than 64 KiB.
+        has more than 64 KiB, or more than 100 levels.
     """
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
         raise _refusal(value, what, "a mapping of names to values")
     try:
         told = json.dumps(dict(value), allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError as error:
+        raise _too_deep(what) from error
+    except (TypeError, ValueError) as error:
         msg = f"{what} can hold only what JSON can (texts, finite numbers, true, false, null, lists, mappings): {error}"
         raise UsageError(msg) from error
     if len(told) > _LONGEST_CONTEXT:
         msg = f"{what} has at most {_LONGEST_CONTEXT:,} bytes as JSON, not {len(told):,}"
         raise UsageError(msg)
+    level: list[Any] = [value]
+    for _ in range(_DEEPEST_CONTEXT):
+        level = [each for one in level for each in _within(one)]
+    if level:
+        raise _too_deep(what)
     return dict(value)
 
 
@@ -158,6 +168,16 @@ def path(value: object, what: str) -> Path:
     if not name or b"\0" in name or max(map(len, name.split(b"/"))) > 255:  # NAME_MAX of every file system in use
         raise _refusal(os.fspath(value), what, "a path that a file can have")
     return Path(os.fsdecode(name))
+
+
+def _within(value: Any) -> Iterable[Any]:
+    """Yield the lists and mappings that a list or mapping holds."""
+    held = value.values() if isinstance(value, Mapping) else value
+    return (each for each in held if isinstance(each, Mapping | list | tuple))
+
+
+def _too_deep(what: str) -> UsageError:
+    return UsageError(f"{what} has at most {_DEEPEST_CONTEXT} lists and mappings within each other")
 
 
 def _refusal(value: object, what: str, wanted: str) -> UsageError:

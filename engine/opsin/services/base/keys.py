@@ -16,7 +16,16 @@ from filelock import FileLock, Timeout
 
 from opsin.catalogue.durable import write_whole
 from opsin.catalogue.ids import now
-from opsin.errors import AccessRefused, Damaged, LibraryBusy, LibraryError, UnknownName, UsageError, reason_of
+from opsin.errors import (
+    AccessRefused,
+    Damaged,
+    LibraryBusy,
+    LibraryError,
+    UnknownName,
+    Unwritable,
+    UsageError,
+    reason_of,
+)
 from opsin.services.base import checked
 from opsin.services.base.layout import Layout
 
@@ -190,7 +199,7 @@ class Keys:
             raise LibraryBusy(msg) from None
         except OSError as error:
             msg = f"{self._file} cannot be changed: {reason_of(error)}"
-            raise LibraryError(msg) from error
+            raise Unwritable(msg) from error
         try:
             yield
         finally:
@@ -208,10 +217,10 @@ def _hash(secret: str) -> str:
 def _write_private(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Write a file that only its owner may read; it is there whole, and durable if so wanted, or as it was.
 
-    :raises LibraryError: where it cannot be written.
+    :raises Unwritable: where it cannot be written.
     """
     try:
         write_whole(path, data, mode=0o600, durable=durable)
     except OSError as error:
         msg = f"{path} cannot be written: {reason_of(error)}"
-        raise LibraryError(msg) from error
+        raise Unwritable(msg) from error

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from opsin.errors import LimitExceeded, OpsinError, PluginError, Refused
+from opsin.errors import OpsinError, PluginError, Refused
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -24,9 +24,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def problem(error: OpsinError) -> Problem:
     """Return an error as a value."""
-    limit = error.limit if isinstance(error, LimitExceeded) else None
     after = error.after if isinstance(error, PluginError) else None
-    return Problem(code=error.code, title=error.title, message=str(error), limit=limit, after=after)
+    return Problem(code=error.code, title=error.title, message=str(error), limit=error.limit, after=after)
 
 
 def fault(error: OpsinError) -> Literal["refused", "failed"]:

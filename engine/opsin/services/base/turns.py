@@ -37,6 +37,14 @@ class Turn:
         self.total = total
         self.step(0)
 
+    def begin_anew(self) -> None:
+        """Say that all pieces are to be dealt with again.
+
+        :raises Ended: where the job is to end.
+        """
+        self.done = 0
+        self.step(0)
+
     def step(self, pieces: int = 1) -> None:
         """Say that pieces are dealt with and stored.
 

@@ -6,6 +6,7 @@ checked. Who changes a vocabulary scores the library again afterwards.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 
 from opsin.catalogue.durable import sync_folder, write_whole
-from opsin.errors import LibraryError, SettingError, Taken, UnknownName, reason_of
+from opsin.errors import SettingError, Taken, UnknownName, Unwritable, reason_of
 from opsin.model import Label, Vocabulary
 from opsin.plugin.vocabulary import disagreements, parse_vocabulary, read_vocabulary, vocabulary_problems
 from opsin.services.base.vocabulary_text import render_vocabulary, with_changes, with_label, without_label
@@ -153,6 +154,9 @@ def create(
     :raises Taken: where there is a vocabulary of that name.
     :raises SettingError: where the name is not lower_snake_case, or the labels do not fit together.
     """
+    if twice := [label for label, times in Counter(each.id for each in labels).items() if times > 1]:
+        msg = f"the vocabulary {name[:_LONGEST]!r} has the label {twice[0][:_LONGEST]!r} twice"
+        raise SettingError(msg)
     text = render_vocabulary(Vocabulary(name=name, summary=summary, labels=tuple(labels)))
     made = read_vocabulary(text, origin=f"the vocabulary {name[:_LONGEST]!r}")
     _require_free(folder, name)
@@ -247,4 +251,4 @@ def _write(path: Path, text: str) -> None:
         raise SettingError(msg) from error
     except OSError as error:
         msg = f"cannot write {path}: {reason_of(error)}"
-        raise LibraryError(msg) from error
+        raise Unwritable(msg) from error

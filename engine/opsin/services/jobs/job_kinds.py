@@ -24,10 +24,11 @@ Line = Literal["soon", "long"]
 
 
 class Kind(NamedTuple):
-    """A kind of job. The jobs of a line are done one after the other."""
+    """A kind of job. The jobs of a line are done one after the other; one that is ``kept`` waits for room on the disk."""
 
     work: Callable[[Workspace, bytes, Turn], object]
     line: Line = "long"
+    kept: bool = False
 
 
 class Reanalyse(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -81,7 +82,9 @@ def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:
 
 
 KINDS: Mapping[str, Kind] = {
-    staging.KIND: Kind(staging.add_staged, "soon"),
+    staging.KIND: Kind(
+        staging.add_staged, "soon", kept=True
+    ),  # nobody has these pictures any more who was told that they are safe
     "reanalyse": Kind(_reanalyse),
     "rescore": Kind(_rescore),
     exports.KIND: Kind(exports.write),

@@ -13,7 +13,7 @@ import msgspec
 from opsin.catalogue import jobs as rows
 from opsin.catalogue.durable import sync_folder, write_whole
 from opsin.catalogue.ids import new_id
-from opsin.errors import LibraryError, Overloaded, UsageError, reason_of
+from opsin.errors import LibraryError, Overloaded, Unwritable, UsageError, reason_of
 from opsin.services.assets import taking
 from opsin.services.assets.added import Added, AddOptions, AddStatus
 from opsin.services.base.problem import Problem
@@ -66,7 +66,7 @@ def stage(workspace: Workspace, pictures: Sequence[Upload | Address], said: AddO
 
     :raises UsageError: for several pictures with one ``public_id``.
     :raises Overloaded: where ``jobs.waiting`` of them wait already.
-    :raises LibraryError: where the disk is full; then nothing of it stays.
+    :raises Unwritable: where the disk is full; then nothing of it stays.
     """
     if said.public_id is not None and len(pictures) > 1:
         raise UsageError("a public_id names one picture, and there are several: add them one by one")
@@ -74,7 +74,7 @@ def stage(workspace: Workspace, pictures: Sequence[Upload | Address], said: AddO
     with workspace.catalogue.read() as connection:
         if rows.count_queued(connection, KIND) >= most:
             msg = f"{most} jobs wait already that add pictures (jobs.waiting): ask again in a moment"
-            raise Overloaded(msg)
+            raise Overloaded(msg, limit="jobs.waiting")
     identity = new_id()
     folder = workspace.layout.staged / identity
     try:
@@ -86,7 +86,7 @@ def stage(workspace: Workspace, pictures: Sequence[Upload | Address], said: AddO
     except OSError as error:
         _remove(folder)
         msg = f"cannot store what was sent in {folder.parent}: {reason_of(error)}"
-        raise LibraryError(msg) from error
+        raise Unwritable(msg) from error
     except LibraryError:
         _remove(folder)
         raise

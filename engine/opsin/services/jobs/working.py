@@ -14,7 +14,7 @@ from opsin.catalogue import jobs, outbox
 from opsin.catalogue.ids import as_text, now
 from opsin.catalogue.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, JobRow
 from opsin.catalogue.outbox import NewEvent
-from opsin.errors import LibraryError, OpsinError
+from opsin.errors import LibraryError, OpsinError, Unwritable
 from opsin.model import EventKind
 from opsin.services.base.background import Background
 from opsin.services.base.problem import Problem, problem
@@ -32,7 +32,7 @@ _ATTEMPTS = 3
 """So often a job is begun that ends its process."""
 _EVENTS: Mapping[str, EventKind] = {DONE: "job.done", FAILED: "job.failed"}
 _PAUSE = 10.0
-"""Seconds to wait where the catalogue cannot be written."""
+"""Seconds to wait where the library cannot be written."""
 
 
 class Working(Background):
@@ -138,8 +138,18 @@ class Working(Background):
                 return
 
     def _outcome(self, row: JobRow, turn: Turn) -> tuple[str, object, Problem | None]:
+        kind = self._kinds[row.kind]
         try:
-            result = self._kinds[row.kind].work(self._workspace, row.given, turn)
+            while True:
+                try:
+                    result = kind.work(self._workspace, row.given, turn)
+                    break
+                except Unwritable as error:
+                    if not kind.kept:
+                        raise
+                    _log.error("the job %s (%s) waits: %s", row.id, row.kind, error)
+                    self._stop.wait(_PAUSE)
+                    turn.begin_anew()
         except Ended:
             return (CANCELLED if turn.cancelled else QUEUED), None, None
         except OpsinError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from opsin.host.values import PluginStatus
 
 
+_LEAST_ROOM = 64 * 1024 * 1024
+"""Bytes of free space under which a disk is full: what a group of pictures takes until all of it is written."""
+
+
 class IndexSize(msgspec.Struct, frozen=True, kw_only=True):
     """How large the index is. ``unsaved``: vectors that its snapshot lacks, which was written at ``saved_at``."""
 
@@ -26,12 +31,13 @@ class IndexSize(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LibraryStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """What is under way in this process. ``ingest``: pictures that are taken in, from all callers."""
+    """What is under way in this process. ``ingest``: pictures that are taken in, from all callers; ``full``: its disk."""
 
     ingest: IngestStatus
     assets: int
     index: IndexSize
     plugins: tuple[PluginStatus, ...]
+    full: bool = False
 
 
 def status(workspace: Workspace) -> LibraryStatus:
@@ -41,6 +47,7 @@ def status(workspace: Workspace) -> LibraryStatus:
         assets=len(rows_matching(workspace, ())),
         index=_index_size(workspace),
         plugins=tuple(workspace.host.statuses()),
+        full=shutil.disk_usage(workspace.layout.root).free < _LEAST_ROOM,
     )
 
 

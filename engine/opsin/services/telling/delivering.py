@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _AT_ONCE = 20
-"""Events sent to one webhook before the next one has its turn, and before the catalogue is told."""
+_LONGEST_TURN = 5.0
+"""Events, and seconds after which no more is, sent to one webhook before the next one has its turn, and before the catalogue is told."""
 _MOST_WAITING = 1000
 """With so many failed events of one webhook, new ones wait until there are fewer."""
 _STEEP, _LONGEST_WAIT = 4.0, 86_400.0
@@ -86,9 +87,10 @@ class Delivering(Background):
 
 
 class _Turn(msgspec.Struct):
-    """What came of one webhook's turn. ``failed``: the event, how often it was tried, why, and how long to wait."""
+    """What came of one webhook's turn, which ends at ``until``. ``failed``: the event, how often it was tried, and why."""
 
     seen: int
+    until: float
     arrived: list[int] = []
     behind: list[EventRow] = []
     failed: tuple[EventRow, int, _Failure] | None = None
@@ -139,15 +141,15 @@ class Courier:
         with self._workspace.catalogue.read() as connection:
             waiting = outbox.deliveries(connection, row.id, {WAITING}, limit=_MOST_WAITING)
             coming = outbox.after(connection, row.seen, _AT_ONCE) if len(waiting) < _MOST_WAITING else []
-        turn = _Turn(row.seen)
+        turn = _Turn(row.seen, self._clock() + _LONGEST_TURN)
         first = _first_of_each_asset(waiting)
         ripe = [each for each in first if each.next_at <= self._clock()][:_AT_ONCE]
-        if all(self._try(row, turn, each.event, each.attempts) for each in ripe):
+        if all(self._try(row, turn, each.event, each.attempts) for each in ripe if self._clock() < turn.until):
             self._send_on(row, turn, coming, waiting)
         held_until = self._note(row, turn)
         if held_until is not None:
             return held_until
-        if len(coming) == _AT_ONCE or (waiting and turn.arrived):
+        if len(coming) == _AT_ONCE or (waiting and turn.arrived) or (coming and turn.seen < coming[-1].number):
             return self._clock()
         return min([self._clock() + _SWEEP, *(each.next_at for each in first)])
 
@@ -158,7 +160,7 @@ class Courier:
         patterns = _patterns.decode(row.events)
         held = {each.event.asset_row for each in waiting if each.event.number not in turn.arrived} - {None}
         for event in coming:
-            if turn.failed is not None or self._stop.is_set():
+            if turn.failed is not None or self._stop.is_set() or self._clock() >= turn.until:
                 return
             if matches(event.kind, patterns):
                 if event.asset_row in held:

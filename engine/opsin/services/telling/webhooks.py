@@ -24,6 +24,8 @@ State = Literal["waiting", "dead"]
 _LONGEST_URL = 8192
 _MOST = 100
 _LAST = 2**62
+_AT_ONCE: Mapping[str, object] = {"failures": 0, "failing_since": None, "next_at": 0.0}
+"""What makes a receiver be tried again now that was left alone because it failed."""
 _patterns = msgspec.json.Decoder(tuple[str, ...])
 
 
@@ -143,7 +145,7 @@ def change(
         values["enabled"] = enabled
         values["reason"] = None if enabled else "switched off"
     if values:
-        values |= {"failures": 0, "failing_since": None, "next_at": 0.0}
+        values |= _AT_ONCE
     with workspace.catalogue.write() as connection:
         _row(outbox.webhooks(connection), identity)
         if values:
@@ -183,7 +185,7 @@ def deliveries(
 
 
 def redeliver(workspace: Workspace, identity: str, number: int | None = None) -> int:
-    """Have what was given up sent again: one event, or all; return how many that are.
+    """Have what was given up sent again, at once: one event, or all; return how many that are.
 
     :raises UnknownName: where there is no such webhook, or no such dead letter.
     """
@@ -192,6 +194,8 @@ def redeliver(workspace: Workspace, identity: str, number: int | None = None) ->
     with workspace.catalogue.write() as connection:
         _row(outbox.webhooks(connection), identity)
         count = outbox.revive(connection, identity, number)
+        if count:
+            outbox.change_webhook(connection, identity, **_AT_ONCE)
     if number is not None and not count:
         msg = f"the event {number} is none that was given up for this webhook: its dead deliveries are listed"
         raise UnknownName(msg)
@@ -199,7 +203,7 @@ def redeliver(workspace: Workspace, identity: str, number: int | None = None) ->
 
 
 def test(workspace: Workspace, identity: str) -> Tried:
-    """Send a ``webhook.test`` event now, and return what the receiver answered.
+    """Send a ``webhook.test`` event now, and return what the receiver answered; where it arrived, all that waits follows.
 
     :raises UnknownName: where there is no such webhook.
     """
@@ -214,9 +218,11 @@ def test(workspace: Workspace, identity: str) -> Tried:
         answer = Poster(workspace.settings.webhooks).post(row.url, body, headers)
     except Refused as error:
         return Tried(arrived=False, reason=str(error), milliseconds=_since(begun))
-    return Tried(
-        arrived=200 <= answer.status < 300, status=answer.status, answer=answer.text, milliseconds=_since(begun)
-    )
+    arrived = 200 <= answer.status < 300
+    if arrived and row.next_at:
+        with workspace.catalogue.write() as connection:
+            outbox.change_webhook(connection, identity, **_AT_ONCE)
+    return Tried(arrived=arrived, status=answer.status, answer=answer.text, milliseconds=_since(begun))
 
 
 def letter(event: EventRow, secret: str, at: int) -> tuple[bytes, dict[str, str]]:
