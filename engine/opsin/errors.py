@@ -8,7 +8,7 @@ Every error carries a stable ``code`` for programs, a ``title`` for people, an H
     │   ├── SettingError      a setting that cannot be used          400  exit 2
     │   ├── WrongMethod       an address does not know this method   405  exit 2
     │   ├── WrongMediaType    a body of another kind is expected     415  exit 2
-    │   ├── BodyTooSlow       the body did not arrive in time        408  exit 2
+    │   ├── BodyTooSlow       the request did not arrive in time     408  exit 2
     │   ├── ClientGone        whoever asked did not wait             499  exit 2
     │   ├── HeadTooLarge      address and headers are too long       431  exit 2
     │   ├── TooManyRequests   this key asks too often                429  exit 2
@@ -100,7 +100,7 @@ class WrongMediaType(UsageError):
 
 class BodyTooSlow(UsageError):
     code = "body-too-slow"
-    title = "The body did not arrive in time"
+    title = "The request did not arrive in time"
     http_status = 408
     limit = "serve.body_timeout"
 

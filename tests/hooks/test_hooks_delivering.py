@@ -266,7 +266,12 @@ def test_events_are_forgotten_when_all_have_them_or_they_are_too_old(
 
 def test_webhooks_go_to_public_addresses_only(make_library: MakeLibrary, receiver: Receiver) -> None:
     library = make_library("strict", vocabularies=())
-    webhook = library.webhooks.create(receiver.url)
+    for url in (receiver.url, "http://localhost./", "http://[::1]:9000/", "http://a.localhost/"):
+        with pytest.raises(UsageError, match=r"webhooks\.allow_private"):
+            library.webhooks.create(url)
+    webhook = library.webhooks.create("https://hooks.example/")
+    with library._workspace.catalogue.write() as connection:  # as a name that leads there
+        outbox.change_webhook(connection, webhook.id, url=receiver.url)
     tried = library.webhooks.test(webhook.id)
     assert (tried.arrived, receiver.came) == (False, [])
     assert "webhooks.allow_private" in str(tried.reason)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,7 @@ from opsin.services.jobs import jobs
 from opsin.services.jobs.job_kinds import KINDS, Kind
 from opsin.services.jobs.working import Working
 from opsin.services.looking.given import Upload
-from opsin.testing import jpeg_bytes, make_picture
+from opsin.testing import FakeEncoder, jpeg_bytes, make_picture
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
@@ -195,6 +196,51 @@ def test_pictures_that_were_taken_in_wait_for_room_on_the_disk(
         ended = over(library, added)
     assert (ended.state, ended.done, ended.total) == ("done", 1, 1)
     assert library.count() == 1
+
+
+def uploads(*colours: str) -> list[Upload]:
+    return [Upload(jpeg_bytes(make_picture(colour, "square", 64)), f"{colour}.jpg") for colour in colours]
+
+
+def test_pictures_that_were_taken_in_wait_for_the_encoder_or_until_they_are_cancelled(
+    library: opsin.Library,
+) -> None:
+    health = library._workspace.ready().encoder._lane.health
+    health.quarantine("it hung")
+    health.revival = 1e12
+    added, cancelled = library.jobs.add(*uploads("red", "blue")), library.jobs.add(*uploads("green"))
+    with library.jobs.working():
+        for job in (added, cancelled):
+            while library.jobs.get(job.id).total is None:
+                time.sleep(0.01)
+        library.jobs.cancel(cancelled.id)
+        assert over(library, cancelled).state == "cancelled"
+        assert library.jobs.get(added.id).state == "running"
+        health.revival = 0.0
+    with library.jobs.working():
+        ended = over(library, added)
+    assert (ended.state, ended.done, ended.total) == ("done", 2, 2)
+    assert library.count() == 2
+
+
+def test_of_pictures_that_were_taken_in_only_that_is_refused_which_takes_the_encoder_out_of_use(
+    library: opsin.Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    health = library._workspace.ready().encoder._lane.health
+    health._backoff, health._longest = 0.05, 0.1
+    extract: Callable[[FakeEncoder, Any], Any] = FakeEncoder.extract
+
+    def lying(encoder: FakeEncoder, frames: Any) -> Any:
+        green = [frame.pixels[..., 1].mean() > frame.pixels[..., 0].mean() + 20 for frame in frames]
+        return [] if any(green) else extract(encoder, frames)
+
+    monkeypatch.setattr(FakeEncoder, "extract", lying)
+    job = library.jobs.add(*uploads("green", "red", "blue", "purple"))
+    with library.jobs.working():
+        ended = over(library, job)
+    assert (ended.state, ended.done) == ("done", 4)
+    assert ended.result is not None
+    assert [each["status"] for each in ended.result["results"]] == ["failed", "added", "added", "added"]
 
 
 def until_told(worker: Working) -> None:

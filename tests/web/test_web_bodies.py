@@ -229,3 +229,24 @@ def test_a_body_that_is_no_whole_form_is_known_by_its_bytes_whatever_it_is_calle
     kind = "multipart/form-data; boundary=x"
     for one, other in (('{"text":"zebra"}', '{"text":"lion"}'), ("--x\r\nA: b\r\n\r\n1", "--x\r\nA: b\r\n\r\n2")):
         assert fingerprint(kind, one.encode()) != fingerprint(kind, other.encode())
+
+
+def test_fields_of_a_form_that_nobody_filled_in_say_nothing(served: Served) -> None:
+    form: dict[str, Any] = {
+        "file": ("", b"", "application/octet-stream"),
+        "image": (None, ""),
+        "owner": (None, ""),
+        "caption": (None, "a square"),
+        "public_id": (None, ""),
+        "tags": (None, ""),
+    }
+    empty = served.client.post("/v1/assets", files=form)
+    assert (empty.status_code, empty.json()["code"]) == (400, "usage"), empty.text
+    assert "there is no picture" in empty.json()["detail"]
+    stored = served.client.post("/v1/assets", files={**form, "file": ("red.jpg", RED)})
+    asset = stored.json()["results"][0]["asset"]
+    assert (asset.get("owner"), asset["caption"], asset.get("public_id")) == (None, "a square", None)
+    refused = served.client.post(
+        "/v1/assets", params={"owner": ""}, content=RED, headers={"Content-Type": "image/jpeg"}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (400, "usage"), refused.text

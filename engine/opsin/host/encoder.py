@@ -42,6 +42,11 @@ class EncoderProxy:
         return self._lane.loaded
 
     @property
+    def after(self) -> float | None:
+        """The seconds after which it makes sense to ask again; None while it is in use."""
+        return self._lane.health.after if self._lane.health.rests else None
+
+    @property
     def space(self) -> str:
         known = self._made_by
         return self._item.space if known is None or self._lane.loaded else known.space

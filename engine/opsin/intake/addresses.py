@@ -50,6 +50,15 @@ def is_public(address: str) -> bool:
     return _is_public_v4(parsed)
 
 
+def is_private(host: str) -> bool:
+    """Return whether the host of a URL is an address that is not public, or this machine; of any other name nobody knows."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".").lower().rpartition(".")[2] == "localhost"  # RFC 6761
+    return not is_public(host)
+
+
 def _is_public_v6(address: ipaddress.IPv6Address) -> bool:
     if address.ipv4_mapped is not None:
         return _is_public_v4(address.ipv4_mapped)

@@ -187,6 +187,8 @@ async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
     said: dict[str, Any] = {}
     try:
         async for segment, data in _segments(request, boundary, limit):
+            if not data and not segment.filename:
+                continue  # a field that nobody filled in, or no file chosen: browsers send these, too
             if _is_file(segment):
                 came.append(Upload(data, segment.filename or ""))
             elif segment.name in _URIS:

@@ -120,8 +120,8 @@ def said(owner: object, caption: object, context: object) -> None:
 
     :raises UsageError: naming what cannot be said.
     """
-    if owner is not None:
-        text(owner, "owner", _LONGEST_OWNER)
+    if owner is not None and not text(owner, "owner", _LONGEST_OWNER):
+        raise UsageError("owner is empty: leave it out where a picture has none")
     if caption is not None:
         text(caption, "caption", _LONGEST_CAPTION)
     if context is not None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import threading
+import time
+
+_BLINK = 0.5
+"""Seconds after which a job that pauses looks whether it is cancelled."""
 
 
 class Ended(Exception):
@@ -44,6 +48,17 @@ class Turn:
         """
         self.done = 0
         self.step(0)
+
+    def pause(self, seconds: float) -> None:
+        """Wait for something that is out of order.
+
+        :raises Ended: where the job is to end, at once or soon.
+        """
+        until = time.monotonic() + seconds
+        self.step(0)
+        while (left := until - time.monotonic()) > 0:
+            self._stop.wait(min(left, _BLINK))
+            self.step(0)
 
     def step(self, pieces: int = 1) -> None:
         """Say that pieces are dealt with and stored.

@@ -24,7 +24,7 @@ Line = Literal["soon", "long"]
 
 
 class Kind(NamedTuple):
-    """A kind of job. The jobs of a line are done one after the other; one that is ``kept`` waits for room on the disk."""
+    """A kind of job. The jobs of a line are done one after the other; one that is ``kept`` waits for what is out of order."""
 
     work: Callable[[Workspace, bytes, Turn], object]
     line: Line = "long"

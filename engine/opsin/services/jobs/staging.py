@@ -25,6 +25,9 @@ from opsin.services.looking.given import Address, Upload
 
 KIND = "add"
 _log = logging.getLogger(__name__)
+_TRIES = 3
+"""So often a picture is tried alone."""
+_LEAST_PAUSE = 0.05
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -106,11 +109,42 @@ def add_staged(workspace: Workspace, given: bytes, turn: Turn) -> AllTaken:
     folder = workspace.layout.staged / turn.job
     turn.expect(len(uploads.pictures))
     pictures = [_read(folder, each) for each in uploads.pictures]
-    results: list[Taken] = []
-    for added in taking.add_each(workspace, pictures, uploads.said):
-        results.append(_outcome(added))
+    return AllTaken([_outcome(added) for added in _added(workspace, pictures, uploads.said, turn)])
+
+
+def _added(workspace: Workspace, pictures: Sequence[Upload | Address], said: AddOptions, turn: Turn) -> Sequence[Added]:
+    """Add pictures and return what became of each; who sent them was told that they are safe, and sends them no more.
+
+    Those that came in vain, as the encoder was out of use, are added one by one when it is in use again: one that takes the
+    encoder out of use is alone then, and after three times it is the picture that is at fault.
+    """
+    _await_encoder(workspace, turn)
+    found: list[Added] = []
+    for added in taking.add_each(workspace, pictures, said):
+        found.append(added)
+        turn.step(0 if _in_vain(added) else 1)
+    for place in [place for place, added in enumerate(found) if _in_vain(added)]:
+        for _ in range(_TRIES):
+            _await_encoder(workspace, turn)
+            (found[place],) = taking.add_each(workspace, [pictures[place]], said)
+            if not _in_vain(found[place]):
+                break
         turn.step()
-    return AllTaken(results)
+    return found
+
+
+def _in_vain(added: Added) -> bool:
+    return added.problem is not None and added.problem.after is not None
+
+
+def _await_encoder(workspace: Workspace, turn: Turn) -> None:
+    """Wait until the encoder may be asked; where it is off until a restart, that is what is waited for.
+
+    :raises Ended: where the job is to end before.
+    """
+    while (after := workspace.host.encoder.after) is not None:
+        _log.warning("the pictures of the job %s wait: the encoder is out of use", turn.job)
+        turn.pause(max(after, _LEAST_PAUSE))
 
 
 def _outcome(added: Added) -> Taken:

@@ -14,7 +14,7 @@ from opsin.catalogue import jobs, outbox
 from opsin.catalogue.ids import as_text, now
 from opsin.catalogue.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, JobRow
 from opsin.catalogue.outbox import NewEvent
-from opsin.errors import LibraryError, OpsinError, Unwritable
+from opsin.errors import LibraryError, OpsinError, PluginError, Unwritable
 from opsin.model import EventKind
 from opsin.services.base.background import Background
 from opsin.services.base.problem import Problem, problem
@@ -144,11 +144,12 @@ class Working(Background):
                 try:
                     result = kind.work(self._workspace, row.given, turn)
                     break
-                except Unwritable as error:
-                    if not kind.kept:
+                except (Unwritable, PluginError) as error:
+                    pause = _PAUSE if isinstance(error, Unwritable) else error.after
+                    if pause is None or not kind.kept:
                         raise
                     _log.error("the job %s (%s) waits: %s", row.id, row.kind, error)
-                    self._stop.wait(_PAUSE)
+                    turn.pause(pause)
                     turn.begin_anew()
         except Ended:
             return (CANCELLED if turn.cancelled else QUEUED), None, None

@@ -82,7 +82,7 @@ def create(workspace: Workspace, url: str, events: Sequence[str] = ("*",)) -> Ne
     """
     secret = "whsec_" + base64.b64encode(secrets.token_bytes(24)).decode()
     kinds = _events(events)
-    place = _address(url)
+    place = _address(workspace, url)
     with workspace.catalogue.write() as connection:
         if len(outbox.webhooks(connection)) >= _MOST:
             msg = f"a library has at most {_MOST} webhooks: delete one that is not needed"
@@ -138,7 +138,7 @@ def change(
     """
     values: dict[str, object] = {}
     if url is not None:
-        values["url"] = _address(url)
+        values["url"] = _address(workspace, url)
     if events is not None:
         values["events"] = msgspec.json.encode(_events(events)).decode()
     if enabled is not None:
@@ -254,13 +254,19 @@ def _events(given: Sequence[str]) -> tuple[str, ...]:
     return kinds
 
 
-def _address(url: str) -> str:
+def _address(workspace: Workspace, url: str) -> str:
+    """Return an address as it is called. Where its host is a name, what that stands for is looked up with each call."""
+    from opsin.intake.addresses import is_private
     from opsin.intake.calls import parse
 
     try:
-        return str(parse(checked.text(url, "an address", _LONGEST_URL)))
+        target = parse(checked.text(url, "an address", _LONGEST_URL))
     except Refused as error:
         raise UsageError(str(error)) from error
+    if is_private(target.host) and not workspace.settings.webhooks.allow_private:
+        msg = f"{target.host} is not a public address, and only these are called unless webhooks.allow_private is set"
+        raise UsageError(msg)
+    return str(target)
 
 
 def _row(rows: Sequence[WebhookRow], identity: str) -> WebhookRow:
