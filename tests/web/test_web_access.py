@@ -143,3 +143,21 @@ def test_who_asks_too_often_is_told_when_to_come_again(serve: Serve, served: Ser
     assert answers[-1].json()["limit"] == "serve.rate_limit"
     assert 1 <= int(answers[-1].headers["retry-after"]) <= 20
     assert served_here.client.get("/v1/health/live").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://localhost:1/v1/version", 200),
+        (b"HTTP://127.0.0.1/v1/version?", 200),
+        (b"http://localhost", 307),
+        (b"http://evil.example/v1/version", 403),
+        (b"http:///v1/version", 404),
+        (b"ftp://localhost/v1/version", 404),
+    ],
+)
+def test_an_address_that_names_the_service_too_is_answered_as_a_proxy_would_be(
+    served: Served, target: bytes, status: int
+) -> None:
+    answer = served.raw(b"GET " + target + b" HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    assert answer.split(b" ", 2)[1] == str(status).encode(), answer

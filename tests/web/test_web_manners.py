@@ -128,7 +128,7 @@ def test_every_answer_is_for_its_key_alone_also_in_a_cache_that_knows_no_keys(se
     answers.append(served.client.get("/v1/tags/red/assets", headers=ORIGIN))
     for answer in answers:
         assert answer.headers["cache-control"].startswith("private"), answer.url
-        assert answer.headers["vary"].removeprefix("Origin, ") == "Authorization, X-Api-Key", answer.url
+        assert answer.headers["vary"] == "Origin, Authorization, X-Api-Key", answer.url
     page = served.client.get("/v1/docs/swagger-ui.css").headers
     assert (page["cache-control"], "vary" in page) == ("public, max-age=86400", False)
 

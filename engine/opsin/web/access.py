@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Collection, Mapping
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
@@ -29,6 +30,7 @@ ADMIN = {"needs": "admin"}
 _WITHOUT = "this needs a key: send `Authorization: Bearer KEY` or `X-Api-Key: KEY` (`opsin --key KEY`); `opsin keys create` makes one"
 _UNKNOWN = "this key is not known here, or was revoked: `opsin keys create` makes one"
 
+_WHOLE_ADDRESS = re.compile(rb"https?://([^/]+)(/.*)?", re.IGNORECASE | re.DOTALL)
 MOST_HEAD = 64 * 1024
 """Bytes of an address with its headers."""
 
@@ -99,6 +101,7 @@ class Door:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             try:
                 _check_head(scope, headers)
+                _name_the_path_alone(scope, headers)
                 self.check(headers.get("host", ""), headers.get("origin"))
                 if scope["method"] == "OPTIONS" and "origin" in headers:
                     self._check_preflight(scope, headers)
@@ -135,6 +138,15 @@ def _check_head(scope: HTTPScope, headers: Mapping[str, str]) -> None:
         raise HeadTooLarge(msg)
     if "transfer-encoding" in headers and "content-length" in headers:
         raise UsageError("the length of the body is said in two ways: send Content-Length or Transfer-Encoding")
+
+
+def _name_the_path_alone(scope: HTTPScope, headers: dict[str, str]) -> None:
+    """Where the address names the service, too, as proxies are asked, go by that name (RFC 9112, section 3.2.2)."""
+    whole = _WHOLE_ADDRESS.fullmatch(scope["raw_path"])
+    if whole is not None:
+        headers["host"] = whole[1].decode("latin-1")
+        scope["raw_path"] = whole[2] or b"/"
+        scope["path"] = unquote(scope["raw_path"].decode("latin-1"))
 
 
 def urlsplit_netloc(url: str) -> str:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from litestar import Request, Response
 
 T = TypeVar("T")
-_KEYS = ("Authorization", "X-Api-Key")
-"""The headers in which a key comes."""
+_ASKING = ("Origin", "Authorization", "X-Api-Key")
+"""The headers that say who asks: the site whose page it is, and the key."""
 _TAG = re.compile(r'(?:W/)?"([\x21\x23-\x7e\x80-\xff]*)"')
 
 
@@ -36,7 +36,8 @@ def say_whose(headers: MutableMapping[str, str]) -> None:
     if cache.startswith("public"):
         return
     headers["Cache-Control"] = cache or "private, no-cache"
-    headers["Vary"] = ", ".join([*filter(None, [headers.get("Vary", "")]), *_KEYS])
+    told = [each.strip() for each in headers.get("Vary", "").split(",") if each.strip()]
+    headers["Vary"] = ", ".join(dict.fromkeys([*told, *_ASKING]))
 
 
 def is_known(request: Request[Any, Any, Any], tag: str) -> bool:
