@@ -152,11 +152,12 @@ class Group(msgspec.Struct, frozen=True):
 
     def _of_one(self, similarities: Vector, row: AssetRow, tags: Sequence[Tag]) -> dict[int, Matched]:
         mine = {tag.label: tag for tag in tags}
-        named = [number for label in mine for number in self.by_label.get(label, ())]
-        passing = np.union1d(np.flatnonzero(similarities >= self.least), np.array(named, np.intp))
-        asked = np.unique(self.filters[passing]).tolist()
-        met = [number for number in asked if all(check(row, mine) for check in self.checks[number])]
-        chosen = passing[np.isin(self.filters[passing], met)]
+        reached = similarities >= self.least
+        reached[[number for label in mine for number in self.by_label.get(label, ())]] = True
+        passing = np.flatnonzero(reached)
+        filters = self.filters[passing].tolist()
+        met = {number: all(check(row, mine) for check in self.checks[number]) for number in set(filters)}
+        chosen = passing[[met[number] for number in filters]]
         scores = np.round(self.scale.at(chosen).scores(similarities[chosen]).astype(float), 4).tolist()
         return {
             self.places[number]: _matched(self.known[number], score, mine)
