@@ -42,6 +42,7 @@ def connection(kind: type[Http], url: str, key: str | None, timeout: float) -> H
 
 
 def _place(url: str) -> httpx.URL:
+    """Return where the service is, also where its address is written with the /v1 that all its calls begin with."""
     try:
         place = httpx.URL(url)
     except (httpx.InvalidURL, TypeError, UnicodeError) as error:
@@ -50,7 +51,7 @@ def _place(url: str) -> httpx.URL:
     if place.scheme not in {"http", "https"} or not place.host:
         msg = f"{str(url)[:200]!r} is no address of a service: write it as http://127.0.0.1:8484"
         raise UsageError(msg)
-    return place
+    return place.copy_with(path=place.path.rstrip("/").removesuffix("/v1") + "/")
 
 
 def _headers(key: str | None) -> Mapping[str, str]:
