@@ -71,7 +71,12 @@ def page(
     cursor: str | None = None,
 ) -> Call[AssetPage]:
     """Return a page of assets, as :meth:`opsin.Library.page` does."""
-    params: dict[str, Any] = {"where": list(checked.texts(where, "where")), "sort": sort, "order": order, "limit": limit}
+    params: dict[str, Any] = {
+        "where": list(checked.texts(where, "where")),
+        "sort": sort,
+        "order": order,
+        "limit": limit,
+    }
     params |= {name: value for name, value in (("after", after), ("cursor", cursor)) if value is not None}
     return Call(method="GET", path="/v1/assets", params=params, read=as_kind(AssetPage))
 
@@ -184,7 +189,13 @@ def tag_page(
 
     ``widths`` are those of the previews that are named; their addresses are relative to the service.
     """
-    params: dict[str, Any] = {"where": list(checked.texts(where, "where")), "sort": sort, "order": order, "limit": limit, "width": list(widths)}
+    params: dict[str, Any] = {
+        "where": list(checked.texts(where, "where")),
+        "sort": sort,
+        "order": order,
+        "limit": limit,
+        "width": list(widths),
+    }
     params |= {} if cursor is None else {"cursor": cursor}
     return Call(method="GET", path=f"{address('tags', tag)}/assets", params=params, read=as_kind(TagPage))
 

@@ -159,7 +159,9 @@ def _keys(layout: Layout) -> Finding:
     try:
         Keys(layout).list()
     except OpsinError as error:
-        return Finding(area="keys", state="problem", message=str(error), remedy=f"rm {layout.keys}; opsin keys create NAME")
+        return Finding(
+            area="keys", state="problem", message=str(error), remedy=f"rm {layout.keys}; opsin keys create NAME"
+        )
     exposed = " ".join(exposed_keys(layout))
     if not exposed:
         return Finding(area="keys", state="ok", message="nobody else can read the keys of the service")
