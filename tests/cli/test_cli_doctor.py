@@ -66,6 +66,22 @@ def test_keys_that_others_can_read_are_a_warning_that_its_remedy_ends(home: Path
     assert findings(run("doctor", "--quick", "--json"))["keys"][0] == "ok"
 
 
+def test_keys_that_keep_the_service_from_starting_are_a_problem(home: Path, run: Callable[..., Any]) -> None:
+    (home / "keys.json").write_text("no keys")
+    state, remedy = findings(run("doctor", "--quick", "--json"))["keys"]
+    assert (state, remedy) == ("problem", f"rm {home / 'keys.json'}; opsin keys create NAME")
+
+
+def test_a_library_without_its_catalogue_is_to_be_restored_and_not_made_anew(
+    home: Path, run: Callable[..., Any]
+) -> None:
+    (home / "catalogue.sqlite").unlink()
+    done = run("doctor", "--quick", "--json")
+    assert findings(done)["library"] == ("problem", "restore a backup: opsin restore BACKUP --library NEW")
+    assert "has no catalogue.sqlite any more" in done.out
+    assert "opsin init" not in run("list").err
+
+
 def test_a_library_that_everybody_can_look_into_is_a_warning(run: Callable[..., Any]) -> None:
     with tempfile.TemporaryDirectory() as outside:
         home = Path(outside) / "made"

@@ -303,11 +303,26 @@ def test_errors_are_those_of_the_library(there: Any) -> None:
         there.search("   ")
     with pytest.raises(UsageError, match="limit"):
         there.search("red", limit=5000)
+    for ask in (there.search, lambda: there.find([]), there.searches.create):
+        with pytest.raises(UsageError, match="say what to search for"):
+            ask()
+    with pytest.raises(UsageError, match="limit has to be"):
+        next(iter(there.list(limit=-1)))
+    with pytest.raises(UsageError, match="where has to be a list of texts"):
+        [*there.list(where="tag=dog")]
+    with pytest.raises(UsageError, match="where has to be a list of texts"):
+        there.search("red", where="tag=dog")
 
 
 def test_a_wrong_key_is_refused(served: Served) -> None:
     with Client(served.url, "wrong") as client, pytest.raises(KeyRefused):
         client.tags()
+
+
+def test_an_address_may_be_written_with_its_version(served: Served) -> None:
+    for url in (f"{served.url}/", f"{served.url}/v1", f"{served.url}/v1/"):
+        with Client(url, served.key) as client:
+            assert client.version()["api"] == "v1"
 
 
 def test_a_service_that_is_not_there_is_said_to_be_unreachable() -> None:

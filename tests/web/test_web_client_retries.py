@@ -6,13 +6,14 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
 import pytest
 
 from opsin.client import AsyncClient, Client
-from opsin.client.retrying import pause
+from opsin.client.retrying import pause, unreachable
 from opsin.errors import Overloaded, Unreachable, UsageError
 from opsin.library import Job
 
@@ -175,6 +176,59 @@ def test_another_web_server_is_told_from_a_service(busy: str) -> None:
                 client.jobs.get("one")
 
 
+class Between(Busy):
+    """Stands where a service should be: a proxy that has a page of its own for what goes wrong."""
+
+    status: ClassVar[int] = 404
+    packed: ClassVar[str] = "identity"
+
+    def do_GET(self) -> None:
+        body = b"<html>Not here</html>"
+        self.send_response(self.status)
+        self.send_header("Content-Encoding", self.packed)
+        if self.status == 301:
+            self.send_header("Location", "https://pictures.example/")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def between() -> Iterator[str]:
+    Between.status, Between.packed = 404, "identity"
+    yield from running(Between)
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(404, "404 Not Found"), (401, "401 Unauthorized"), (502, "502"), (301, "to https://pictures.example/")],
+)
+def test_what_a_proxy_answers_itself_is_no_answer_of_the_service(between: str, status: int, told: str) -> None:
+    Between.status = status
+    with Client(between, "key", retries=0) as client, pytest.raises(Unreachable, match=told) as caught:
+        client.tags()
+    assert "/v1/tags answers" in str(caught.value)
+    assert caught.value.exit_status == 4
+
+
+def test_a_body_that_is_not_packed_as_it_says_is_no_answer(between: str) -> None:
+    Between.status, Between.packed = 200, "gzip"
+    with Client(between, "key") as client, pytest.raises(Unreachable, match="decompressing"):
+        client.tags()
+
+    async def asked() -> None:
+        async with AsyncClient(between, "key") as client:
+            await client.tags()
+
+    with pytest.raises(Unreachable, match="decompressing"):
+        asyncio.run(asked())
+
+
+def test_whether_a_service_answers_is_known_from_what_it_says(busy: str) -> None:
+    with Client(busy, "key") as client, pytest.raises(Unreachable, match="none of Opsin's answers"):
+        client.load()
+
+
 @pytest.mark.parametrize(
     ("url", "key", "match"),
     [
@@ -192,6 +246,36 @@ def test_an_address_or_a_key_that_cannot_be_is_refused_before_anything_is_sent(
         Client(url, key)
     with pytest.raises(UsageError, match=match):
         AsyncClient(url, key)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_certificates_and_proxies_of_the_environment_that_cannot_be_used_are_named(
+    kind: type[Client | AsyncClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "empty.pem").write_text("nothing")
+    for file in ("empty.pem", "missing.pem"):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / file))
+        with pytest.raises(UsageError, match="SSL_CERT_FILE"):
+            kind("https://127.0.0.1:9", "key")
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv("HTTP_PROXY", "gopher://proxy")
+    with pytest.raises(UsageError, match="HTTP_PROXY"):
+        kind("http://127.0.0.1:9", "key")
+
+
+def test_a_service_on_this_machine_is_asked_without_a_proxy(busy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+    for place in (busy, busy.replace("127.0.0.1", "localhost")):
+        with Client(place, "key", retries=0) as client, pytest.raises(Unreachable, match="none of Opsin's answers"):
+            client.tags()
+
+
+def test_a_certificate_that_is_not_trusted_says_how_it_would_be() -> None:
+    failed = httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] self-signed certificate")
+    told = str(unreachable(httpx.URL("https://pictures.example/v1"), failed))
+    assert "is not trusted" in told
+    assert "SSL_CERT_FILE" in told
 
 
 def test_what_cannot_be_sent_is_refused() -> None:

@@ -99,8 +99,7 @@ def answer_of(call: Call[T], response: httpx.Response) -> T:
         try:
             return call.read(response)
         except (msgspec.MsgspecError, ValueError, KeyError) as broken:
-            msg = f"what {response.url.copy_with(query=None)} answers is none of Opsin's answers ({broken}): is it `opsin serve`, of the same version?"
-            raise Unreachable(msg) from broken
+            raise _another(response, str(broken)) from broken
     error = refusal(response)
     if call.refused is not None and isinstance(error, Refused | PluginError):
         return call.refused(error)
@@ -108,13 +107,28 @@ def answer_of(call: Call[T], response: httpx.Response) -> T:
 
 
 def refusal(response: httpx.Response) -> OpsinError:
-    """Return the error that a response tells of (RFC 9457): of the class that the library itself would have raised."""
+    """Return the error that a response tells of (RFC 9457): of the class that the library itself would have raised.
+
+    One without a code is not Opsin's, but that of a proxy or of another web server.
+    """
+    answered = f"{response.status_code} {response.reason_phrase}"
     try:
         problem = msgspec.json.decode(response.content, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = {}
-    told = str(problem.get("detail") or f"the service answered {response.status_code} {response.reason_phrase}")
-    return error_of(str(problem.get("code", "")), told, problem.get("limit"))
+    if not problem.get("code"):
+        elsewhere = response.headers.get("Location")
+        return _another(response, answered if elsewhere is None else f"{answered}, to {elsewhere[:200]}")
+    told = str(problem.get("detail") or f"the service answered {answered}")
+    return error_of(str(problem["code"]), told, problem.get("limit"))
+
+
+def _another(response: httpx.Response, why: str) -> Unreachable:
+    """Return the error for an answer of something else than this Opsin."""
+    place = response.url.copy_with(query=None)
+    return Unreachable(
+        f"what {place} answers is none of Opsin's answers ({why}): is it `opsin serve`, of the same version?"
+    )
 
 
 def error_of(code: str, message: str, limit: object) -> OpsinError:

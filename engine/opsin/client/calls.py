@@ -34,6 +34,7 @@ from opsin.library import (
 from opsin.model import Report
 from opsin.plugin import EncoderCard
 from opsin.services.base import checked
+from opsin.services.finding.query import check
 from opsin.settings import Settings
 
 _PAGE = 200
@@ -70,14 +71,20 @@ def page(
     cursor: str | None = None,
 ) -> Call[AssetPage]:
     """Return a page of assets, as :meth:`opsin.Library.page` does."""
-    params: dict[str, Any] = {"where": list(where), "sort": sort, "order": order, "limit": limit}
+    params: dict[str, Any] = {
+        "where": list(checked.texts(where, "where")),
+        "sort": sort,
+        "order": order,
+        "limit": limit,
+    }
     params |= {name: value for name, value in (("after", after), ("cursor", cursor)) if value is not None}
     return Call(method="GET", path="/v1/assets", params=params, read=as_kind(AssetPage))
 
 
 def list_assets(*, where: Sequence[str] = (), limit: int | None = None, after: str | None = None) -> Flow[AssetView]:
     """Yield assets in the order in which they were added, those after the asset ``after`` if one is given."""
-    left, cursor = limit, None
+    checked.texts(where, "where")
+    left, cursor = None if limit is None else checked.whole(limit, "limit", 1), None
     while left is None or left > 0:
         params = {"where": list(where), "limit": _PAGE if left is None else min(left, _PAGE)}
         params |= {"cursor": cursor} if cursor is not None else {} if after is None else {"after": after}
@@ -127,9 +134,10 @@ def find(
     facets: Sequence[Facet] = (),
 ) -> Call[Page]:
     """Find assets by any weighted mix of texts, pictures, assets and vectors; see :meth:`search`."""
+    check(parts)
     asked = {
         "parts": [in_json(part) for part in parts],
-        "where": list(where),
+        "where": list(checked.texts(where, "where")),
         "limit": limit,
         "cursor": cursor,
         "everything": everything,
@@ -181,7 +189,13 @@ def tag_page(
 
     ``widths`` are those of the previews that are named; their addresses are relative to the service.
     """
-    params: dict[str, Any] = {"where": list(where), "sort": sort, "order": order, "limit": limit, "width": list(widths)}
+    params: dict[str, Any] = {
+        "where": list(checked.texts(where, "where")),
+        "sort": sort,
+        "order": order,
+        "limit": limit,
+        "width": list(widths),
+    }
     params |= {} if cursor is None else {"cursor": cursor}
     return Call(method="GET", path=f"{address('tags', tag)}/assets", params=params, read=as_kind(TagPage))
 

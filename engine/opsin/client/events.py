@@ -73,15 +73,13 @@ class Following:
         self._heard, self.over = fields.get("id", [self._heard])[-1], job.over
         return job
 
-    def give_up(
-        self, http: httpx.Client | httpx.AsyncClient, outcome: httpx.Response | httpx.TransportError
-    ) -> NoReturn:
+    def give_up(self, http: httpx.Client | httpx.AsyncClient, outcome: httpx.Response | httpx.RequestError) -> NoReturn:
         """Raise the error that an answer without events tells of.
 
         :raises OpsinError: where the service refuses it.
         :raises Unreachable: where it does not answer, or what it answers is none of Opsin's.
         """
-        if isinstance(outcome, httpx.TransportError):
+        if isinstance(outcome, httpx.RequestError):
             raise unreachable(http.base_url, outcome) from outcome
         answer_of(self._call(), outcome)
         raise unreachable(http.base_url, broken_off())

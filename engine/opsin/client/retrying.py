@@ -21,15 +21,15 @@ _PATIENCE = 300.0
 
 
 def pause(
-    tries: int, most: int, what: httpx.Response | httpx.TransportError, *, also: Collection[int] = ()
+    tries: int, most: int, what: httpx.Response | httpx.RequestError, *, also: Collection[int] = ()
 ) -> float | None:
     """Return the seconds to wait before the next try, None where there is none; ``also`` are statuses that are answers.
 
     A service that says when to come again (Retry-After, in seconds or as a date) is believed: where that is more than
     five minutes, there is no next try. Otherwise the pause doubles each time, with jitter over its upper half, so that many
-    clients do not come back at once. What this side cannot send is not sent again.
+    clients do not come back at once. What this side cannot send is not sent again, nor is what it cannot unpack.
     """
-    if tries >= most or isinstance(what, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+    if tries >= most or isinstance(what, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.DecodingError):
         return None
     if isinstance(what, httpx.Response):
         if what.status_code in also or not _is_for_now(what):
@@ -58,9 +58,13 @@ def _is_for_now(response: httpx.Response) -> bool:
     return response.status_code in AGAIN or (response.status_code == 409 and "Retry-After" in response.headers)
 
 
-def unreachable(url: httpx.URL, error: httpx.TransportError) -> Unreachable:
+def unreachable(url: httpx.URL, error: httpx.RequestError) -> Unreachable:
     """Return the error for a service that does not answer."""
     told = str(error) or type(error).__name__
-    return Unreachable(
-        f"{url.copy_with(path='/', query=None)} does not answer ({told}): is `opsin serve` running there?"
-    )
+    place = url.copy_with(path="/", query=None)
+    if "CERTIFICATE_VERIFY_FAILED" in told:
+        return Unreachable(
+            f"the certificate of {place} is not trusted ({told}): where it is of an authority of your own, "
+            "set SSL_CERT_FILE to the file with that one's certificate"
+        )
+    return Unreachable(f"{place} does not answer ({told}): is `opsin serve` running there?")

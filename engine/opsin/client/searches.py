@@ -11,6 +11,7 @@ from opsin.client.call import Call, Flow, Item, address, as_kind
 from opsin.client.calls import parts_of
 from opsin.client.pictures import Example, in_json
 from opsin.library import Page, Part, SavedSearch
+from opsin.services.finding.query import check
 
 _PAGE = 200
 """Searches that are asked for at once."""
@@ -36,6 +37,7 @@ def create(
 
 def save(parts: Sequence[Part], *, where: Sequence[str] = (), cutoff: float = 0.5, name: str = "") -> Call[SavedSearch]:
     """Keep a search of any weighted mix of texts, pictures and assets."""
+    check(parts)
     fields = {"parts": [in_json(part) for part in parts], "where": list(where), "cutoff": cutoff, "name": name}
     return Call(method="POST", path="/v1/searches", json=fields, read=as_kind(SavedSearch), changes=True)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import httpx
+
 from opsin.client.call import Call, as_kind
 from opsin.library import Ready
 
@@ -26,7 +28,12 @@ def load() -> Call[None]:
 
     :raises KeyRefused: where it does not.
     """
-    return Call(method="GET", path="/v1/version", read=lambda _: None)
+    told = version()
+
+    def read(response: httpx.Response) -> None:
+        told.read(response)
+
+    return Call(method=told.method, path=told.path, read=read)
 
 
 def metrics() -> Call[str]:

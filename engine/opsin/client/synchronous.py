@@ -16,7 +16,7 @@ from opsin.client.call import Call, Flow, Item, answer_of, step
 from opsin.client.events import Following, broken_off
 from opsin.client.pictures import count
 from opsin.client.retrying import pause, unreachable
-from opsin.client.sending import RETRIES, TIMEOUT, built, once_key, settings
+from opsin.client.sending import RETRIES, TIMEOUT, built, connection, once_key
 from opsin.library import Added, Job
 from opsin.services.assets.taking import Said
 from opsin.services.looking.given import Picture
@@ -181,7 +181,7 @@ class Client:
 
     def __init__(self, url: str, key: str | None = None, *, timeout: float = TIMEOUT, retries: int = RETRIES) -> None:
         """Remember where the service is; nothing is sent yet. ``timeout``: seconds without a sign of life."""
-        self._http = httpx.Client(**settings(url, key, timeout))
+        self._http = connection(httpx.Client, url, key, timeout)
         self._retries = retries
         self.searches = Searches(self)
         self.vocabularies = Vocabularies(self)
@@ -233,17 +233,17 @@ class Client:
         """Send one call and return its answer."""
         once, tries = once_key(call), 0
         while True:
-            outcome: httpx.Response | httpx.TransportError
+            outcome: httpx.Response | httpx.RequestError
             try:
                 outcome = self._sent(call, once)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             wait = pause(tries, self._retries, outcome, also=call.also)
             if wait is None:
                 break
             time.sleep(wait)
             tries += 1
-        if isinstance(outcome, httpx.TransportError):
+        if isinstance(outcome, httpx.RequestError):
             raise unreachable(self._http.base_url, outcome) from outcome
         return answer_of(call, outcome)
 
@@ -264,7 +264,7 @@ class Client:
     def follow(self, stream: Following) -> Iterator[Job]:
         """Yield a job whenever it is further, until it is over; where the connection breaks, it goes on with another one."""
         while not stream.over:
-            outcome: httpx.Response | httpx.TransportError = broken_off()
+            outcome: httpx.Response | httpx.RequestError = broken_off()
             try:
                 with closing(self._http.send(stream.request(self._http), stream=True)) as response:
                     if stream.begins(response):
@@ -273,7 +273,7 @@ class Client:
                     else:
                         response.read()
                         outcome = response
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 outcome = error
             if not stream.over:
                 wait = pause(stream.tries, self._retries, outcome)

@@ -40,6 +40,9 @@ class Layout:
         :raises LibraryMissing: where there is none, naming the command that makes one.
         """
         if not self.catalogue.is_file():
+            if self.blobs.is_dir() and self.vocabularies.is_dir():
+                msg = f"{self.root} was a library and has no {self.catalogue.name} any more: restore it from a backup"
+                raise LibraryMissing(msg)
             msg = f"there is no library at {self.root}: make one with `opsin init --library {self.root}`"
             raise LibraryMissing(msg)
 

@@ -14,6 +14,7 @@ from opsin.errors import OpsinError
 from opsin.host import discover, unknown_sections
 from opsin.services.base import vocabulary
 from opsin.services.base.diagnosis import Finding
+from opsin.services.base.keys import Keys
 from opsin.services.base.layout import Layout, owner_of
 from opsin.services.base.unknown_names import unknown_names
 from opsin.services.base.workspace import Workspace
@@ -26,6 +27,7 @@ from opsin.version import VERSION
 
 _LIBRARIES = ("torch", "torchvision", "openvino", "faiss-cpu", "pillow", "sqlalchemy")
 _LEAST_FREE = 1_000_000_000
+_RESTORE = "restore a backup: opsin restore BACKUP --library NEW"
 _UNKNOWN = "mend the name at the place that is named, or take it out"
 
 
@@ -65,10 +67,11 @@ def examine_library(root: Path, *, quick: bool = False) -> Iterator[Finding]:
 
 
 def _remedy(error: OpsinError, root: Path) -> str:
+    rest = root.is_dir() and any(root.iterdir())  # what `init` would not touch
     known = {
-        "library-missing": f"opsin init --library {root}",
+        "library-missing": _RESTORE if rest else f"opsin init --library {root}",
         "setting": "mend the file at the place that is named",
-        "damaged": "restore a backup: opsin restore BACKUP --library NEW",
+        "damaged": _RESTORE,
         "encoder-mismatch": "install the weights that it was made with, or encode anew: docs/encoders.md says how",
     }
     return known.get(error.code, "")
@@ -153,6 +156,12 @@ def _owner(layout: Layout) -> Finding:
 
 
 def _keys(layout: Layout) -> Finding:
+    try:
+        Keys(layout).list()
+    except OpsinError as error:
+        return Finding(
+            area="keys", state="problem", message=str(error), remedy=f"rm {layout.keys}; opsin keys create NAME"
+        )
     exposed = " ".join(exposed_keys(layout))
     if not exposed:
         return Finding(area="keys", state="ok", message="nobody else can read the keys of the service")
