@@ -62,9 +62,13 @@ def test_an_admin_key_is_made_only_where_there_is_none(keys: Keys, library: opsi
     keys.make_admin()
     assert keys.list() == before
     (library.path / "keys.json").unlink()
-    found = keys.find(keys.make_admin().read_text().strip())
+    file = keys.make_admin()
+    assert file is not None
+    found = keys.find(file.read_text().strip())
     assert found is not None
     assert found.scope == "admin"
+    file.unlink()
+    assert keys.make_admin() is None, "somebody took the secret elsewhere"
 
 
 def test_wrong_names_scopes_and_ids_are_told(keys: Keys) -> None:

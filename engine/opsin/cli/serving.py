@@ -76,12 +76,14 @@ def serve(
             library.announce(url)
         if as_json:
             served = [
-                {"library": str(library.path), "key": str(key)} for library, key in zip(libraries, keys, strict=True)
+                {"library": str(library.path), "key": key and str(key)}
+                for library, key in zip(libraries, keys, strict=True)
             ]
             emit({"event": "listening", "url": url, "docs": f"{url}/v1/docs", "libraries": served})
             return
         for library, key in zip(libraries, keys, strict=True):
-            click.echo(f"Serving {library.path} at {url} (an admin key: {key}).")
+            secret = f"an admin key: {key}" if key else "its keys: `opsin keys list`"
+            click.echo(f"Serving {library.path} at {url} ({secret}).")
         click.echo(f"What it can: {url}/v1/docs. Ctrl-C ends it.")
 
     def stopping() -> None:

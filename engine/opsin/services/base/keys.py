@@ -143,15 +143,15 @@ class Keys:
             self._write(known.values())
         return revoked.shown
 
-    def make_admin(self) -> Path:
+    def make_admin(self) -> Path | None:
         """Make sure that there is some key: where there is none, make one for all and write it to a file.
 
-        :returns: the file, which only its owner may read.
+        :returns: the file, which only its owner may read; None where keys were made otherwise, or it was taken elsewhere.
         """
         if not self._read():
             made = self.create("made with the library", "admin")
             _write_private(self._admin, made.key.encode() + b"\n")
-        return self._admin
+        return self._admin if self._admin.exists() else None
 
     def find(self, secret: str) -> Key | None:
         """Return the key whose secret this is, None where it is none."""
