@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from opsin.catalogue import CLOSED, Catalogue, contents, erasing, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
+from opsin.cores import available_cores
 from opsin.errors import EncoderMismatch, LibraryBusy, LibraryError, UnknownName, reason_of
 from opsin.host.networks import Networks
 from opsin.services import vocabulary
@@ -26,7 +27,7 @@ from opsin.services.stages import Stages
 from opsin.services.turns import Running
 from opsin.services.unknown_names import unknown_names
 from opsin.services.unmeasured import Unmeasured
-from opsin.settings import Settings, available_cores, cache_folder, load_settings
+from opsin.settings import Settings, cache_folder, load_settings
 
 if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
