@@ -25,8 +25,9 @@ import numpy as np
 from PIL import Image
 
 from opsin import View
+from opsin.cores import available_cores
 from opsin.intake.decode import Decoder
-from opsin.settings import DecodeSettings, available_cores
+from opsin.settings import DecodeSettings
 
 VIEW = View(297, 260)
 AHEAD = 32

@@ -94,6 +94,15 @@ def test_ctrl_c_while_a_command_is_being_loaded_is_one_line_and_130(module: str)
     assert ran.stderr.strip() == "Interrupted; what was done before is kept."
 
 
+@pytest.mark.parametrize("module", ["click", "opsin.library", "sqlalchemy"])
+def test_process_1_of_a_container_is_ended_by_sigterm_while_a_command_is_being_loaded(module: str) -> None:
+    told = INTERRUPTED.format(module=module).replace("raise KeyboardInterrupt", "signal.raise_signal(signal.SIGTERM)")
+    code = f"import os, signal; os.getpid = lambda: 1\n{told}"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 130
+    assert ran.stderr.strip() == "Interrupted; what was done before is kept."
+
+
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["search", "--help"], ["vocabulary", "edit", "--help"]]
 )

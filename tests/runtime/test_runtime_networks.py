@@ -19,7 +19,6 @@ import opsin
 from opsin.host import network_files, runtime
 from opsin.host.networks import Networks
 from opsin.host.runtime import Precision, Runtime, compile_network
-from opsin.settings import available_cores
 
 if TYPE_CHECKING:
     from tests.conftest import MakeLibrary
@@ -273,7 +272,3 @@ def test_processes_that_compile_at_once_do_not_disturb_each_other(tmp_path: Path
     running = [subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0] for process in running] == ["(2, 24)\n"] * 2
     assert [path.name[:3] for path in tmp_path.iterdir()] == ["ir-"]
-
-
-def test_cores_are_counted_from_what_the_process_may_use() -> None:
-    assert available_cores() >= 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,6 +131,19 @@ def test_the_threshold_of_one_call_decides_its_tags(library: opsin.Library) -> N
 def test_what_this_process_has_open_is_not_opened_again_for_writing(library: opsin.Library) -> None:
     with pytest.raises(LibraryBusy, match=r"this process has .* open already"):
         opsin.open(library.path)
+
+
+def test_an_owner_of_the_same_number_in_another_container_is_not_called_this_process(library: opsin.Library) -> None:
+    library.close()
+    code = "import sys, filelock; held = filelock.FileLock(sys.argv[1]); held.acquire(); print(flush=True); input()"
+    command = [sys.executable, "-c", code, str(library.path / "owner.lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        (library.path / "owner").write_text(str(os.getpid()), "utf-8")
+        with pytest.raises(LibraryBusy, match=rf"in use by process {os.getpid()} of another container: wait for it"):
+            opsin.open(library.path)
+        other.communicate(b"\n")
 
 
 def test_a_reader_beside_the_owner_sees_what_was_committed(library: opsin.Library, photos: Path) -> None:

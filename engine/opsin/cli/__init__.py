@@ -14,6 +14,7 @@ _INTERRUPTED = 130
 def main() -> None:
     """Run `opsin` and end the process with its exit status."""
     try:
+        _let_sigterm_end_a_container()
         with _ended_by_the_second_interrupt():
             # Loaded here and not above: Ctrl-C in these first moments ends as it does later.
             from opsin.cli.main import run
@@ -23,6 +24,12 @@ def main() -> None:
         sys.stderr.write("Interrupted; what was done before is kept.\n")
         status = _INTERRUPTED
     sys.exit(status)
+
+
+def _let_sigterm_end_a_container() -> None:
+    """Take SIGTERM for Ctrl-C where this is process 1: there it does nothing by itself, and `podman stop` waits in vain."""
+    if os.getpid() == 1 and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 @contextmanager

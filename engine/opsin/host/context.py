@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from opsin.cores import available_cores
 from opsin.host.torch_repair import watch_torchvision
-from opsin.settings import available_cores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

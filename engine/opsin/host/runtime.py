@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 
+from opsin.cores import available_cores
 from opsin.errors import PluginUnavailable
 from opsin.host import network_files
 from opsin.host.networks import Networks
 from opsin.host.torch_network import TorchNetwork
 from opsin.host.torch_repair import repair_torchvision
-from opsin.settings import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -10,13 +10,14 @@ from concurrent.futures import CancelledError, Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from opsin.cores import available_cores
 from opsin.errors import LibraryError, LimitExceeded, Refused, UnreadablePicture, UsageError
 from opsin.intake.decoded import Decoded, decoded
 from opsin.intake.formats import Format, require_format
 from opsin.intake.process import WorkerProcess
 from opsin.intake.wire import Answer, PreviewForm, Setup, no_room
 from opsin.plugin.view import View
-from opsin.settings import DecodeSettings, available_cores
+from opsin.settings import DecodeSettings
 
 if TYPE_CHECKING:
     from types import TracebackType

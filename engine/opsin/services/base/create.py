@@ -49,6 +49,8 @@ def create(root: Path, *, encoder: str | None = None, vocabularies: Sequence[str
     if root.exists() and not root.is_dir():
         msg = f"{root} is a file: name a folder"
         raise LibraryError(msg)
+    if root.exists():
+        layout.require_own()
     if strangers := _strangers(layout):
         names = ", ".join(strangers[:3]) + (", ..." if len(strangers) > 3 else "")
         msg = (

@@ -78,6 +78,7 @@ class Keys:
     """The keys of one library. What another process changes is seen at the next check."""
 
     def __init__(self, layout: Layout) -> None:
+        self._layout = layout
         self._file = layout.keys
         self._admin = layout.admin_key
         self._used_file = layout.key_uses
@@ -189,10 +190,11 @@ class Keys:
     def _changing(self) -> Iterator[None]:
         """Keep others from changing the keys meanwhile.
 
-        :raises LibraryError: where that is not possible.
+        :raises LibraryError: where that is not possible, or root would change those of another user.
         """
         lock = FileLock(self._file.with_suffix(".lock"))
         try:
+            self._layout.require_own()
             lock.acquire(timeout=_PATIENCE)
         except Timeout:
             msg = f"another process has been changing {self._file} for {_PATIENCE:g} s: do it again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,23 @@ class Layout:
             msg = f"there is no library at {self.root}: make one with `opsin init --library {self.root}`"
             raise LibraryMissing(msg)
 
+    def require_own(self) -> None:
+        """Check that root does not write to a library of another user, who could then neither change nor, of keys, read it.
+
+        :raises LibraryError: where it would, naming the user.
+        """
+        user = self.root.stat().st_uid
+        if user and os.geteuid() == 0:
+            try:
+                name = pwd.getpwuid(user).pw_name
+            except KeyError:
+                name = f"#{user}"
+            msg = (
+                f"{self.root} belongs to the user {name}, for whom what root writes there would be out of reach: do this "
+                f"as that user (e.g. `sudo -u '{name}' opsin ...`)"
+            )
+            raise LibraryError(msg)
+
 
 class Owner(NamedTuple):
     """The process that owns a library, or ended without giving it back; ``url`` is where it serves it, if it does."""
@@ -70,7 +88,7 @@ class Ownership:
         """Take the library.
 
         :raises LibraryBusy: naming the process that has it.
-        :raises LibraryError: where the folder may not be written.
+        :raises LibraryError: where the folder may not be written, or should not be by this user.
         """
         self._who = layout.root / "owner"
         self._lock = FileLock(layout.root / "owner.lock")
@@ -81,6 +99,11 @@ class Ownership:
         except OSError as error:
             msg = f"cannot write to {layout.root}: {reason_of(error)}"
             raise LibraryError(msg) from error
+        try:
+            layout.require_own()
+        except LibraryError:
+            self._lock.release()
+            raise
         # On a full disk the owner stays without its name: what needs no room can still be done.
         with contextlib.suppress(OSError):
             self._who.write_text(str(os.getpid()), "utf-8")
@@ -102,10 +125,26 @@ class Ownership:
 def _busy(root: Path, process: str) -> str:
     """Return what is said where a process, by its number, has the library at ``root`` open."""
     if process == str(os.getpid()):
-        return (
-            f"this process has {root} open already: use what it opened, close that first, or open it with readonly=True"
-        )
+        if _is_open_here(root / "owner.lock"):
+            return (
+                f"this process has {root} open already: use what it opened, close that first, or open it with "
+                "readonly=True"
+            )
+        process += " of another container"
     return (
         f"{root} is in use by process {process}: wait for it, or stop it. Several can write at once where `opsin serve` "
         "has it open: their commands are sent to it"
     )
+
+
+def _is_open_here(lock: Path) -> bool:
+    """Return whether this process itself has ``lock`` open; its number does not say it, as each container counts anew."""
+    try:
+        opened = list(Path("/proc/self/fd").iterdir())
+    except OSError:
+        return True
+    for each in opened:
+        with contextlib.suppress(OSError):
+            if each.samefile(lock):
+                return True
+    return False

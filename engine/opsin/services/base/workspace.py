@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 from opsin.catalogue import CLOSED, Catalogue, get_meta, set_meta
 from opsin.catalogue.blobs import Blobs
 from opsin.catalogue.features import Kind, Kinds
+from opsin.cores import available_cores
 from opsin.errors import EncoderMismatch, LibraryError, UnknownName
 from opsin.host.networks import Networks
 from opsin.services.base import vocabulary
@@ -24,7 +25,7 @@ from opsin.services.base.stages import Stages
 from opsin.services.base.turns import Running
 from opsin.services.base.unknown_names import unknown_names
 from opsin.services.base.unmeasured import Unmeasured
-from opsin.settings import Settings, available_cores, cache_folder, load_settings
+from opsin.settings import Settings, cache_folder, load_settings
 
 if TYPE_CHECKING:
     from opsin.host import EncoderFacts, Host
