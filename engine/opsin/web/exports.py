@@ -22,9 +22,9 @@ from opsin.web.service import Service
 
 _PROBLEMS = problem_responses(400, 401, 403, 404)
 _TYPES = {"jsonl": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
-_OTHER = "application/octet-stream"
+_OTHER, _ANY = "application/octet-stream", "application/*"
 _FILE = {
-    200: ResponseSpec(bytes, description="The file", media_type=_OTHER, generate_examples=False),
+    200: ResponseSpec(bytes, description="The file", media_type=_ANY, generate_examples=False),
     304: ResponseSpec(None, description="The caller has it"),
 }
 _BLOCK = 1 << 20
@@ -60,14 +60,14 @@ class ExportsController(Controller):
         """List the exports that are kept."""
         return Exports(await service.run(service.library.exports.list))
 
-    @get("/{export_id:uuid}", media_type=_OTHER, responses=_PROBLEMS | _FILE)
+    @get("/{export_id:uuid}", media_type=_ANY, responses=_PROBLEMS | _FILE)
     async def records(
         self, request: Request[Any, Any, Any], service: NamedDependency[Service], export_id: FromPath[UUID]
     ) -> Response[Any]:
         """Download the records of an export."""
         return await _sent(request, service, export_id, None)
 
-    @get("/{export_id:uuid}/{name:str}", media_type=_OTHER, responses=_PROBLEMS | _FILE)
+    @get("/{export_id:uuid}/{name:str}", media_type=_ANY, responses=_PROBLEMS | _FILE)
     async def file(
         self,
         request: Request[Any, Any, Any],
