@@ -77,8 +77,6 @@ async def read_pictures(request: AnyRequest, settings: Settings, kind: type[T]) 
         raise WrongMediaType(msg)
     if not given.pictures:
         raise UsageError("there is no picture: send a file, its bytes, a data URI in `image`, or an address in `url`")
-    if len(given.pictures) > _MOST_PICTURES:
-        raise _too_many()
     if sum(isinstance(picture, Address) for picture in given.pictures) > _MOST_URLS:
         msg = f"at most {_MOST_URLS} addresses fit into one request"
         raise UsageError(msg)
@@ -133,8 +131,6 @@ def _from_json(body: bytes) -> Given:
         _one_or_several(said, "image", _PLURAL, "a data URI"),
         _one_or_several(said, "url", "urls", "an address"),
     )
-    if len(uris) > _MOST_PICTURES:
-        raise _too_many()
     came: list[Upload | Address | _Uri] = [_Uri("image", each) for each in uris]
     came += map(address_of, urls)
     return Given(_opened(came), said)
@@ -143,8 +139,12 @@ def _from_json(body: bytes) -> Given:
 def _opened(came: Sequence[Upload | Address | _Uri]) -> list[Upload | Address]:
     """Return the pictures that came, with what is in their data URIs.
 
+    :raises UsageError: where there are too many.
     :raises SourceUnavailable: where one is none, or not well formed: a form may have filled it in, beside a picture.
     """
+    if len(came) > _MOST_PICTURES:
+        msg = f"at most {_MOST_PICTURES} pictures fit into one request"
+        raise UsageError(msg)
     pictures: list[Upload | Address] = []
     for each in came:
         if not isinstance(each, _Uri):
@@ -191,16 +191,16 @@ async def _form(request: AnyRequest, boundary: str, limit: int) -> Given:
                 continue  # a field that nobody filled in, or no file chosen: browsers send these, too
             if _is_file(segment):
                 came.append(Upload(data, segment.filename or ""))
-            elif segment.name in _URIS:
-                came.append(_Uri(segment.name, data.decode("utf-8")))
+                continue
+            text = data.decode("utf-8")
+            if segment.name in _URIS:
+                came.append(_Uri(segment.name, text))
             elif segment.name in {"url", "urls"}:
-                came.append(address_of(data.decode("utf-8")))
+                came.append(address_of(text))
             elif segment.name in _LISTS:
-                said.setdefault(segment.name, []).append(data.decode("utf-8"))
+                said.setdefault(segment.name, []).append(text)
             else:
-                said[segment.name or ""] = data.decode("utf-8")
-            if len(came) > _MOST_PICTURES:
-                raise _too_many()
+                said[segment.name or ""] = text
     except ParserLimitReached as error:
         few = f"; at most {_MOST_PARTS} parts fit into one request" if "count" in str(error) else ""
         msg = f"the form passes a limit: {error}{few}"
@@ -230,10 +230,6 @@ async def _segments(request: AnyRequest, boundary: str, limit: int) -> AsyncIter
                     chunks.append(event)
                 elif segment is not None:
                     yield segment, b"".join(chunks)
-
-
-def _too_many() -> UsageError:
-    return UsageError(f"at most {_MOST_PICTURES} pictures fit into one request")
 
 
 def _is_file(segment: MultipartSegment) -> bool:

@@ -82,9 +82,8 @@ def _snapshot(workspace: Workspace, given: bytes, turn: Turn) -> dict[str, int]:
 
 
 KINDS: Mapping[str, Kind] = {
-    staging.KIND: Kind(
-        staging.add_staged, "soon", kept=True
-    ),  # nobody has these pictures any more who was told that they are safe
+    # Whoever sent these pictures was told that they are safe, and may have them no more.
+    staging.KIND: Kind(staging.add_staged, "soon", kept=True),
     "reanalyse": Kind(_reanalyse),
     "rescore": Kind(_rescore),
     exports.KIND: Kind(exports.write),

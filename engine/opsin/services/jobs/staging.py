@@ -27,7 +27,6 @@ KIND = "add"
 _log = logging.getLogger(__name__)
 _TRIES = 3
 """So often a picture is tried alone."""
-_LEAST_PAUSE = 0.05
 
 
 class Waiting(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -144,7 +143,7 @@ def _await_encoder(workspace: Workspace, turn: Turn) -> None:
     """
     while (after := workspace.host.encoder.after) is not None:
         _log.warning("the pictures of the job %s wait: the encoder is out of use", turn.job)
-        turn.pause(max(after, _LEAST_PAUSE))
+        turn.pause(after)
 
 
 def _outcome(added: Added) -> Taken:

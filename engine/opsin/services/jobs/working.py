@@ -138,19 +138,8 @@ class Working(Background):
                 return
 
     def _outcome(self, row: JobRow, turn: Turn) -> tuple[str, object, Problem | None]:
-        kind = self._kinds[row.kind]
         try:
-            while True:
-                try:
-                    result = kind.work(self._workspace, row.given, turn)
-                    break
-                except (Unwritable, PluginError) as error:
-                    pause = _PAUSE if isinstance(error, Unwritable) else error.after
-                    if pause is None or not kind.kept:
-                        raise
-                    _log.error("the job %s (%s) waits: %s", row.id, row.kind, error)
-                    turn.pause(pause)
-                    turn.begin_anew()
+            result = self._work(row, turn)
         except Ended:
             return (CANCELLED if turn.cancelled else QUEUED), None, None
         except OpsinError as error:
@@ -161,6 +150,20 @@ class Working(Background):
             _log.error("an error that nobody foresaw, in the job %s (%s)", row.id, row.kind, exc_info=error)
             return FAILED, None, problem(OpsinError("this should not happen; the log of the service says more"))
         return DONE, result, None
+
+    def _work(self, row: JobRow, turn: Turn) -> object:
+        """Do a job and return its result; one that is kept is begun anew when what was out of order may be asked again."""
+        kind = self._kinds[row.kind]
+        while True:
+            try:
+                return kind.work(self._workspace, row.given, turn)
+            except (Unwritable, PluginError) as error:
+                pause = _PAUSE if isinstance(error, Unwritable) else error.after
+                if pause is None or not kind.kept:
+                    raise
+                _log.error("the job %s (%s) waits: %s", row.id, row.kind, error)
+            turn.pause(pause)
+            turn.begin_anew()
 
     def _end(
         self,
